@@ -1,0 +1,45 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+// `fragments: 'tree'` makes Svelte build its templates with createElement, so
+// the page runs under `trusted-types 'none'`: no string ever becomes markup.
+const components = svelte({
+  compilerOptions: { runes: true, fragments: 'tree' },
+  // Some libraries still ship components in the older syntax.
+  dynamicCompileOptions: ({ filename }) =>
+    filename.includes('node_modules') ? { runes: undefined } : undefined,
+})
+
+export default defineConfig(({ mode }) => ({
+  base: '/',
+  publicDir: here('./public'),
+  plugins: [components],
+  build: {
+    // The bench page is measured the way production is built, but apart from it.
+    outDir: mode === 'bench' ? here('./.bench') : here('../src/talkmeter/surfaces/web/static'),
+    emptyOutDir: true,
+    target: 'es2022',
+    sourcemap: false,
+    // A data: font or an inline script would need a hole in the content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: { input: mode === 'bench' ? here('./markdown-bench.html') : here('./index.html') },
+  },
+  server: {
+    proxy: Object.fromEntries(
+      ['/api', '/healthz', '/readyz'].map((path) => [
+        path,
+        process.env['TALKMETER_DEV_SERVER'] ?? 'http://127.0.0.1:8765',
+      ]),
+    ),
+  },
+  // Outside a browser Svelte would resolve to its server build.
+  resolve: mode === 'test' ? { conditions: ['browser'] } : {},
+  test: {
+    environment: 'happy-dom',
+    include: ['tests-unit/**/*.test.ts'],
+  },
+}))
