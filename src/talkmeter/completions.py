@@ -1,0 +1,114 @@
+"""What is asked of a provider, and what a provider must be able to do."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from talkmeter.errors import UpstreamError
+
+
+class CompletionRequest(Struct, frozen=True):
+    """The very request that goes upstream.
+
+    path: below the provider's base URL (`chat/completions`). body: its JSON object, complete.
+    call_id: travels as `X-Client-Request-Id`, so that both sides can name the call.
+    """
+
+    call_id: str
+    path: str
+    body: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        return str(self.body["model"])
+
+
+class Head(Struct, frozen=True):
+    """The upstream's status line and headers (lower-case names); the first thing a call yields."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class Chunk(Struct, frozen=True):
+    """Body bytes as they came, of any size."""
+
+    data: bytes
+
+
+class UpstreamNotReached(UpstreamError):
+    """No connection came about: nothing was sent, nothing can be billed."""
+
+    code = "upstream_not_reached"
+
+
+class UpstreamSilent(UpstreamError):
+    """A time-out. `phase` is "headers" or "stream"."""
+
+    code = "upstream_silent"
+
+    def __init__(self, phase: str, seconds: float) -> None:
+        where = "before its answer began" if phase == "headers" else "in the middle of its answer"
+        where_ko = "응답을 시작하기 전에" if phase == "headers" else "응답하는 도중에"
+        super().__init__(
+            f"The provider was silent for {seconds:g} s {where}.",
+            f"제공자가 {where_ko} {seconds:g}초 동안 아무것도 보내지 않았습니다.",
+            hint="Try again; for slow local models raise the time-outs in the settings file.",
+            hint_ko="다시 시도하거나, 느린 로컬 모델이라면 설정에서 제한 시간을 늘리십시오.",
+        )
+        self.phase = phase
+
+
+class UpstreamBroke(UpstreamError):
+    """The connection ended before the answer did. `phase` is "headers" or "stream"."""
+
+    code = "upstream_broke"
+
+    def __init__(self, phase: str, reason: str) -> None:
+        where = "before an answer came" if phase == "headers" else "in the middle of the answer"
+        where_ko = "응답이 오기 전에" if phase == "headers" else "응답 도중에"
+        super().__init__(
+            f"The connection to the provider broke {where} ({reason}).",
+            f"{where_ko} 제공자와의 연결이 끊어졌습니다 ({reason}).",
+            hint="Regenerate the answer; what had arrived is kept.",
+            hint_ko="답변을 다시 생성하십시오. 도착한 내용은 보관되어 있습니다.",
+        )
+        self.phase = phase
+
+
+class UpstreamModel(Struct, frozen=True):
+    """One model as a provider lists it."""
+
+    id: str
+    context_window: int | None = None
+
+
+class Provider(Protocol):
+    """An upstream we call. One instance per configured provider; safe for concurrent calls."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def send(self, request: CompletionRequest) -> AsyncIterator[Head | Chunk]:
+        """Yields one Head, then Chunks until the body has ended as HTTP says it should.
+
+        Raises UpstreamNotReached, UpstreamSilent or UpstreamBroke. Closing the iterator cancels the call upstream.
+        Error statuses are not raised: they are Heads like any other, with the error body as chunks.
+        """
+        ...
+
+    async def models(self) -> list[UpstreamModel]:
+        """Asks `/models`. Raises UpstreamError with the provider's own words."""
+        ...
+
+
+class Providers(Protocol):
+    """The providers that are switched on now."""
+
+    def pick(self, provider_id: str | None, model: str) -> Provider:
+        """The provider for a model: the named one, else the first that lists it, else the first. Raises NotFound."""
+        ...

@@ -1,0 +1,71 @@
+"""What conversation needs of a store."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
+from talkmeter.metering.ledger import LedgerEntry, Totals
+
+
+class RoomPage(Struct, frozen=True):
+    """Pinned rooms first, then by last use, newest first. next: a cursor for the following page."""
+
+    rooms: Sequence[Room]
+    next: str | None
+    total: int
+
+
+class ConversationStore(Protocol):
+    async def commit(self, *changes: Struct) -> None:
+        """All or nothing, durable on return. Raises Conflict when a change's condition does not hold."""
+        ...
+
+    async def room(self, room_id: str, principal: str) -> Room | None: ...
+
+    async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage: ...
+
+    async def message(self, message_id: str, principal: str) -> Message | None:
+        """With its attachments."""
+        ...
+
+    async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
+        """The newest `limit` messages (all: None) on the way from the root to leaf_id, oldest first, with attachments."""
+        ...
+
+    async def siblings(self, message_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """For each message the ids that share its parent and role, itself included, oldest first."""
+        ...
+
+    async def newest_descendant(self, message_id: str) -> str:
+        """From a message down the newest child each time to a leaf; itself if it has no children."""
+        ...
+
+    async def entries_of_answers(self, answer_ids: Sequence[str]) -> Mapping[str, LedgerEntry]:
+        """The newest entry of each answer that has one."""
+        ...
+
+    async def newest_answers(self, question_ids: Sequence[str]) -> Mapping[str, str]:
+        """question id → id of its newest answer."""
+        ...
+
+    async def totals(self, room_id: str) -> Totals:
+        """Over all entries of the room, every branch."""
+        ...
+
+    async def run(self, run_id: str, principal: str) -> Run | None: ...
+
+    async def run_by_client_id(self, principal: str, client_id: str) -> Run | None: ...
+
+    async def run_events(self, run_id: str, after: int) -> Sequence[RunEvent]: ...
+
+    async def unfinished_runs(self) -> Sequence[Run]:
+        """Queued or running, oldest first: what a dead process left behind."""
+        ...
+
+    async def attachments(self, attachment_ids: Sequence[str], principal: str) -> Sequence[Attachment]: ...
+
+    async def files_of_room(self, room_id: str) -> Sequence[str]:
+        """Attachment files that no other room or message outside this room uses."""
+        ...
