@@ -1,6 +1,6 @@
 """What is asked of a provider, and what a provider must be able to do."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -93,10 +93,10 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
-    def send(self, request: CompletionRequest) -> AsyncIterator[Head | Chunk]:
+    def send(self, request: CompletionRequest) -> AsyncGenerator[Head | Chunk, None]:
         """Yields one Head, then Chunks until the body has ended as HTTP says it should.
 
-        Raises UpstreamNotReached, UpstreamSilent or UpstreamBroke. Closing the iterator cancels the call upstream.
+        Raises UpstreamNotReached, UpstreamSilent or UpstreamBroke. Closing the generator cancels the call upstream.
         Error statuses are not raised: they are Heads like any other, with the error body as chunks.
         """
         ...

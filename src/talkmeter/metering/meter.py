@@ -1,0 +1,331 @@
+"""The way of one call: count, open the entry, send, read, settle. The only code that reaches a provider.
+
+    call = await meter.open(request, provider, context)   # the entry is on the disk now
+    await call.read(on_text)                               # the first byte goes out in here
+    await call.settle(*also)                               # exactly once, together with `also`, in one transaction
+
+Whatever happens between open and settle, even SIGKILL, the entry is there and says so.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from talkmeter.clock import now
+from talkmeter.completions import (
+    CompletionRequest,
+    Head,
+    Provider,
+    UpstreamBroke,
+    UpstreamNotReached,
+    UpstreamSilent,
+)
+from talkmeter.errors import Conflict, StoreError
+from talkmeter.ids import new_id
+from talkmeter.metering.cost import worst_case
+from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, SettleEntry
+from talkmeter.metering.pricebook import PriceBook, output_limit
+from talkmeter.metering.settlement import Ending, decide_figures, decide_outcome
+from talkmeter.metering.sse import EventTooLarge
+from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
+from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
+from talkmeter.metering.upstream_words import error_of_refusal, error_of_stream, unreadable
+
+log = logging.getLogger(__name__)
+
+ERROR_BODY_LIMIT = 64 << 10  # bytes of a refusal that are read; the rest says nothing new
+
+
+class CallContext(Struct, frozen=True, kw_only=True):
+    """Whose call this is and what it answers; goes onto the ledger entry as it is."""
+
+    surface: str
+    principal: str
+    room_id: str | None = None
+    run_id: str | None = None
+    question_id: str | None = None
+    answer_id: str | None = None
+    window: int | None = None
+    attempt: int = 1
+
+
+class MeterLimits(Struct, frozen=True, kw_only=True):
+    """Bounds on one answer: bytes of one event, characters of text, seconds from the first byte to the last."""
+
+    event_bytes: int = 4 << 20
+    answer_characters: int = 8 << 20
+    total_seconds: float = 3600.0
+
+
+class Meter:
+    def __init__(self, store: LedgerStore, prices: PriceBook, limits: MeterLimits | None = None) -> None:
+        self._store = store
+        self._prices = prices
+        self._limits = limits or MeterLimits()
+
+    async def open(
+        self, request: CompletionRequest, provider: Provider, context: CallContext, *also: Struct
+    ) -> "Call":
+        """Counts the request and commits its open entry, together with `also`; nothing has been sent yet.
+
+        Raises StoreError: then nothing was stored and nothing may be sent.
+        """
+        count = await asyncio.to_thread(count_prompt, request.body, request.model)
+        opening = self._opening(request, provider, context, count)
+        await self._store.commit(opening, *also)
+        return Call(self._store, self._prices, self._limits, provider, request, opening)
+
+    def _opening(
+        self, request: CompletionRequest, provider: Provider, context: CallContext, count: PromptCount
+    ) -> OpenEntry:
+        asked = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
+        opened_at = now()
+        priced = self._prices.priced(provider.id, (request.model,), opened_at)
+        worst = worst_case(
+            self._prices.table,
+            provider=priced.price_list,
+            model=priced.model,
+            tier=request.body.get("service_tier"),
+            at=opened_at,
+            prompt_tokens=count.total,
+            max_output_tokens=output_limit(request.model, count.total, asked),
+        )
+        return OpenEntry(
+            id=request.call_id,
+            endpoint=request.path,
+            provider_id=provider.id,
+            provider_name=provider.name,
+            model_requested=request.model,
+            opened_at=opened_at,
+            preflight_tokens=count.total,
+            preflight_quality=count.quality,
+            preflight_encoding=count.encoding,
+            preflight_lines=msgspec.json.encode(count.lines).decode(),
+            messages_sent=len(request.body["messages"]),
+            max_output_tokens=asked,
+            worst_case_picodollars=worst,
+            **msgspec.structs.asdict(context),
+        )
+
+
+class Call:
+    """One call under way. `read` once, then `settle` once."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        prices: PriceBook,
+        limits: MeterLimits,
+        provider: Provider,
+        request: CompletionRequest,
+        opening: OpenEntry,
+    ) -> None:
+        self._store = store
+        self._prices = prices
+        self._limits = limits
+        self._provider = provider
+        self._request = request
+        self.opening = opening
+        self._tap: Tap | None = None
+        self._head: Head | None = None
+        self._first_byte_at: int | None = None
+        self._ending: Ending | None = None
+        self._reading: asyncio.Task[Any] | None = None
+        self._stop: Literal["drain", "cut", "shutdown"] | None = None
+
+    @property
+    def entry_id(self) -> str:
+        return self.opening.id
+
+    def drain(self) -> None:
+        """The person has read enough: read on for the bill only."""
+        self._stop = self._stop or "drain"
+
+    def cut(self, *, shutdown: bool = False) -> None:
+        """Cancel the call upstream. shutdown: it is us who end, not the person who stops."""
+        self._stop = "shutdown" if shutdown else "cut"
+        if self._reading is not None and self._ending is None:
+            self._reading.cancel()
+
+    async def read(self, on_text: Callable[[str], None]) -> None:
+        """Sends the request and reads the answer to its end, giving new text to `on_text` as it comes.
+
+        Never raises for what an upstream does: how it ended is in the settlement.
+        """
+        self._reading = asyncio.current_task()
+        try:
+            if self._stop in ("cut", "shutdown"):
+                self._ending = Ending(kind="not_reached")
+            else:
+                self._ending = await self._read(on_text)
+        except asyncio.CancelledError:
+            if self._stop not in ("cut", "shutdown") or self._reading is None:
+                raise
+            self._reading.uncancel()
+            self._ending = self._end("cut" if self._head else "no_headers")
+
+    async def _read(self, on_text: Callable[[str], None]) -> Ending:
+        try:
+            async with asyncio.timeout(self._limits.total_seconds):
+                return await self._stream(on_text)
+        except TimeoutError:
+            return self._end("broke", error_of_stream(UpstreamSilent("stream", self._limits.total_seconds)))
+        except UpstreamNotReached as error:
+            return self._end("not_reached", error_of_stream(error))
+        except (UpstreamSilent, UpstreamBroke) as error:
+            return self._end("broke" if self._head else "no_headers", error_of_stream(error))
+        except EventTooLarge as error:
+            return self._end("broke", unreadable("event_too_large", error.limit))
+        except AnswerTooLong:
+            return self._end("broke", unreadable("answer_too_long", self._limits.answer_characters))
+        except StreamUnreadable:
+            return self._end("broke", unreadable("stream_unreadable", 0))
+
+    async def _stream(self, on_text: Callable[[str], None]) -> Ending:
+        refusal = bytearray()
+        async with aclosing(self._provider.send(self._request)) as parts:
+            async for part in parts:
+                if isinstance(part, Head):
+                    self._start(part)
+                    continue
+                if self._tap is None:
+                    refusal += part.data[: ERROR_BODY_LIMIT - len(refusal)]
+                    continue
+                text = self._tap.feed(part.data)
+                if text:
+                    on_text(text)
+        if self._tap is None:
+            status = self._head.status if self._head else 0
+            headers = self._head.headers if self._head else {}
+            return self._end("refused", error_of_refusal(status, headers, bytes(refusal)))
+        if text := self._tap.finish():
+            on_text(text)
+        return self._end("complete", self._tap.error and error_of_refusal(200, {}, _wrapped(self._tap.error)))
+
+    def _start(self, head: Head) -> None:
+        self._head = head
+        self._first_byte_at = now()
+        if head.status == 200:
+            self._tap = Tap(
+                streamed="json" not in head.headers.get("content-type", ""),
+                max_event_bytes=self._limits.event_bytes,
+                max_text=self._limits.answer_characters,
+            )
+
+    def _end(self, kind: Any, error: dict[str, Any] | None = None) -> Ending:
+        status = self._head.status if self._head else None
+        return Ending(kind=kind, error=error, http_status=status, first_byte_at=self._first_byte_at)
+
+    @property
+    def text(self) -> str:
+        """What has arrived so far for a person to read."""
+        return self._tap.text if self._tap else ""
+
+    async def settlement(self) -> SettleEntry:
+        """What the entry will say; counts what the provider did not report."""
+        ending = self._ending or self._end("no_headers")
+        billed = self._tap.text + self._tap.hidden if self._tap else ""
+        missing = bool(billed) and self._tap is not None and self._tap.usage is None
+        completion = await asyncio.to_thread(count_completion, billed, self._request.model) if missing else None
+        return settle(
+            self.opening,
+            self._prices,
+            ending,
+            self._tap,
+            completion_tokens=completion.tokens if completion else 0,
+            drained=self._stop == "drain",
+            stopped=self._stop in ("drain", "cut"),
+        )
+
+    async def settle(self, change: SettleEntry, *also: Struct) -> None:
+        """Commits the settlement with `also`, in one transaction. A full or busy disk is waited out, not given up on."""
+        await commit_until_done(self._store, change, *also)
+
+
+def settle(
+    opening: OpenEntry,
+    prices: PriceBook,
+    ending: Ending,
+    tap: Tap | None,
+    *,
+    completion_tokens: int,
+    drained: bool = False,
+    stopped: bool = False,
+) -> SettleEntry:
+    """The settlement of an entry. Pure but for the clock."""
+    figures = decide_figures(
+        ending,
+        tap,
+        prompt_tokens=opening.preflight_tokens,
+        completion_tokens=completion_tokens,
+        quality=opening.preflight_quality,
+        drained=drained,
+    )
+    tier = tap.service_tier if tap else None
+    served = tap.model if tap else None
+    return SettleEntry(
+        id=opening.id,
+        outcome=decide_outcome(ending, tap, stopped=stopped),
+        provenance=figures.provenance,
+        usage=figures.usage,
+        raw_usage=tap.raw_usage if tap else None,
+        cost=prices.cost(
+            figures.usage, opening.provider_id, (served, opening.model_requested), tier, opening.opened_at
+        ),
+        settled_at=now(),
+        first_byte_at=ending.first_byte_at,
+        model_served=served,
+        service_tier=tier,
+        finish_reason=tap.finish_reason if tap else None,
+        http_status=ending.http_status,
+        error=ending.error,
+        problem=tap.problem if tap else None,
+    )
+
+
+async def commit_until_done(store: LedgerStore, change: SettleEntry, *also: Struct) -> None:
+    """Tries again while the store cannot take it: a settlement may wait for the disk, it may not be dropped."""
+    delay = 0.1
+    warned = 0.0
+    while True:
+        try:
+            await store.commit(change, *also)
+        except Conflict as conflict:
+            log.error("entry %s was settled already: %s", change.id, conflict)
+            return
+        except StoreError as error:
+            if time.monotonic() - warned > 30:
+                warned = time.monotonic()
+                log.error("entry %s cannot be settled yet: %s", change.id, error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
+        else:
+            return
+
+
+async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerEntry, text: str, *also: Struct) -> None:
+    """Settles an entry that a dead process left open, from the partial text that it had persisted.
+
+    Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
+    """
+    opening = entry.opening
+    completion = await asyncio.to_thread(count_completion, text, opening.model_requested)
+    ending = Ending(kind="cut")
+    change = settle(opening, prices, ending, None, completion_tokens=completion.tokens)
+    if not text:  # it may have been killed before the first byte went out
+        change = msgspec.structs.replace(change, provenance="estimated")
+    await commit_until_done(store, change, *also)
+
+
+def new_call_id() -> str:
+    return new_id("call")
+
+
+def _wrapped(error: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({"error": error})

@@ -1,0 +1,110 @@
+"""The price book: built-in prices and a person's own, which list applies to a provider, and back-filling.
+
+Whose list: a provider at a known address has its own; any other address (a proxy, a local server) takes own rows for
+its host, then OpenAI's list by exact model name, else its models are unpriced. The row's id on every ledger entry
+says which it was.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from talkmeter.clock import now
+from talkmeter.metering.cost import Cost, price_usage
+from talkmeter.metering.ledger import LedgerEntry, PriceEntry
+from talkmeter.metering.models_info import model_limits
+from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, PriceBookStore
+from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_provider
+from talkmeter.metering.usage import Usage
+
+OPENAI = "openai"
+
+
+class Priced(Struct, frozen=True):
+    """Under which list and name a call is looked up."""
+
+    price_list: str
+    model: str
+
+
+class PriceBook:
+    """base_url_of: the address of a provider by its id, or None once it is gone."""
+
+    def __init__(self, store: PriceBookStore, base_url_of: Callable[[str], str | None]) -> None:
+        self._store = store
+        self._base_url_of = base_url_of
+        self.table = PriceTable()
+
+    async def load(self) -> None:
+        self.table = PriceTable(await self._store.price_rows())
+
+    def priced(self, provider_id: str, models: Sequence[str | None], at: int) -> Priced:
+        """The first of the names (served before requested) that has a price, on the list that has it."""
+        address = self._base_url_of(provider_id)
+        lists = [price_provider(address), OPENAI] if address else [OPENAI]
+        names = [name for name in models if name]
+        for name in names:
+            for price_list in lists:
+                if self.table.has_prices(price_list, name, tier="standard", at=at):
+                    return Priced(price_list, name)
+        return Priced(lists[0], names[-1])
+
+    def cost(
+        self, usage: Usage | None, provider_id: str, models: Sequence[str | None], tier: str | None, at: int
+    ) -> Cost:
+        """What a call has cost; models: served, requested. tier: the `service_tier` of the response."""
+        priced = self.priced(provider_id, models, at)
+        return price_usage(
+            usage, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
+        )
+
+    def rows(self, model: str) -> list[PriceRow]:
+        """Rows that a model's price may come from, own ones first."""
+        own = [row for row in self.table.rows(OPENAI, model) if row.provider in (OPENAI, "*")]
+        return own + [row for row in self.table.own_rows if row.model == model.lower() and row not in own]
+
+    def own_rows(self) -> list[PriceRow]:
+        return list(self.table.own_rows)
+
+    async def add(self, row: PriceRow) -> PriceRow:
+        """Adds an own row and back-fills what it prices. Raises Conflict if the very row exists."""
+        await self._store.commit(AddPriceRow(row, now()))
+        await self.load()
+        await self.back_fill()
+        return row
+
+    async def delete(self, price_id: str) -> None:
+        """Removes an own row; what it has priced stays priced. Raises Conflict if there is none."""
+        await self._store.commit(DeletePriceRow(price_id))
+        await self.load()
+
+    async def back_fill(self) -> int:
+        """Prices entries that were unpriced and can be priced now; how many. A price once set never changes."""
+        changes = [change for entry in await self._store.unpriced_entries() if (change := self._late_price(entry))]
+        for start in range(0, len(changes), 500):
+            await self._store.commit(*changes[start : start + 500])
+        return len(changes)
+
+    def _late_price(self, entry: LedgerEntry) -> PriceEntry | None:
+        settlement = entry.settlement
+        if settlement is None:
+            return None
+        cost = self.cost(
+            settlement.usage,
+            entry.opening.provider_id,
+            (settlement.model_served, entry.opening.model_requested),
+            settlement.service_tier,
+            entry.opening.opened_at,
+        )
+        return None if cost.picodollars is None else PriceEntry(id=entry.opening.id, cost=cost)
+
+
+def output_limit(model: str, prompt_tokens: int, asked: int | None) -> int | None:
+    """The most tokens an answer can have: what was asked for, else the model's limit, within what the prompt leaves."""
+    limits = model_limits(model)
+    bounds = [asked or limits.max_output_tokens]
+    if limits.context_window is not None:
+        bounds.append(max(limits.context_window - prompt_tokens, 0))
+    known = [bound for bound in bounds if bound is not None]
+    return min(known) if known else None
+

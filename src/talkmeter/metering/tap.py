@@ -1,0 +1,175 @@
+"""Reads what the meter must know out of an upstream's bytes: text, usage, served model, tier, finish reason, error.
+
+The bytes themselves go on untouched. What cannot be understood is counted, not guessed.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from talkmeter.metering.sse import SseReader
+from talkmeter.metering.usage import Usage, UsageProblem, parse_usage
+
+MALFORMED_LIMIT = 16  # events that make no sense before the stream is given up
+
+
+class StreamUnreadable(Exception):
+    """Too many events in a row of the stream are not what the API speaks."""
+
+
+class AnswerTooLong(Exception):
+    """The answer passes the limit on its length: a stream that never ends."""
+
+
+class _Message(Struct):
+    content: Any = None
+    reasoning_content: Any = None
+    refusal: Any = None
+
+
+class _Choice(Struct):
+    delta: _Message | None = None
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Event(Struct):
+    choices: list[_Choice] | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: Raw | None = None
+    error: Raw | None = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+class Tap:
+    """One call's reading. `text` is what a person sees; `hidden` what was generated and billed besides it."""
+
+    def __init__(self, *, streamed: bool, max_event_bytes: int = 4 << 20, max_text: int = 8 << 20) -> None:
+        self._sse = SseReader(max_event_bytes) if streamed else None
+        self._whole = bytearray()
+        self._max_event_bytes = max_event_bytes
+        self._max_text = max_text
+        self._size = 0
+        self._parts: list[str] = []
+        self._hidden: list[str] = []
+        self.usage: Usage | None = None
+        self.raw_usage: str | None = None
+        self.problem: str | None = None
+        self.model: str | None = None
+        self.service_tier: str | None = None
+        self.finish_reason: str | None = None
+        self.error: dict[str, Any] | None = None
+        self.done = False
+        self.malformed = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    @property
+    def hidden(self) -> str:
+        return "".join(self._hidden)
+
+    def feed(self, data: bytes) -> str:
+        """The new text in these bytes. Raises EventTooLarge, StreamUnreadable or AnswerTooLong."""
+        if self._sse is None:
+            self._whole += data
+            if len(self._whole) > self._max_text + self._max_event_bytes:
+                raise AnswerTooLong
+            return ""
+        return "".join([self._event(event) for event in self._sse.feed(data)])
+
+    def finish(self) -> str:
+        """The body ended as HTTP says it should; the text that was still held back."""
+        if self._sse is None:
+            return self._event(bytes(self._whole))
+        return "".join([self._event(event) for event in self._sse.finish()])
+
+    def _event(self, data: bytes) -> str:
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return ""
+        event = _read(data)
+        if event is None:
+            self.malformed += 1
+            if self.malformed > MALFORMED_LIMIT:
+                raise StreamUnreadable
+            return ""
+        self.model = event.model or self.model
+        self.service_tier = event.service_tier or self.service_tier
+        if event.usage is not None:
+            self._take_usage(bytes(event.usage))
+        if event.error is not None:
+            self._take_error(bytes(event.error))
+        return "".join([self._choice(choice) for choice in event.choices or ()])
+
+    def _choice(self, choice: _Choice) -> str:
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        message = choice.delta or choice.message
+        if message is None:
+            return ""
+        if isinstance(message.reasoning_content, str):
+            self._hidden.append(message.reasoning_content)
+            self._grow(message.reasoning_content)
+        text = "".join(part for part in (message.content, message.refusal) if isinstance(part, str))
+        self._parts.append(text)
+        self._grow(text)
+        return text
+
+    def _grow(self, text: str) -> None:
+        self._size += len(text)
+        if self._size > self._max_text:
+            raise AnswerTooLong
+
+    def _take_usage(self, raw: bytes) -> None:
+        """The last usage that can be used stands: upstreams that send several send running totals."""
+        value = json.loads(raw)
+        if value is None:
+            return
+        self.raw_usage = raw.decode()
+        try:
+            if not isinstance(value, dict):
+                raise UsageProblem("usage is not an object")
+            usage = parse_usage(value)
+        except UsageProblem as problem:
+            self.problem = str(problem)
+        else:
+            self.usage = usage or self.usage
+            self.problem = None
+
+    def _take_error(self, raw: bytes) -> None:
+        value = json.loads(raw)
+        if value is not None:
+            self.error = value if isinstance(value, dict) else {"message": str(value)}
+
+
+def _read(data: bytes) -> _Event | None:
+    try:
+        return _decode_event(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return _read_loosely(data)
+
+
+def _read_loosely(data: bytes) -> _Event | None:
+    """A second try for JSON that is legal but odd (lone surrogates, NaN); what stays odd is None."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _name: None)
+        return _decode_event(msgspec.json.encode(_mended(value)))
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return None
+
+
+def _mended(value: Any) -> Any:
+    """Lone surrogates become U+FFFD, in every string."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_mended(key): _mended(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    return value

@@ -1,0 +1,75 @@
+"""A provider's own words about what went wrong, made readable in a room. Pure.
+
+An error in a message is `{"code", "message", "message_ko", "status", "retry_after"}`.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from talkmeter.errors import UpstreamError
+
+WORDS_LIMIT = 2000  # characters of a provider's text that are kept
+
+
+def error_of_refusal(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """An error status with its body: OpenAI's error object, any JSON with a message, or plain text."""
+    code, words = _words(body)
+    words = words[:WORDS_LIMIT].strip() or "(no text)"
+    return {
+        "code": code or f"http_{status}",
+        "message": f"The provider answered {status}: {words}",
+        "message_ko": f"제공자가 {status} 오류로 답했습니다: {words}",
+        "status": status,
+        "retry_after": _seconds(headers.get("retry-after")),
+    }
+
+
+def error_of_stream(error: UpstreamError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": error.message if not error.hint else f"{error.message} {error.hint}",
+        "message_ko": error.message_ko if not error.hint_ko else f"{error.message_ko} {error.hint_ko}",
+        "status": None,
+        "retry_after": None,
+    }
+
+
+def unreadable(code: str, limit: int) -> dict[str, Any]:
+    """The upstream sent what no answer can be: too large, too long, or not the API's language."""
+    english = {
+        "event_too_large": f"The provider sent one event of more than {limit} bytes; reading was ended.",
+        "answer_too_long": f"The answer passed {limit} characters; reading was ended.",
+        "stream_unreadable": "The provider's stream was not readable (malformed events); reading was ended.",
+    }
+    korean = {
+        "event_too_large": f"제공자가 {limit}바이트를 넘는 이벤트를 보내 수신을 중단했습니다.",
+        "answer_too_long": f"답변이 {limit}자를 넘어 수신을 중단했습니다.",
+        "stream_unreadable": "제공자의 스트림을 해석할 수 없어(잘못된 이벤트) 수신을 중단했습니다.",
+    }
+    return {
+        "code": code,
+        "message": english[code],
+        "message_ko": korean[code],
+        "status": None,
+        "retry_after": None,
+    }
+
+
+def _words(body: bytes) -> tuple[str | None, str]:
+    text = body.decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, text
+    error = value.get("error", value) if isinstance(value, dict) else value
+    if not isinstance(error, dict):
+        return None, str(error)
+    code = error.get("code") or error.get("type")
+    message = error.get("message") or error.get("detail")
+    return (str(code) if code else None), str(message) if message else text
+
+
+def _seconds(retry_after: str | None) -> int | None:
+    """Retry-After in whole seconds; a date is left to the reader."""
+    return int(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
