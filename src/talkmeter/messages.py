@@ -89,6 +89,7 @@ class Run(Struct, frozen=True, kw_only=True):
     stop_mode: StopMode | None = None
     model: str | None = None  # asked for with this very run; None: the room's
     provider_id: str | None = None
+    surface: str = "web"  # the way in by which the question came
 
 
 class RunEvent(Struct, frozen=True, kw_only=True):

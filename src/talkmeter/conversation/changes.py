@@ -2,7 +2,17 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from talkmeter.messages import Attachment, Message, MessageStatus, Room, RoomSettings, Run, RunEvent, RunStatus, StopMode
+from talkmeter.messages import (
+    Attachment,
+    Message,
+    MessageStatus,
+    Room,
+    RoomSettings,
+    Run,
+    RunEvent,
+    RunStatus,
+    StopMode,
+)
 
 
 class AddRoom(Struct, frozen=True):

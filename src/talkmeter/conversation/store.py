@@ -31,7 +31,7 @@ class ConversationStore(Protocol):
         ...
 
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
-        """The newest `limit` messages (all: None) on the way from the root to leaf_id, oldest first, with attachments."""
+        """The newest `limit` messages (None: all) from the root to leaf_id, oldest first, with attachments."""
         ...
 
     async def siblings(self, message_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:

@@ -69,9 +69,7 @@ class Meter:
         self._prices = prices
         self._limits = limits or MeterLimits()
 
-    async def open(
-        self, request: CompletionRequest, provider: Provider, context: CallContext, *also: Struct
-    ) -> "Call":
+    async def open(self, request: CompletionRequest, provider: Provider, context: CallContext, *also: Struct) -> "Call":
         """Counts the request and commits its open entry, together with `also`; nothing has been sent yet.
 
         Raises StoreError: then nothing was stored and nothing may be sent.
@@ -244,7 +242,7 @@ class Call:
         )
 
     async def settle(self, change: SettleEntry, *also: Struct) -> None:
-        """Commits the settlement with `also`, in one transaction. A full or busy disk is waited out, not given up on."""
+        """Commits the settlement with `also`, in one transaction; a full or busy disk is waited out."""
         await commit_until_done(self._store, change, *also)
 
 

@@ -107,4 +107,3 @@ def output_limit(model: str, prompt_tokens: int, asked: int | None) -> int | Non
         bounds.append(max(limits.context_window - prompt_tokens, 0))
     known = [bound for bound in bounds if bound is not None]
     return min(known) if known else None
-

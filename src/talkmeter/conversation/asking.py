@@ -1,0 +1,247 @@
+"""From a question to a run: checks it, keeps it, and sets the answer going. Previews what it would cost."""
+
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from talkmeter.clock import now
+from talkmeter.conversation.changes import AddMessage, AddRoom, AddRun, ChangeRoom, LinkAttachments
+from talkmeter.conversation.estimate import Estimator
+from talkmeter.conversation.rooms import Rooms, message_not_found
+from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.settings import check, overlay
+from talkmeter.conversation.store import ConversationStore
+from talkmeter.conversation.titles import title_of
+from talkmeter.conversation.values import Ask, Asked, Preview, PreviewAsk
+from talkmeter.errors import BadInput, Conflict, TooLarge
+from talkmeter.ids import new_id
+from talkmeter.messages import Message, Room, RoomSettings, Run
+
+TEXT_LIMIT = 800_000  # characters of one question
+CLIENT_ID_LIMIT = 64
+IMAGES_LIMIT = 10  # of one question
+
+
+class Conversation:
+    def __init__(self, store: ConversationStore, rooms: Rooms, runs: Runs, estimator: Estimator) -> None:
+        self._store = store
+        self._rooms = rooms
+        self._runs = runs
+        self._estimator = estimator
+
+    async def ask(self, ask: Ask) -> Asked:
+        """Keeps the question and starts its answer; on return both are on the disk.
+
+        Raises BadInput, NotFound, StoreError or Conflict (`context_too_small`, with what would fit): nothing was kept.
+        """
+        _check(ask)
+        if (known := await self._known(ask.principal, ask.client_id)) is not None:
+            return known
+        if ask.room_id is None:
+            room = self._new_room(ask)
+            parent_id: str | None = None
+            changes: list[Struct] = [AddRoom(room)]
+        else:
+            room = await self._rooms.room(ask.principal, ask.room_id)
+            parent_id = await self._parent(room, ask.parent_id, ask.principal)
+            changes = []
+        question = Message(
+            id=new_id("msg"),
+            room_id=room.id,
+            parent_id=parent_id,
+            role="user",
+            text=ask.text,
+            status="complete",
+            created_at=now(),
+            finished_at=now(),
+            attachments=tuple(await self._estimator.attachments(ask.attachment_ids, ask.principal)),
+        )
+        await self._estimator.check_fits(room.settings, question)
+        link = LinkAttachments(ask.principal, room.id, question.id, ask.attachment_ids)
+        changes += [AddMessage(question), *([link] if ask.attachment_ids else [])]
+        return await self._start(ask.surface, ask.principal, ask.client_id, room, question, changes)
+
+    async def answer_again(
+        self,
+        *,
+        principal: str,
+        question_id: str,
+        client_id: str,
+        surface: str = "web",
+        model: str | None = None,
+        provider_id: str | None = None,
+    ) -> Asked:
+        """Another answer to a question: a sibling of the ones there are. model: for this answer only."""
+        _check_client_id(client_id)
+        check(RoomSettings(model=model))
+        if (known := await self._known(principal, client_id)) is not None:
+            return known
+        question = await self._rooms.message(principal, question_id)
+        if question.role != "user":
+            raise BadInput(
+                "Only a question can be answered again.",
+                "질문에 대해서만 다시 답변할 수 있습니다.",
+                code="not_a_question",
+                param="question_id",
+            )
+        room = await self._rooms.room(principal, question.room_id)
+        settings = (
+            room.settings if model is None else structs.replace(room.settings, model=model, provider_id=provider_id)
+        )
+        await self._estimator.check_fits(settings, question)
+        return await self._start(surface, principal, client_id, room, question, [], model, provider_id)
+
+    async def preview(self, ask: PreviewAsk) -> Preview:
+        """What the draft would cost if it were sent now, for each window. Sends and keeps nothing."""
+        if len(ask.text) > TEXT_LIMIT:
+            raise _too_long(len(ask.text))
+        settings, parent_id, room_id = ask.room or RoomSettings(), None, ""
+        if ask.room_id is not None:
+            room = await self._rooms.room(ask.principal, ask.room_id)
+            settings = overlay(room.settings, ask.room)
+            parent_id = await self._parent(room, ask.parent_id, ask.principal)
+            room_id = room.id
+        check(settings)
+        draft = Message(
+            id="draft",
+            room_id=room_id,
+            parent_id=parent_id,
+            role="user",
+            text=ask.text,
+            status="queued",
+            created_at=0,
+            attachments=tuple(await self._estimator.attachments(ask.attachment_ids, ask.principal)),
+        )
+        return await self._estimator.preview(settings, draft)
+
+    async def _start(
+        self,
+        surface: str,
+        principal: str,
+        client_id: str,
+        room: Room,
+        question: Message,
+        changes: list[Struct],
+        model: str | None = None,
+        provider_id: str | None = None,
+    ) -> Asked:
+        run_id = new_id("run")
+        answer = Message(
+            id=new_id("msg"),
+            room_id=room.id,
+            parent_id=question.id,
+            role="assistant",
+            text="",
+            status="queued" if self._runs.is_running(room.id) else "streaming",
+            created_at=now(),
+            model=model or self._estimator.model_of(room.settings),
+            provider_name=self._estimator.provider_name(room.settings, model, provider_id),
+            run_id=run_id,
+        )
+        run = Run(
+            id=run_id,
+            room_id=room.id,
+            principal=principal,
+            question_id=question.id,
+            answer_id=answer.id,
+            client_id=client_id,
+            status="queued",
+            created_at=now(),
+            model=model,
+            provider_id=provider_id,
+            surface=surface,
+        )
+        leaf = ChangeRoom(id=room.id, leaf_id=answer.id, last_used_at=now())
+        try:
+            await self._store.commit(*changes, AddMessage(answer), AddRun(run), leaf)
+        except Conflict:
+            if (known := await self._known(principal, client_id)) is not None:
+                return known  # the same question was sent twice at once
+            raise
+        self._runs.enqueue(run)
+        return await self._asked(principal, run)
+
+    async def _known(self, principal: str, client_id: str) -> Asked | None:
+        run = await self._store.run_by_client_id(principal, client_id)
+        return None if run is None else await self._asked(principal, run)
+
+    async def _asked(self, principal: str, run: Run) -> Asked:
+        return Asked(
+            room=await self._rooms.room(principal, run.room_id),
+            question=await self._rooms.message_view(principal, run.question_id),
+            answer=await self._rooms.message_view(principal, run.answer_id),
+            run_id=run.id,
+        )
+
+    async def _parent(self, room: Room, parent_id: str | None | UnsetType, principal: str) -> str | None:
+        """The message that the question follows; it must be an answer of this room."""
+        if parent_id is UNSET:
+            return room.leaf_id
+        if parent_id is None:
+            return None
+        parent = await self._store.message(parent_id, principal)
+        if parent is None or parent.room_id != room.id:
+            raise message_not_found(parent_id)
+        if parent.role == "user":
+            raise BadInput(
+                "A question follows an answer, not another question.",
+                "질문은 다른 질문이 아니라 답변 뒤에 올 수 있습니다.",
+                code="parent_is_a_question",
+                param="parent_id",
+            )
+        return parent_id
+
+    @staticmethod
+    def _new_room(ask: Ask) -> Room:
+        settings = ask.room or RoomSettings()
+        check(settings)
+        at = now()
+        return Room(
+            id=new_id("room"),
+            principal=ask.principal,
+            title=title_of(ask.text) or "🖼",
+            pinned=False,
+            settings=settings,
+            leaf_id=None,
+            created_at=at,
+            last_used_at=at,
+        )
+
+
+def _check(ask: Ask) -> None:
+    _check_client_id(ask.client_id)
+    if not ask.text.strip() and not ask.attachment_ids:
+        raise BadInput("The question is empty.", "질문이 비어 있습니다.", code="empty_question", param="text")
+    if len(ask.text) > TEXT_LIMIT:
+        raise _too_long(len(ask.text))
+    if len(ask.attachment_ids) > IMAGES_LIMIT:
+        raise BadInput(
+            f"{len(ask.attachment_ids)} images; {IMAGES_LIMIT} are allowed in one question.",
+            f"이미지가 {len(ask.attachment_ids)}개입니다. 질문 하나에 {IMAGES_LIMIT}개까지 올릴 수 있습니다.",
+            param="attachment_ids",
+        )
+    if ask.room_id is not None and ask.room is not None:
+        raise BadInput(
+            "“room” sets up a new room; this question goes to one that exists.",
+            "“room”은 새 대화방을 만들 때만 쓸 수 있습니다.",
+            param="room",
+            hint="Change the room's settings first.",
+            hint_ko="대화방 설정을 먼저 바꾸십시오.",
+        )
+    if ask.room_id is None and ask.parent_id not in (UNSET, None):
+        raise BadInput("A new room has no messages yet.", "새 대화방에는 아직 메시지가 없습니다.", param="parent_id")
+
+
+def _check_client_id(client_id: str) -> None:
+    if not 1 <= len(client_id) <= CLIENT_ID_LIMIT:
+        raise BadInput(
+            f"client_id has 1 to {CLIENT_ID_LIMIT} characters.",
+            f"client_id는 1자에서 {CLIENT_ID_LIMIT}자까지입니다.",
+            param="client_id",
+        )
+
+
+def _too_long(length: int) -> TooLarge:
+    return TooLarge(
+        f"The question has {length} characters; {TEXT_LIMIT} are allowed.",
+        f"질문이 {length}자입니다. {TEXT_LIMIT}자까지 보낼 수 있습니다.",
+        param="text",
+    )

@@ -1,0 +1,88 @@
+"""What the next message will cost: the price ladder. Pure.
+
+Each rung is the very request that would go out with that window, counted message by message.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from talkmeter.conversation.values import Rung
+from talkmeter.conversation.window import LADDER
+from talkmeter.messages import ALL_MESSAGES
+
+CACHE_FROM = 1024  # providers cache prefixes from this size on, …
+CACHE_STEP = 128  # … in steps of this many tokens (OpenAI's prompt caching guide)
+
+
+class Course(Struct, frozen=True):
+    """The branch by figures: tokens of each sendable message, oldest first, the draft last; and of the frame."""
+
+    tokens: Sequence[int]
+    frame: int
+    exact: bool = True
+
+
+def windows_for(own: int) -> tuple[int, ...]:
+    """The ladder's windows with the room's own among them, ascending, all last."""
+    return (*sorted({*LADDER, own} - {ALL_MESSAGES}), ALL_MESSAGES)
+
+
+def prompt_tokens(course: Course, window: int) -> int:
+    sent = course.tokens if window == ALL_MESSAGES else course.tokens[-window:]
+    return course.frame + sum(sent)
+
+
+def cached_forecast(course: Course, window: int) -> int:
+    """Tokens of the longest prefix that the last request of this room had too, as a provider would cache it.
+
+    The prefix stays only while nothing is left out: a window that slides changes all that follows the system prompt.
+    """
+    kept = window == ALL_MESSAGES or len(course.tokens) <= window
+    prefix = course.frame + (sum(course.tokens[:-2]) if kept else 0)
+    return prefix // CACHE_STEP * CACHE_STEP if prefix >= CACHE_FROM else 0
+
+
+def ladder(
+    course: Course,
+    own: int,
+    limit: int | None,
+    price: Callable[[int, int], tuple[int | None, int | None]],
+) -> tuple[Rung, ...]:
+    """limit: tokens a prompt may have, None = unknown. price(prompt, cached) → (from, to) in picodollars."""
+    return tuple(_rung(course, window, limit, price) for window in windows_for(own))
+
+
+def _rung(
+    course: Course,
+    window: int,
+    limit: int | None,
+    price: Callable[[int, int], tuple[int | None, int | None]],
+) -> Rung:
+    count = len(course.tokens)
+    sent = count if window == ALL_MESSAGES else min(window, count)
+    prompt = prompt_tokens(course, window)
+    cached = cached_forecast(course, window)
+    low, high = price(prompt, cached)
+    return Rung(
+        window=window,
+        messages_sent=sent,
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        cost_low=low,
+        cost_high=high,
+        fits=limit is None or prompt <= limit,
+        dropped=count - sent,
+    )
+
+
+def fitting_window(course: Course, limit: int | None) -> int | None:
+    """The largest window that fits: ALL_MESSAGES if everything does, None if not even the question does."""
+    if limit is None:
+        return ALL_MESSAGES
+    room = limit - course.frame
+    for sent, tokens in enumerate(reversed(course.tokens)):
+        room -= tokens
+        if room < 0:
+            return sent or None
+    return ALL_MESSAGES

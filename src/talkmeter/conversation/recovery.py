@@ -1,0 +1,62 @@
+"""After a start: settles what a dead process left open, and takes up the questions that were waiting."""
+
+import logging
+from typing import Protocol
+
+from talkmeter.clock import now
+from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents
+from talkmeter.conversation.driving import finish
+from talkmeter.conversation.runlog import text_of
+from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.store import ConversationStore
+from talkmeter.metering.ledger import LedgerEntry, LedgerStore
+from talkmeter.metering.meter import settle_recovered
+from talkmeter.metering.pricebook import PriceBook
+
+log = logging.getLogger(__name__)
+
+
+class RecoveryStore(ConversationStore, LedgerStore, Protocol):
+    """Both views of the same store."""
+
+
+async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
+    """Settles every entry that is still open, with the text that had been persisted; how many there were.
+
+    Must be done before anything new is sent, and by one process only.
+    """
+    entries = await store.open_entries()
+    for entry in entries:
+        await _settle(store, prices, entry)
+    for run in await store.unfinished_runs():
+        if run.status == "running":  # its entry was settled, yet the run was not ended with it
+            await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), "interrupted", None))
+    if entries:
+        log.warning("%d answers were interrupted by the last end of the process and are settled now", len(entries))
+    return len(entries)
+
+
+async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -> None:
+    opening = entry.opening
+    text = text_of(await store.run_events(opening.run_id, 0)) if opening.run_id else ""
+    if opening.run_id is None or opening.answer_id is None:
+        await settle_recovered(store, prices, entry, text)
+        return
+    at = now()
+    await settle_recovered(
+        store,
+        prices,
+        entry,
+        text,
+        FinishMessage(id=opening.answer_id, text=text, status="interrupted", finished_at=at),
+        ChangeRun(id=opening.run_id, status="interrupted", finished_at=at),
+        ForgetRunEvents(opening.run_id),
+    )
+
+
+async def resume_waiting(store: ConversationStore, runs: Runs) -> int:
+    """Questions that were acknowledged but had not been sent go out now, in their order."""
+    waiting = [run for run in await store.unfinished_runs() if run.status == "queued"]
+    for run in waiting:
+        runs.enqueue(run)
+    return len(waiting)

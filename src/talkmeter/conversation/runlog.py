@@ -1,0 +1,136 @@
+"""The log of one run while it lives: events for any number of followers, and a writer that persists them.
+
+Followers read at their own pace from any seq; deltas that wait together reach them as one. What is on the disk lags
+by at most 250 ms or 32 deltas, which is what a killed process can lose of an answer's text (never of its entry).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from talkmeter.conversation.changes import AppendRunEvents
+from talkmeter.conversation.store import ConversationStore
+from talkmeter.errors import TalkmeterError
+from talkmeter.messages import RunEvent
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.25
+FLUSH_DELTAS = 32
+ENDS = frozenset({"finished", "stopped", "failed", "interrupted"})
+
+
+def merge_deltas(events: Sequence[RunEvent]) -> list[RunEvent]:
+    """Neighbouring deltas become one, with the first's offset and the last's seq. Reads the same."""
+    merged: list[RunEvent] = []
+    pieces: list[str] = []
+    for event in events:
+        if event.kind == "delta" and pieces:
+            pieces.append(event.data["text"])
+            merged[-1] = RunEvent(seq=event.seq, kind="delta", data=merged[-1].data)
+            continue
+        _close(merged, pieces)
+        merged.append(event)
+        pieces = [event.data["text"]] if event.kind == "delta" else []
+    _close(merged, pieces)
+    return merged
+
+
+def _close(merged: list[RunEvent], pieces: list[str]) -> None:
+    if len(pieces) > 1:
+        last = merged[-1]
+        merged[-1] = RunEvent(seq=last.seq, kind="delta", data={**last.data, "text": "".join(pieces)})
+
+
+def text_of(events: Sequence[RunEvent]) -> str:
+    """The answer's text as a log tells it."""
+    text = ""
+    for event in merge_deltas(events):
+        if event.kind == "delta":
+            text = text[: event.data["offset"]] + event.data["text"]
+    return text
+
+
+class RunLog:
+    """Events of a run under way; `add` never waits."""
+
+    def __init__(self, run_id: str, store: ConversationStore) -> None:
+        self.run_id = run_id
+        self._store = store
+        self._events: list[RunEvent] = []
+        self._pending: list[RunEvent] = []
+        self._news = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._closed = False
+        self._length = 0
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._events) and self._events[-1].kind in ENDS
+
+    @property
+    def length(self) -> int:
+        """Code points of the answer so far."""
+        return self._length
+
+    def text(self, text: str) -> None:
+        self.add("delta", {"offset": self._length, "text": text})
+        self._length += len(text)
+
+    def add(self, kind: str, data: dict[str, Any]) -> None:
+        event = RunEvent(seq=len(self._events) + 1, kind=kind, data=data)
+        self._events.append(event)
+        self._news.set()
+        self._news = asyncio.Event()
+        if self._closed:
+            return
+        self._pending.append(event)
+        if len(self._pending) >= FLUSH_DELTAS:
+            self._flush_soon()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_soon)
+
+    async def follow(self, after: int) -> AsyncIterator[RunEvent]:
+        """Events with a seq above `after`, the waiting deltas merged; ends with the run."""
+        at = max(after, 0)
+        while True:
+            news = self._news
+            waiting = self._events[at:]
+            at += len(waiting)
+            for event in merge_deltas(waiting):
+                yield event
+            if self.ended and at >= len(self._events):
+                return
+            if at >= len(self._events):
+                await news.wait()
+
+    async def close(self) -> None:
+        """No more flushes: what follows is written with the settlement."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+
+    def _flush_soon(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is None and not self._closed:
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    async def _flush(self) -> None:
+        taken, self._pending = self._pending, []
+        try:
+            await self._store.commit(AppendRunEvents(self.run_id, tuple(merge_deltas(taken))))
+        except TalkmeterError as error:
+            # The answer goes on; the next flush, or the settlement, writes what this one could not.
+            log.warning("run %s: events cannot be written yet: %s", self.run_id, error)
+            self._pending = taken + self._pending
+        finally:
+            self._flushing = None
+        if self._pending and not self._closed and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_soon)

@@ -1,0 +1,142 @@
+"""Runs: answers in the making. Each is a task of its own, not the client's; any number of clients follow its log.
+
+A room answers one question at a time, in the order they came. A client that goes away changes nothing; `stop` is a
+call of its own: *drain* ends the answer for the reader and reads on for the bill, *cut* cancels it upstream.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+
+from talkmeter.conversation.changes import ChangeRun
+from talkmeter.conversation.driving import Driver, LiveRun
+from talkmeter.conversation.runlog import ENDS
+from talkmeter.conversation.store import ConversationStore
+from talkmeter.errors import BadInput, NotFound
+from talkmeter.messages import Run, RunEvent, StopMode
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS = 30.0  # how long an ended run's log stays in memory for clients that come a moment later
+
+
+class Runs:
+    def __init__(self, store: ConversationStore, driver: Driver) -> None:
+        self._store = store
+        self._driver = driver
+        self._live: dict[str, LiveRun] = {}
+        self._rooms: dict[str, deque[LiveRun]] = {}
+        self._closing = False
+
+    def enqueue(self, run: Run) -> None:
+        """The run starts when those before it in its room have ended. Its rows must be committed."""
+        if self._closing:
+            return  # it is stored as queued; the next start takes it up
+        live = LiveRun(run, self._store)
+        self._live[run.id] = live
+        queue = self._rooms.setdefault(run.room_id, deque())
+        queue.append(live)
+        if len(queue) == 1:
+            self._start(live)
+        else:
+            live.log.add("queued", {"behind": queue[-2].run.id})
+
+    def is_running(self, room_id: str) -> bool:
+        """Whether an answer is being written or waits in this room."""
+        return room_id in self._rooms
+
+    def running(self) -> int:
+        """How many answers are being written or wait, in all rooms."""
+        return sum(len(queue) for queue in self._rooms.values())
+
+    async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+        """A run's events with a seq above `after`, up to and with its end. Raises NotFound at the first step."""
+        live = self._live.get(run_id)
+        if live is not None and live.run.principal == principal:
+            async for event in live.log.follow(after):
+                yield event
+            return
+        run = await self._store.run(run_id, principal)
+        if run is None:
+            raise run_not_found(run_id)
+        for event in await self._replay(run, after):
+            yield event
+
+    async def stop(self, principal: str, run_id: str, mode: StopMode) -> None:
+        """Asks a run to end; its log says when it has. A run that has ended already is left as it is."""
+        if mode not in ("drain", "cut"):
+            raise BadInput(
+                f"A run is stopped by “drain” or “cut”, not “{mode}”.",
+                f"중지 방식은 “drain” 또는 “cut”입니다. 받은 값: “{mode}”",
+                param="mode",
+            )
+        live = self._live.get(run_id)
+        if live is None or live.run.principal != principal:
+            if await self._store.run(run_id, principal) is None:
+                raise run_not_found(run_id)
+            return
+        if live.log.ended or live.stop_mode == mode or live.stop_mode == "cut":
+            return
+        live.stop(mode)
+        await self._store.commit(ChangeRun(id=run_id, stop_mode=mode))
+        if live.task is None:  # still waiting: it never left, so it just ends
+            await self._driver.end_unsent(live)
+            self._finished(live)
+
+    async def abandon(self, room_id: str) -> None:
+        """Cuts everything under way in a room that is about to be deleted, and waits for the settlements."""
+        queue = list(self._rooms.get(room_id, ()))
+        for live in reversed(queue):
+            await self.stop(live.run.principal, live.run.id, "cut")
+        tasks = [live.task for live in queue if live.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Shutdown: nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
+        self._closing = True
+        tasks = [live.task for live in self._live.values() if live.task is not None and not live.task.done()]
+        if tasks and grace:
+            await asyncio.wait(tasks, timeout=grace)
+        for live in self._live.values():
+            live.interrupt()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _start(self, live: LiveRun) -> None:
+        live.task = asyncio.get_running_loop().create_task(self._driver.drive(live), name=live.run.id)
+        live.task.add_done_callback(lambda task: self._done(live, task))
+
+    def _done(self, live: LiveRun, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("run %s ended unexpectedly", live.run.id, exc_info=error)
+        self._finished(live)
+
+    def _finished(self, live: LiveRun) -> None:
+        queue = self._rooms.get(live.run.room_id)
+        if queue is None or live not in queue:
+            return
+        was_first = queue[0] is live
+        queue.remove(live)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._live.pop, live.run.id, None)
+        if not queue:
+            del self._rooms[live.run.room_id]
+        elif was_first and not self._closing:
+            self._start(queue[0])
+
+    async def _replay(self, run: Run, after: int) -> list[RunEvent]:
+        """The log of a run that is not in memory: what is kept of it, or its answer as one delta and its end."""
+        stored = list(await self._store.run_events(run.id, after))
+        if run.status not in ENDS:
+            return stored
+        answer = await self._store.message(run.answer_id, run.principal)
+        last = max([after, *(event.seq for event in stored)])
+        text = answer.text if answer else ""
+        whole = RunEvent(seq=last + 1, kind="delta", data={"offset": 0, "text": text})
+        ids = {"room_id": run.room_id, "question_id": run.question_id, "answer_id": run.answer_id}
+        return [*stored, whole, RunEvent(seq=last + 2, kind=run.status, data=ids)]
+
+
+def run_not_found(run_id: str) -> NotFound:
+    return NotFound(f"There is no run {run_id}.", f"{run_id} 실행이 없습니다.", code="run_not_found")
