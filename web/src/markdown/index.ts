@@ -1,0 +1,2 @@
+export { default as Markdown } from './Markdown.svelte'
+export { englishLabels, setMarkdownLabels, type MarkdownLabels } from './labels'
