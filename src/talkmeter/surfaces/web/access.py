@@ -1,0 +1,155 @@
+"""Who may use a route. Every route states its access; one that does not cannot be built."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from talkmeter.errors import Forbidden, NotFound, NotSignedIn, TalkmeterError
+from talkmeter.surfaces.web.limits import SAFE_METHODS
+from talkmeter.surfaces.web.problems import internal_error, problem_response
+
+log = structlog.get_logger("talkmeter.web")
+
+PrincipalOf = Callable[[Request], Awaitable[str | None]]
+Handle = Callable[[Request, Any], Awaitable[Any]]
+
+
+class Access(Enum):
+    OPEN = "anybody"
+    SIGNED_IN = "a principal with a session"
+    LOCAL_OR_SIGNED_IN = "this machine, or a principal with a session"
+
+
+class Body(Enum):
+    """What an unsafe method may carry. A JSON type cannot be sent across origins without asking first."""
+
+    JSON = "application/json"
+    FILE = "raw bytes"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebRoute:
+    """One method on one path. `handle(request, principal)`; the principal is None only where access allows that."""
+
+    method: str
+    path: str
+    name: str
+    access: Access
+    handle: Handle
+    body: Body = Body.JSON
+
+
+class UnguardedRoute(Exception):
+    """A route was built without stating who may use it."""
+
+
+def build_router(routes: Iterable[WebRoute], principal_of: PrincipalOf) -> Router:
+    """A router of exactly these routes. Raises UnguardedRoute for anything that does not state its access."""
+    by_path: dict[str, dict[str, WebRoute]] = {}
+    for route in routes:
+        if not isinstance(route, WebRoute) or not isinstance(route.access, Access):
+            raise UnguardedRoute(f"{route!r} does not state its access")
+        methods = by_path.setdefault(route.path, {})
+        if route.method in methods:
+            raise UnguardedRoute(f"{route.method} {route.path} is there twice: which access counts?")
+        methods[route.method] = route
+    doors = [Route(path, Door(methods, principal_of)) for path, methods in by_path.items()]
+    return Router(doors, redirect_slashes=False, default=_nothing_here)
+
+
+class Door:
+    """One path: picks the method, lets in whom its access allows, and answers errors in the page's words."""
+
+    def __init__(self, methods: dict[str, WebRoute], principal_of: PrincipalOf) -> None:
+        self.methods = methods
+        self._principal_of = principal_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await self._answer(request)
+        except TalkmeterError as error:
+            response = problem_response(error, scope["request_id"])
+        except ClientDisconnect:
+            return
+        except Exception:
+            log.exception("route_failed", request_id=scope["request_id"], route=scope.get("route_name"))
+            response = problem_response(internal_error(), scope["request_id"])
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> ASGIApp:
+        route = self.methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            raise self._wrong_method(request.method)
+        request.scope["route_name"] = route.name
+        principal = await self._let_in(route, request)
+        _check_body_type(route, request)
+        answer: ASGIApp = await route.handle(request, principal)
+        return answer
+
+    async def _let_in(self, route: WebRoute, request: Request) -> str | None:
+        principal = await self._principal_of(request)
+        allowed = (
+            principal is not None
+            or route.access is Access.OPEN
+            or (route.access is Access.LOCAL_OR_SIGNED_IN and is_loopback(request))
+        )
+        if not allowed:
+            raise NotSignedIn(
+                "You are not signed in.",
+                "로그인되어 있지 않습니다.",
+                hint="Open the link that Talkmeter printed at its start, or sign in with the password.",
+                hint_ko="Talkmeter가 시작할 때 출력한 링크를 열거나 비밀번호로 로그인하십시오.",
+            )
+        return principal
+
+    def _wrong_method(self, method: str) -> TalkmeterError:
+        allow = ", ".join(sorted(self.methods) + (["HEAD"] if "GET" in self.methods else []))
+        return TalkmeterError(
+            f"{method[:16]} cannot be used here; use {allow}.",
+            f"{method[:16]} 메서드는 여기서 쓸 수 없습니다. 사용 가능: {allow}.",
+            code="wrong_method",
+            status=405,
+            details={"allow": allow},
+        )
+
+
+def is_loopback(request: Request) -> bool:
+    """Whether the connection comes from this machine, and is not passed on for somebody else by a proxy."""
+    if request.client is None or any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via")):
+        return False
+    try:
+        address = ipaddress.ip_address(request.client.host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _check_body_type(route: WebRoute, request: Request) -> None:
+    if request.method in SAFE_METHODS or route.body is not Body.JSON:
+        return
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Forbidden(
+            "This route takes application/json only.",
+            "이 경로는 application/json만 받습니다.",
+            code="wrong_content_type",
+            hint="Send Content-Type: application/json.",
+            hint_ko="Content-Type: application/json을 보내십시오.",
+            param="Content-Type",
+        )
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    error = NotFound("There is nothing at this address.", "이 주소에는 아무것도 없습니다.", code="no_such_route")
+    response: Response = problem_response(error, scope["request_id"])
+    await response(scope, receive, send)
