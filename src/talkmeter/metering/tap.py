@@ -39,8 +39,8 @@ class _Event(Struct):
     choices: list[_Choice] | None = None
     model: str | None = None
     service_tier: str | None = None
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -102,9 +102,9 @@ class Tap:
             return ""
         self.model = event.model or self.model
         self.service_tier = event.service_tier or self.service_tier
-        if event.usage is not None:
+        if event.usage:
             self._take_usage(bytes(event.usage))
-        if event.error is not None:
+        if event.error:
             self._take_error(bytes(event.error))
         return "".join([self._choice(choice) for choice in event.choices or ()])
 

@@ -1,0 +1,58 @@
+"""The history window, as the seed defines it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from talkmeter.conversation.titles import title_of
+from talkmeter.conversation.window import cut_window
+from talkmeter.messages import ALL_MESSAGES, Message
+
+
+def message(name, text=None):
+    role = "user" if name.startswith("q") else "assistant"
+    return Message(
+        id=name,
+        room_id="r",
+        parent_id=None,
+        role=role,
+        text=name if text is None else text,
+        status="complete",
+        created_at=0,
+    )
+
+
+BRANCH = [message(name) for name in ("q1", "a1", "q2", "a2", "q3")]
+
+
+def names(messages):
+    return [message.id for message in messages]
+
+
+def test_the_seeds_examples():
+    assert names(cut_window(BRANCH, 2).sent) == ["a2", "q3"]
+    assert names(cut_window(BRANCH, 3).sent) == ["q2", "a2", "q3"]
+    assert names(cut_window(BRANCH, 4).sent) == ["a1", "q2", "a2", "q3"]
+    assert names(cut_window(BRANCH, 4).left_out) == ["q1"]
+    assert names(cut_window(BRANCH, ALL_MESSAGES).sent) == names(BRANCH)
+    assert names(cut_window(BRANCH, 1).sent) == ["q3"]
+
+
+def test_an_answer_that_never_said_anything_is_not_sent_and_does_not_count():
+    branch = [message("q1"), message("a1", ""), *BRANCH[2:]]
+    assert names(cut_window(branch, 4).sent) == ["q1", "q2", "a2", "q3"]
+
+
+@given(st.integers(1, 30), st.integers(0, 40))
+def test_sent_and_left_out_are_the_branch_and_the_question_is_always_sent(length, window):
+    branch = [message(f"{'aq'[(length - i) % 2]}{i}") for i in range(length)]
+    cut = cut_window(branch, window)
+    assert [*cut.left_out, *cut.sent] == branch
+    assert cut.sent[-1] is branch[-1]
+    assert len(cut.sent) == (length if window == ALL_MESSAGES else min(window, length))
+
+
+def test_titles():
+    assert title_of("\n\n  안녕하세요  \nzweite") == "안녕하세요"
+    assert title_of(" \n ") == ""
+    assert len(title_of("가" * 100)) == 60
+    assert title_of("x" * 100).endswith("x…")
