@@ -115,9 +115,7 @@ def _from_environment(setting: Setting, environ: Mapping[str, str]) -> Value | N
             )
         if file:
             secret = _read_secret(setting, variable, Path(file))
-            return Value(
-                setting.parse(secret, "environment", f"{variable}_FILE"), "environment", f"{variable}_FILE"
-            )
+            return Value(setting.parse(secret, "environment", f"{variable}_FILE"), "environment", f"{variable}_FILE")
         if text:
             return Value(setting.parse(text, "environment", variable), "environment", variable)
     return None
@@ -130,9 +128,7 @@ def _read_secret(setting: Setting, variable: str, file: Path) -> str:
             data = opened.read(SECRET_FILE_BYTES + 1)
         text = data.decode().strip()
     except OSError as error:
-        raise setting.error(
-            "environment", where, None, f"the file cannot be read: {error.strerror}"
-        ) from None
+        raise setting.error("environment", where, None, f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise setting.error("environment", where, None, "the file is not UTF-8 text") from None
     if not text or len(data) > SECRET_FILE_BYTES:

@@ -183,11 +183,11 @@ LOGS = (
     Setting(
         name="log_level",
         kind="text",
-        default="info",
-        choices=("debug", "info", "warning", "error"),
+        default="auto",
+        choices=("auto", "debug", "info", "warning", "error"),
         group="logs",
-        help="The least important line that is logged. Contents of messages are never logged.",
-        help_ko="기록할 가장 낮은 수준. 메시지의 내용은 결코 기록하지 않습니다.",
+        help="The least important line that is logged; `auto`: warnings on a terminal, infos (each request) elsewhere. What people write is never logged.",
+        help_ko="기록할 가장 낮은 수준. `auto`: 터미널에서는 warning, 그 밖에는 info(요청마다 한 줄). 메시지의 내용은 결코 기록하지 않습니다.",
     ),
     Setting(
         name="log_format",
