@@ -159,11 +159,13 @@ def upstream_models(provider_id: str) -> dict[str, Model]:
         except LeftOut as reason:
             print(f"{provider_id}: {info.id} left out: {reason}")
             continue
-        name = info.id.lower().rstrip("-")
         if sheets:
             names = {alias for alias in spelled_out(info.match) if provider.find_model(alias) is info}
             if provider_id == "anthropic":  # its undated aliases end in -latest
                 names |= {f"{alias}-latest" for alias in names if provider.find_model(f"{alias}-latest") is info}
+            name = info.id.lower().rstrip("-")
+            if names and provider.find_model(name) is not info and not name.startswith("ft:"):
+                name = min(names)  # upstream's id is not always a name that the provider knows
             models[name] = Model(name, sheets, names - {name}, info.context_window)
     return models
 
@@ -258,6 +260,7 @@ def units(prices: types.ModelPrice, model: str) -> Prices:
 def merge(models: dict[str, Model], entry: dict[str, Any]) -> None:
     """Adds an own entry to the upstream models, as prices_own.toml explains at its top."""
     name = entry["model"]
+    models.pop(entry.get("replaces", ""), None)
     if like := entry.get("like"):
         base = models[like]
         undated = [s for s in base.sheets if not (s.tier == "standard" and s.source)]
