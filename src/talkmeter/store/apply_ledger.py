@@ -1,0 +1,103 @@
+"""Applies the changes of metering. The conditions here are what "exactly once" rests on."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import delete, insert, literal_column, select, update
+
+from talkmeter.errors import Conflict
+from talkmeter.metering.ledger import OpenEntry, PriceEntry, SettleEntry
+from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow
+from talkmeter.metering.usage import Usage
+from talkmeter.store import rows
+from talkmeter.store.parameters import THIS
+from talkmeter.store.schema import ledger_entries, price_rows
+from talkmeter.store.transaction import Refusal, Statement, Transaction
+
+_entries = ledger_entries.c
+_COST = ("cost_picodollars", "cost_lines", "unpriced")
+
+_OPEN = Statement(insert(ledger_entries), columns=["state", *OpenEntry.__struct_fields__])
+_SETTLE = Statement(
+    update(ledger_entries).where(_entries.id == THIS, _entries.state == literal_column("'open'")),
+    columns=[
+        "state",
+        "has_usage",
+        *(name for name in SettleEntry.__struct_fields__ if name not in ("id", "usage", "cost")),
+        *Usage.__struct_fields__,
+        *_COST,
+    ],
+)
+_PRICE = Statement(
+    update(ledger_entries).where(
+        _entries.id == THIS,
+        _entries.state == literal_column("'settled'"),
+        _entries.cost_picodollars.is_(None),
+    ),
+    columns=_COST,
+)
+_STATE = Statement(select(_entries.state).where(_entries.id == THIS))
+_ADD_PRICE = Statement(insert(price_rows))
+_DELETE_PRICE = Statement(delete(price_rows).where(price_rows.c.id == THIS))
+
+
+def open_entry(at: Transaction, change: OpenEntry) -> None:
+    exists = Refusal(
+        "entry_exists",
+        f"The ledger has an entry {change.id} already.",
+        f"장부에 {change.id} 항목이 이미 있습니다.",
+    )
+    at.run(_OPEN, {**rows.opening_values(change), "state": "open"}, exists)
+
+
+def settle_entry(at: Transaction, change: SettleEntry) -> None:
+    if at.run(_SETTLE, {**rows.settlement_values(change), "state": "settled"}) == 0:
+        _refuse(at, change.id, "already_settled", "has been settled already", "이미 정산되었습니다")
+
+
+def price_entry(at: Transaction, change: PriceEntry) -> None:
+    if at.run(_PRICE, {**rows.cost_values(change.cost), "this": change.id}) == 0:
+        _refuse(
+            at,
+            change.id,
+            "already_priced",
+            "is still open or has its cost already",
+            "아직 열려 있거나 이미 비용이 있습니다",
+        )
+
+
+def _refuse(at: Transaction, entry_id: str, code: str, why: str, why_ko: str) -> None:
+    if not at.rows(_STATE, {"this": entry_id}):
+        raise Conflict(
+            f"The ledger has no entry {entry_id}.", f"장부에 {entry_id} 항목이 없습니다.", code="no_such_entry"
+        )
+    raise Conflict(f"The ledger entry {entry_id} {why}.", f"장부 항목 {entry_id}: {why_ko}.", code=code)
+
+
+def add_price_row(at: Transaction, change: AddPriceRow) -> None:
+    row = change.row
+    values = {name: getattr(row, name) for name in row.__struct_fields__}
+    exists = Refusal(
+        "price_row_exists",
+        f"There is a price row {row.id} already; rows are never overwritten.",
+        f"가격 행 {row.id}이(가) 이미 있습니다. 가격 행은 덮어쓰지 않습니다.",
+    )
+    at.run(_ADD_PRICE, {**values, "created_at": change.created_at}, exists)
+
+
+def delete_price_row(at: Transaction, change: DeletePriceRow) -> None:
+    absent = Refusal(
+        "no_such_price_row",
+        f"There is no price row {change.id} of your own.",
+        f"직접 추가한 가격 행 {change.id}이(가) 없습니다.",
+    )
+    at.must(_DELETE_PRICE, {"this": change.id}, absent)
+
+
+APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
+    OpenEntry: open_entry,
+    SettleEntry: settle_entry,
+    PriceEntry: price_entry,
+    AddPriceRow: add_price_row,
+    DeletePriceRow: delete_price_row,
+}

@@ -1,0 +1,169 @@
+"""The two databases: how each is connected to, for the writer and for the readers."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import ArgumentError
+
+from talkmeter.errors import SettingError
+
+_POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
+_LARGEST_LOG = 64 << 20  # bytes of the write-ahead log that stay on the disk once it has been written back
+
+
+class Database(Struct, frozen=True, kw_only=True):
+    """name: for people, without a password. path: of SQLite's file. begin: how the writer begins a transaction."""
+
+    name: str
+    path: Path | None
+    dialect: Dialect
+    begin: str
+    connect_writer: Callable[[], Any]
+    writing: Callable[[], Engine]  # for making and changing the schema; one connection
+    reading: Callable[[int], Engine]
+
+
+def database(url_or_path: str | Path, busy_timeout: float) -> Database:
+    """What a path, `sqlite:///PATH` or `postgresql[+psycopg]://…` names. Raises SettingError for anything else."""
+    text = str(url_or_path)
+    if isinstance(url_or_path, Path) or "://" not in text:
+        return _sqlite(Path(text), busy_timeout)
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise _unusable() from None
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        return _sqlite(Path(url.database), busy_timeout)
+    if url.drivername in _POSTGRES:
+        return _postgres(url.set(drivername="postgresql+psycopg"), busy_timeout)
+    raise _unusable()
+
+
+def _unusable() -> SettingError:
+    return SettingError(  # without the URL: it may hold a password
+        "The database URL cannot be used.",
+        "데이터베이스 URL을 사용할 수 없습니다.",
+        param="database_url",
+        hint="Give a path, sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
+        hint_ko="경로, sqlite:///경로, 또는 postgresql+psycopg://사용자:비밀번호@호스트/이름 형식으로 쓰십시오.",
+    )
+
+
+# SQLite
+
+
+def sqlite_connection(path: Path, busy_timeout: float, *, read_only: bool) -> sqlite3.Connection:
+    """A connection in autocommit mode with our settings, usable from any one thread at a time.
+
+    Only the writer's connection writes back the log: with a single connection that writes and checkpoints, SQLite's
+    WAL-reset bug (before 3.51.3) cannot strike. No memory mapping, which would spread such damage.
+    """
+    mode = "ro" if read_only else "rwc"
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    pragmas = ["mmap_size=0", "foreign_keys=ON"]
+    if read_only:
+        pragmas += ["query_only=ON", "wal_autocheckpoint=0"]
+    else:
+        pragmas += ["journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_LARGEST_LOG}"]
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _sqlite(path: Path, busy_timeout: float) -> Database:
+    from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+    def connect_writer() -> sqlite3.Connection:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite itself would make it readable to all
+        return sqlite_connection(path, busy_timeout, read_only=False)
+
+    def connect_reader() -> sqlite3.Connection:
+        return sqlite_connection(path, busy_timeout, read_only=True)
+
+    def engine(connect: Callable[[], Any], size: int, begin: str) -> Engine:
+        made = create_engine("sqlite+pysqlite://", creator=connect, pool_size=size, max_overflow=0, poolclass=_queue())
+        # The driver would begin transactions where it sees fit; here a transaction is where it says so.
+        event.listen(made, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return made
+
+    return Database(
+        name=str(path),
+        path=path,
+        dialect=SQLiteDialect_pysqlite(paramstyle="named", dbapi=sqlite3),
+        begin="BEGIN IMMEDIATE",
+        connect_writer=connect_writer,
+        writing=lambda: engine(connect_writer, 1, "BEGIN IMMEDIATE"),
+        reading=lambda size: engine(connect_reader, size, "BEGIN"),
+    )
+
+
+def _queue() -> Any:
+    from sqlalchemy.pool import QueuePool
+
+    return QueuePool
+
+
+# PostgreSQL
+
+
+def _postgres(url: Any, busy_timeout: float) -> Database:
+    try:
+        import psycopg
+        from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+    except ImportError:
+        raise SettingError(
+            "PostgreSQL needs its driver, which is not installed.",
+            "PostgreSQL 드라이버가 설치되어 있지 않습니다.",
+            param="database_url",
+            hint="pip install 'talkmeter[postgres]'",
+            hint_ko="pip install 'talkmeter[postgres]'",
+        ) from None
+
+    milliseconds = max(1, int(busy_timeout * 1000))
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def connect_writer() -> Any:
+        connection = psycopg.connect(address, autocommit=True, connect_timeout=max(2, round(busy_timeout)))
+        connection.execute(f"SET lock_timeout = {milliseconds}")
+        (durable,) = connection.execute("SHOW synchronous_commit").fetchone() or ("off",)
+        if durable == "off":  # an acknowledged commit is one that a power cut does not undo
+            connection.execute("SET synchronous_commit = on")
+        return connection
+
+    def reading(size: int) -> Engine:
+        return create_engine(
+            url,
+            pool_size=size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+        )
+
+    return Database(
+        name=url.render_as_string(hide_password=True),
+        path=None,
+        dialect=PGDialect_psycopg(paramstyle="pyformat", dbapi=psycopg),  # type: ignore[no-untyped-call]
+        begin="BEGIN",
+        connect_writer=connect_writer,
+        writing=lambda: create_engine(url, pool_size=1, max_overflow=0),
+        reading=reading,
+    )

@@ -1,0 +1,89 @@
+"""The schema of a database: made when there is none, brought up to date when it is behind, refused when it is ahead.
+
+A normal start only compares two strings; Alembic is imported when there is something to do. A new database is made
+from schema.py, an old one by the migrations; a test proves that both give the same schema.
+"""
+
+from pathlib import Path
+
+from msgspec import Struct
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from talkmeter.errors import StoreError, StoreTooNew
+from talkmeter.store.databases import Database
+from talkmeter.store.schema import metadata
+
+_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), primary_key=True),  # as Alembic makes it
+)
+_LOCK = 0x7461_6C6B  # PostgreSQL's advisory lock for changing the schema
+
+
+class Migrations(Struct, frozen=True):
+    """Where the migrations are, and the revision that this program needs. Revisions are numbers of four digits."""
+
+    head: str
+    folder: Path
+
+
+OURS = Migrations("0001", Path(__file__).parent / "migrations")
+
+
+def prepare(database: Database, migrations: Migrations = OURS) -> None:
+    """Makes the database fit for this program. Raises StoreTooNew, StoreError, or the driver's error."""
+    engine = database.writing()
+    try:
+        with engine.connect() as connection:
+            found = _revision(connection, database.name)
+        if found == migrations.head:
+            return
+        if found is not None:
+            _refuse_unless_older(found, migrations.head, database.name)
+        _change(engine, database, migrations)
+    except DBAPIError as error:
+        raise error.orig or error from error
+    finally:
+        engine.dispose()
+
+
+def _change(engine: Engine, database: Database, migrations: Migrations) -> None:
+    """In one transaction, under a lock: a second process that starts now finds the work done, or not begun."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        found = _revision(connection, database.name)
+        if found is None:
+            metadata.create_all(connection, checkfirst=False)
+            _version.create(connection, checkfirst=False)
+            connection.execute(insert(_version).values(version_num=migrations.head))
+
+
+def _revision(connection: Connection, name: str) -> str | None:
+    """None: there is nothing there yet. Raises StoreError for a database of something else."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    found = connection.execute(select(_version)).scalar() if _version.name in tables else None
+    if found is None:
+        raise StoreError(
+            f"The database {name} holds tables that are not Talkmeter's.",
+            f"데이터베이스 {name}에 Talkmeter의 것이 아닌 테이블이 있습니다.",
+            code="not_our_database",
+            hint="Give Talkmeter a database of its own.",
+            hint_ko="Talkmeter 전용 데이터베이스를 지정하십시오.",
+        )
+    return str(found)
+
+
+def _refuse_unless_older(found: str, head: str, name: str) -> None:
+    if found.isdecimal() and found < head:
+        return
+    raise StoreTooNew(
+        f"The database {name} was written by a newer Talkmeter (its schema is {found}, this program knows {head}).",
+        f"데이터베이스 {name}은(는) 더 새로운 Talkmeter의 것입니다 (스키마 {found}, 이 프로그램은 {head}까지 지원).",
+        hint="Start the newer Talkmeter, or restore the backup that was made before the update.",
+        hint_ko="새 버전의 Talkmeter를 실행하거나, 업데이트 전에 만든 백업을 복원하십시오.",
+    )

@@ -1,0 +1,81 @@
+"""Queries of the ledger."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal_column, or_, select
+
+from talkmeter.metering.ledger import LedgerEntry, Totals
+from talkmeter.store import rows
+from talkmeter.store.parameters import IDS, THIS, chunks
+from talkmeter.store.schema import ledger_entries
+
+_entry = ledger_entries.c
+# Literals, not parameters: SQLite uses a partial index only where it can see its condition.
+_OPEN = _entry.state == literal_column("'open'")
+_SETTLED = _entry.state == literal_column("'settled'")
+
+_ENTRY = select(ledger_entries).where(_entry.id == THIS)
+_OPEN_ENTRIES = select(ledger_entries).where(_OPEN).order_by(_entry.position)
+_UNPRICED = (
+    select(ledger_entries)
+    .where(_SETTLED, _entry.cost_picodollars.is_(None), _entry.has_usage.is_(True))
+    .order_by(_entry.position)
+)
+_UNPRICED_OF_MODEL = _UNPRICED.where(
+    or_(_entry.model_requested == bindparam("model"), _entry.model_served == bindparam("model"))
+)
+_OF_ANSWERS = select(ledger_entries).where(_entry.answer_id.in_(IDS)).order_by(_entry.position)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+_NO_COST = and_(_SETTLED, _entry.cost_picodollars.is_(None))
+_TOTALS = select(
+    func.count(),
+    func.sum(_entry.prompt_tokens),
+    func.sum(_entry.completion_tokens),
+    func.sum(_entry.cost_picodollars),
+    _count(and_(_NO_COST, _entry.has_usage.is_(True))),
+    _count(and_(_NO_COST, _entry.has_usage.is_(False))),
+    _count(_OPEN),
+).where(_entry.room_id == THIS)
+
+
+def entry(connection: Connection, entry_id: str) -> LedgerEntry | None:
+    row = connection.execute(_ENTRY, {"this": entry_id}).one_or_none()
+    return None if row is None else rows.entry(row)
+
+
+def open_entries(connection: Connection) -> Sequence[LedgerEntry]:
+    return [rows.entry(row) for row in connection.execute(_OPEN_ENTRIES)]
+
+
+def unpriced_entries(connection: Connection, model: str | None) -> Sequence[LedgerEntry]:
+    statement = _UNPRICED if model is None else _UNPRICED_OF_MODEL
+    return [rows.entry(row) for row in connection.execute(statement, {"model": model} if model is not None else {})]
+
+
+def entries_of_answers(connection: Connection, answer_ids: Sequence[str]) -> Mapping[str, LedgerEntry]:
+    newest: dict[str, LedgerEntry] = {}
+    for ids in chunks(answer_ids):
+        for row in connection.execute(_OF_ANSWERS, {"ids": ids}):
+            newest[row.answer_id] = rows.entry(row)
+    return newest
+
+
+def totals(connection: Connection, room_id: str) -> Totals:
+    """Entries without a cost are either unpriced (usage known) or unknown (usage not known), never both."""
+    row = connection.execute(_TOTALS, {"this": room_id}).one()
+    # PostgreSQL sums integers to decimals; over no rows a sum is NULL.
+    calls, prompt, completion, money, unpriced, unknown, still_open = (int(figure or 0) for figure in row)
+    return Totals(
+        calls=calls,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        picodollars=money,
+        unpriced_calls=unpriced,
+        unknown_calls=unknown,
+        open_calls=still_open,
+    )

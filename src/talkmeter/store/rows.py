@@ -1,0 +1,209 @@
+"""Values as rows and rows as values: what each column holds, in both directions. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from talkmeter.accounts.store import ProviderAccount, SealedKey
+from talkmeter.messages import Attachment, Message, Room, RoomSettings, Run, RunEvent
+from talkmeter.metering.cost import Cost, CostLine
+from talkmeter.metering.ledger import LedgerEntry, OpenEntry, SettleEntry
+from talkmeter.metering.prices import PriceRow
+from talkmeter.metering.usage import Usage
+
+
+class Row(Protocol):
+    """A row of a SELECT: columns by name."""
+
+    def __getattr__(self, name: str) -> Any: ...
+
+
+json_text = msgspec.json.Encoder().encode
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_room_settings = msgspec.json.Decoder(RoomSettings).decode
+_cost_lines = msgspec.json.Decoder(tuple[CostLine, ...]).decode
+_texts = msgspec.json.Decoder(tuple[str, ...]).decode
+_any = msgspec.json.Decoder().decode
+
+
+def to_json(value: Any) -> str:
+    return json_text(value).decode()
+
+
+def _json_or_none(value: Any) -> str | None:
+    return None if value is None else json_text(value).decode()
+
+
+def from_json(text: str) -> Any:
+    return _any(text)
+
+
+def _object_or_none(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else _object(text)
+
+
+def _fields(value: Struct) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+# Rooms
+
+
+def room_values(room: Room) -> dict[str, Any]:
+    """message_count is the store's own count and starts at 0."""
+    return {**_fields(room), "settings": to_json(room.settings), "message_count": 0}
+
+
+def room(row: Row) -> Room:
+    return Room(
+        id=row.id,
+        principal=row.principal,
+        title=row.title,
+        pinned=row.pinned,
+        settings=_room_settings(row.settings),
+        leaf_id=row.leaf_id,
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+        message_count=row.message_count,
+    )
+
+
+# Messages
+
+
+def message_values(message: Message) -> dict[str, Any]:
+    values = _fields(message)
+    del values["attachments"]
+    values["error"] = _json_or_none(message.error)
+    return values
+
+
+def message(row: Row, attachments: tuple[Attachment, ...] = ()) -> Message:
+    return Message(
+        id=row.id,
+        room_id=row.room_id,
+        parent_id=row.parent_id,
+        role=row.role,
+        text=row.text,
+        status=row.status,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        model=row.model,
+        provider_name=row.provider_name,
+        run_id=row.run_id,
+        error=_object_or_none(row.error),
+        attachments=attachments,
+    )
+
+
+attachment_values = _fields
+
+
+def attachment(row: Row) -> Attachment:
+    return Attachment(**{name: getattr(row, name) for name in Attachment.__struct_fields__})
+
+
+def run_values(run: Run) -> dict[str, Any]:
+    return _fields(run)
+
+
+def run(row: Row) -> Run:
+    return Run(**{name: getattr(row, name) for name in Run.__struct_fields__})
+
+
+def run_event_values(run_id: str, event: RunEvent) -> dict[str, Any]:
+    return {"run_id": run_id, "seq": event.seq, "kind": event.kind, "data": to_json(event.data)}
+
+
+def run_event(row: Row) -> RunEvent:
+    return RunEvent(seq=row.seq, kind=row.kind, data=_object(row.data))
+
+
+# The ledger
+
+_OPENING = OpenEntry.__struct_fields__
+_USAGE = Usage.__struct_fields__
+_SETTLING = tuple(name for name in SettleEntry.__struct_fields__ if name not in ("id", "usage", "cost", "error"))
+_NO_USAGE: Mapping[str, None] = dict.fromkeys(_USAGE)
+
+
+def opening_values(entry: OpenEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in _OPENING}
+
+
+def settlement_values(entry: SettleEntry) -> dict[str, Any]:
+    values = {name: getattr(entry, name) for name in _SETTLING}
+    usage = entry.usage
+    values.update(_NO_USAGE if usage is None else {name: getattr(usage, name) for name in _USAGE})
+    values.update(cost_values(entry.cost))
+    values["this"] = entry.id
+    values["has_usage"] = usage is not None
+    values["error"] = _json_or_none(entry.error)
+    return values
+
+
+def cost_values(cost: Cost) -> dict[str, Any]:
+    return {
+        "cost_picodollars": cost.picodollars,
+        "cost_lines": to_json(cost.lines),
+        "unpriced": to_json(cost.unpriced),
+    }
+
+
+def entry(row: Row) -> LedgerEntry:
+    opening = OpenEntry(**{name: getattr(row, name) for name in _OPENING})
+    if row.state == "open":
+        return LedgerEntry(opening=opening)
+    usage = Usage(**{name: getattr(row, name) for name in _USAGE}) if row.has_usage else None
+    settled = {name: getattr(row, name) for name in _SETTLING}
+    cost = Cost(row.cost_picodollars, _cost_lines(row.cost_lines), _texts(row.unpriced))
+    return LedgerEntry(
+        opening=opening,
+        settlement=SettleEntry(id=row.id, usage=usage, cost=cost, error=_object_or_none(row.error), **settled),
+    )
+
+
+def price_row(row: Row) -> PriceRow:
+    return PriceRow(**{name: getattr(row, name) for name in PriceRow.__struct_fields__})
+
+
+# Accounts
+
+
+def provider_values(provider: ProviderAccount) -> dict[str, Any]:
+    key = provider.key
+    return {
+        "id": provider.id,
+        "name": provider.name,
+        "base_url": provider.base_url,
+        "key_nonce": key and key.nonce,
+        "key_ciphertext": key and key.ciphertext,
+        "key_hint": key and key.hint,
+        "enabled": provider.enabled,
+        "created_at": provider.created_at,
+        "source": provider.source,
+    }
+
+
+def provider(row: Row) -> ProviderAccount:
+    sealed = row.key_nonce is not None
+    return ProviderAccount(
+        id=row.id,
+        name=row.name,
+        base_url=row.base_url,
+        key=SealedKey(bytes(row.key_nonce), bytes(row.key_ciphertext), row.key_hint) if sealed else None,
+        enabled=row.enabled,
+        created_at=row.created_at,
+        source=row.source,
+    )
+
+
+def by_message(attachments: Sequence[Attachment]) -> dict[str, tuple[Attachment, ...]]:
+    """message id → its attachments, in the order given."""
+    found: dict[str, tuple[Attachment, ...]] = {}
+    for each in attachments:
+        if each.message_id is not None:
+            found[each.message_id] = (*found.get(each.message_id, ()), each)
+    return found

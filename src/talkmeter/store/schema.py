@@ -1,0 +1,253 @@
+"""The tables. Money is BIGINT picodollars, time BIGINT µs since 1970 UTC; both fit in 63 bits by the ledger's rules.
+
+`position` counts rows in the order in which they were committed: what is "newest" never depends on the clock.
+The ledger has no foreign key to rooms: entries outlive them.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.sql.elements import TextClause
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _position() -> Column[int]:
+    # SQLite counts for itself only in a column whose type is exactly INTEGER.
+    number = BigInteger().with_variant(Integer, "sqlite")
+    return Column("position", number, Identity(always=False), primary_key=True)
+
+
+def _some_rows(name: str, condition: str, *columns: str) -> Index:
+    """An index over the rows that meet a condition, so that the others do not pay for it."""
+    where: TextClause = text(condition)
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("base_url", Text, nullable=False),
+    Column("key_nonce", LargeBinary),
+    Column("key_ciphertext", LargeBinary),
+    Column("key_hint", Text),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_hash", LargeBinary, primary_key=True),
+    Column("principal", Text, nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+sign_in_tokens = Table(
+    "sign_in_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("pinned", Boolean, nullable=False),
+    Column("settings", Text, nullable=False),  # RoomSettings as JSON
+    Column("leaf_id", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, nullable=False),
+    Column("message_count", Integer, nullable=False),
+    Index("ix_rooms_order", "principal", "pinned", "last_used_at", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("room_id", Text, ForeignKey("rooms.id"), nullable=False),
+    Column("parent_id", Text),
+    Column("role", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("model", Text),
+    Column("provider_name", Text),
+    Column("run_id", Text),
+    Column("error", Text),  # JSON
+    Column("text", Text, nullable=False),
+    UniqueConstraint("room_id", "id"),
+    # A parent of another room would let one branch run through two rooms.
+    ForeignKeyConstraint(["room_id", "parent_id"], ["messages.room_id", "messages.id"]),
+    Index("ix_messages_children", "parent_id", "position"),
+    _some_rows("ix_messages_roots", "parent_id IS NULL", "room_id"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("room_id", Text, ForeignKey("rooms.id"), index=True),
+    Column("message_id", Text, ForeignKey("messages.id"), index=True),
+    Column("place", Integer, nullable=False),  # order within the message
+    Column("principal", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("file", Text, nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("room_id", Text, ForeignKey("rooms.id"), nullable=False, index=True),
+    Column("principal", Text, nullable=False),
+    Column("question_id", Text, nullable=False),
+    Column("answer_id", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("stop_mode", Text),
+    Column("model", Text),
+    Column("provider_id", Text),
+    Column("surface", Text, nullable=False),
+    UniqueConstraint("principal", "client_id"),
+    _some_rows("ix_runs_unfinished", "status IN ('queued', 'running')", "position"),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON
+)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),  # open | settled
+    # as opened
+    Column("surface", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("provider_name", Text, nullable=False),
+    Column("model_requested", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False, index=True),
+    Column("preflight_tokens", BigInteger, nullable=False),
+    Column("preflight_quality", Text, nullable=False),
+    Column("preflight_encoding", Text, nullable=False),
+    Column("preflight_lines", Text, nullable=False),  # JSON
+    Column("messages_sent", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("window", Integer),
+    Column("max_output_tokens", BigInteger),
+    Column("worst_case_picodollars", BigInteger),
+    Column("room_id", Text),
+    Column("run_id", Text),
+    Column("question_id", Text),
+    Column("answer_id", Text),
+    # as settled
+    Column("outcome", Text),
+    Column("provenance", Text),
+    Column("has_usage", Boolean),
+    Column("prompt_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("prompt_audio_tokens", BigInteger),
+    Column("prompt_image_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("completion_audio_tokens", BigInteger),
+    Column("completion_image_tokens", BigInteger),
+    Column("cached_audio_tokens", BigInteger),
+    Column("cached_image_tokens", BigInteger),
+    Column("cache_write_1h_tokens", BigInteger),
+    Column("raw_usage", Text),  # JSON, verbatim
+    Column("cost_picodollars", BigInteger),
+    Column("cost_lines", Text),  # JSON
+    Column("unpriced", Text),  # JSON
+    Column("settled_at", BigInteger),
+    Column("first_byte_at", BigInteger),
+    Column("model_served", Text),
+    Column("service_tier", Text),
+    Column("finish_reason", Text),
+    Column("http_status", Integer),
+    Column("error", Text),  # JSON
+    Column("problem", Text),
+    _some_rows("ix_ledger_open", "state = 'open'", "position"),
+    _some_rows("ix_ledger_unpriced", "state = 'settled' AND cost_picodollars IS NULL", "position"),
+    _some_rows("ix_ledger_room", "room_id IS NOT NULL", "room_id"),
+    _some_rows("ix_ledger_run", "run_id IS NOT NULL", "run_id"),
+    _some_rows("ix_ledger_question", "question_id IS NOT NULL", "question_id"),
+    _some_rows("ix_ledger_answer", "answer_id IS NOT NULL", "answer_id"),
+)
+
+price_rows = Table(
+    "price_rows",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("provider", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("band_from", BigInteger, nullable=False),
+    Column("effective_from", BigInteger, nullable=False),
+    Column("picodollars", BigInteger, nullable=False),
+    Column("per", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,184 @@
+"""The store: one value that answers every protocol the core has declared, on SQLite or PostgreSQL."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from talkmeter.accounts.store import ProviderAccount, Session
+from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, AddRun
+from talkmeter.conversation.store import RoomPage
+from talkmeter.errors import StoreError
+from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
+from talkmeter.metering.ledger import LedgerEntry, OpenEntry, Totals
+from talkmeter.metering.prices import PriceRow
+from talkmeter.store import (
+    apply_accounts,
+    apply_conversation,
+    apply_ledger,
+    faults,
+    read_accounts,
+    read_ledger,
+    read_messages,
+    read_rooms,
+)
+from talkmeter.store.ballast import Ballast, NoBallast
+from talkmeter.store.databases import Database, database
+from talkmeter.store.migrate import prepare
+from talkmeter.store.readers import Readers
+from talkmeter.store.writer import Writer
+
+APPLY = {**apply_accounts.APPLY, **apply_conversation.APPLY, **apply_ledger.APPLY}
+BEGINS_WORK = frozenset({OpenEntry, AddRoom, AddMessage, AddRun, AddAttachment})
+
+
+class Store:
+    """Made by `open_store`. Safe for any number of tasks; of one event loop or several."""
+
+    def __init__(self, database: Database, writer: Writer, readers: Readers) -> None:
+        self._database = database
+        self._writer = writer
+        self._readers = readers
+
+    @property
+    def name(self) -> str:
+        """The database, for people; without a password."""
+        return self._database.name
+
+    async def close(self) -> None:
+        """Writes what has been submitted, then lets go of the database. Idempotent."""
+        await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._writer.close)
+
+    async def commit(self, *changes: Struct) -> None:
+        """Applies the changes in the order given: all or none, durable on return.
+
+        Raises Conflict when a change's condition does not hold, StoreFull, StoreBusy or StoreError when the database
+        cannot take them. If the caller is cancelled the changes are still applied as a whole or not at all.
+        """
+        if changes:
+            await self._writer.submit(changes)
+
+    # Accounts and the price book
+
+    async def providers(self) -> Sequence[ProviderAccount]:
+        return await self._readers.read(read_accounts.all_providers)
+
+    async def settings(self) -> Mapping[str, Any]:
+        return await self._readers.read(read_accounts.all_settings)
+
+    async def session(self, session_hash: bytes, at: int) -> Session | None:
+        return await self._readers.read(lambda connection: read_accounts.session(connection, session_hash, at))
+
+    async def price_rows(self) -> Sequence[PriceRow]:
+        return await self._readers.read(read_accounts.all_price_rows)
+
+    # The ledger
+
+    async def entry(self, entry_id: str) -> LedgerEntry | None:
+        return await self._readers.read(lambda connection: read_ledger.entry(connection, entry_id))
+
+    async def open_entries(self) -> Sequence[LedgerEntry]:
+        return await self._readers.read(read_ledger.open_entries)
+
+    async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
+        return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
+
+    async def entries_of_answers(self, answer_ids: Sequence[str]) -> Mapping[str, LedgerEntry]:
+        return await self._readers.read(lambda connection: read_ledger.entries_of_answers(connection, answer_ids))
+
+    async def totals(self, room_id: str) -> Totals:
+        return await self._readers.read(lambda connection: read_ledger.totals(connection, room_id))
+
+    # Rooms and messages
+
+    async def room(self, room_id: str, principal: str) -> Room | None:
+        return await self._readers.read(lambda connection: read_rooms.room(connection, room_id, principal))
+
+    async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage:
+        """Raises BadInput for a cursor that no page has given."""
+        return await self._readers.read(lambda connection: read_rooms.page(connection, principal, cursor, limit))
+
+    async def message(self, message_id: str, principal: str) -> Message | None:
+        return await self._readers.read(lambda connection: read_messages.message(connection, message_id, principal))
+
+    async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
+        return await self._readers.read(lambda connection: read_messages.branch(connection, leaf_id, limit))
+
+    async def siblings(self, message_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        return await self._readers.read(lambda connection: read_messages.siblings(connection, message_ids))
+
+    async def newest_descendant(self, message_id: str) -> str:
+        return await self._readers.read(lambda connection: read_messages.newest_descendant(connection, message_id))
+
+    async def newest_answers(self, question_ids: Sequence[str]) -> Mapping[str, str]:
+        return await self._readers.read(lambda connection: read_messages.newest_answers(connection, question_ids))
+
+    async def attachments(self, attachment_ids: Sequence[str], principal: str) -> Sequence[Attachment]:
+        return await self._readers.read(
+            lambda connection: read_messages.attachments_by_id(connection, attachment_ids, principal)
+        )
+
+    async def files_of_room(self, room_id: str) -> Sequence[str]:
+        return await self._readers.read(lambda connection: read_rooms.files_of_room(connection, room_id))
+
+    # Runs
+
+    async def run(self, run_id: str, principal: str) -> Run | None:
+        return await self._readers.read(lambda connection: read_rooms.run(connection, run_id, principal))
+
+    async def run_by_client_id(self, principal: str, client_id: str) -> Run | None:
+        return await self._readers.read(
+            lambda connection: read_rooms.run_by_client_id(connection, principal, client_id)
+        )
+
+    async def run_events(self, run_id: str, after: int) -> Sequence[RunEvent]:
+        return await self._readers.read(lambda connection: read_rooms.run_events_after(connection, run_id, after))
+
+    async def unfinished_runs(self) -> Sequence[Run]:
+        return await self._readers.read(read_rooms.unfinished_runs)
+
+
+async def open_store(
+    url_or_path: str | Path,
+    *,
+    busy_timeout: float = 5.0,
+    readers: int = 4,
+    ballast: int = 16 << 20,
+) -> Store:
+    """Opens a database, making or bringing up to date its schema.
+
+    url_or_path: a file, `sqlite:///FILE`, or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`.
+    busy_timeout: seconds to wait for another process's lock. ballast: bytes kept free for SQLite (ballast.py).
+    Raises SettingError for an unusable URL, StoreTooNew for a database of a newer Talkmeter, StoreError otherwise.
+    """
+    return await asyncio.to_thread(_open, database(url_or_path, busy_timeout), readers, ballast)
+
+
+def _open(database: Database, readers: int, ballast: int) -> Store:
+    try:
+        if database.path is not None:
+            database.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prepare(database)
+        kept = NoBallast() if database.path is None else Ballast(database.path.with_suffix(".ballast"), ballast)
+        writer = Writer(
+            database.connect_writer,
+            database.dialect,
+            APPLY,
+            about=database.name,
+            begin=database.begin,
+            ballast=kept,
+            begins_work=BEGINS_WORK,
+        )
+    except OSError as error:
+        raise StoreError(
+            f"The database {database.name} cannot be opened ({error.strerror or error}).",
+            f"데이터베이스 {database.name}을(를) 열 수 없습니다 ({error.strerror or error}).",
+            hint="Check the path and who may write there.",
+            hint_ko="경로와 쓰기 권한을 확인하십시오.",
+        ) from error
+    except database.dialect.loaded_dbapi.Error as error:
+        raise faults.as_ours(error, database.name) from error
+    return Store(database, writer, Readers(database.reading(readers), readers, database.name))

@@ -1,0 +1,265 @@
+"""The one writer: a thread with one connection that commits in groups.
+
+Whatever is waiting when the thread comes round goes into one transaction, each commit under a savepoint of its own,
+and one fsync makes them all durable. A lone commit waits for nobody. Order: as submitted.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
+from sqlalchemy.engine.interfaces import Dialect
+
+from talkmeter.store import faults
+from talkmeter.store.faults import Effect
+from talkmeter.store.transaction import Transaction
+
+Apply = Mapping[type, Callable[[Transaction, Any], None]]
+
+
+class Job(NamedTuple):
+    changes: tuple[Struct, ...]
+    future: asyncio.Future[None]
+
+
+Outcome = BaseException | None
+
+
+class Ballast(Protocol):
+    """Room on the disk that is kept for settling what is open."""
+
+    @property
+    def full(self) -> bool:
+        """True from the first "disk full" until there is room again."""
+        ...
+
+    def release(self) -> None:
+        """Called when the disk is full."""
+        ...
+
+    def recovered(self) -> bool:
+        """Whether there is room again; looks at most once a second."""
+        ...
+
+
+class Writer:
+    """connect: opens the connection, in autocommit mode; called on the writer's thread, again if it is lost.
+
+    begins_work: changes that are refused while the disk is full, so that what is open can still be settled.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        dialect: Dialect,
+        apply: Apply,
+        *,
+        about: str,
+        begin: str,
+        ballast: Ballast,
+        begins_work: frozenset[type] = frozenset(),
+        max_batch: int = 512,
+    ) -> None:
+        self._connect = connect
+        self._dialect = dialect
+        self._apply = apply
+        self._about = about
+        self._begin_text = begin
+        self._ballast = ballast
+        self._begins_work = begins_work
+        self._max_batch = max_batch
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self.broken: str | None = None  # why, once nothing further may be written
+        self.commits = 0
+        self.transactions = 0
+        self._connection = connect()
+        self._transaction = Transaction(self._connection, dialect)
+        self._begun = self._committing = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, changes: tuple[Struct, ...]) -> asyncio.Future[None]:
+        """The future is done once the changes are durable, or carries what kept them from being applied.
+
+        A caller that stops waiting changes nothing: the commit is applied as a whole, or not at all.
+        """
+        for change in changes:
+            if type(change) not in self._apply:
+                raise TypeError(f"The store does not know the change {type(change).__name__}.")
+        future = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if self._closed:
+                raise faults.closed(self._about)
+            self._jobs.put(Job(changes, future))
+        return future
+
+    def waiting(self) -> int:
+        return self._jobs.qsize()
+
+    def close(self) -> None:
+        """Waits until everything submitted has been written. Idempotent; blocks, so not for the event loop."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            _answer(batch, self._write(batch))
+        with suppress(self._dialect.loaded_dbapi.Error):  # what was acknowledged is durable already
+            self._connection.close()
+
+    def _next_batch(self) -> list[Job]:
+        """Empty: closed, and nothing is left."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        batch = [first]
+        while len(batch) < self._max_batch:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # nothing can be submitted after it
+                break
+            batch.append(job)
+        return batch
+
+    def _write(self, batch: Sequence[Job]) -> list[Outcome]:
+        if self._ballast.full:
+            return self._write_what_may(batch)
+        try:
+            return self._together(batch)
+        except BaseException as error:  # noqa: BLE001 (whoever waits must be told, whatever it was)
+            what = self._note(error)
+            # One alone has had its turn, and BUSY has waited its time-out already.
+            alone = len(batch) == 1 and what in (Effect.REFUSED, Effect.BUSY)
+            if what is Effect.BROKEN or self._unknown(what) or alone or (what is Effect.BUSY and not self._begun):
+                return [faults.as_ours(error, self._about) for _ in batch]
+        return self._write_what_may(batch)
+
+    def _write_what_may(self, batch: Sequence[Job]) -> list[Outcome]:
+        """One by one: so that one that cannot be written keeps no other from it."""
+        outcomes: list[Outcome] = []
+        for job in batch:
+            begins = any(type(change) in self._begins_work for change in job.changes)
+            if begins and self._ballast.full and not self._ballast.recovered():
+                outcomes.append(faults.full(self._about))
+                continue
+            try:
+                outcomes += self._together([job])
+            except BaseException as error:  # noqa: BLE001 (as above)
+                self._note(error)
+                outcomes.append(faults.as_ours(error, self._about))
+        return outcomes
+
+    def _note(self, error: BaseException) -> Effect:
+        """Does what an error asks of the store itself."""
+        what = faults.effect(error)
+        if what is Effect.BROKEN:
+            self.broken = str(error)
+        elif what is Effect.FULL:
+            self._ballast.release()
+        elif what is Effect.LOST:
+            self._reconnect()
+        return what
+
+    def _unknown(self, what: Effect) -> bool:
+        """Whether the connection went while COMMIT was on its way: it may have been done, so it is not done again."""
+        return what is Effect.LOST and self._committing
+
+    def _together(self, batch: Sequence[Job]) -> list[Outcome]:
+        if self.broken is not None:
+            raise faults.broken(self._about, self.broken)
+        self._begun = self._committing = False
+        self._execute(self._begin_text)
+        self._begun = True
+        try:
+            if len(batch) == 1:
+                self._apply_all(batch[0])
+                outcomes: list[Outcome] = [None]
+            else:
+                outcomes = [self._under_savepoint(job) for job in batch]
+            if all(outcomes) or not any(job.changes for job in batch):
+                self._execute("ROLLBACK")
+            else:
+                self._committing = True
+                self._execute("COMMIT")
+                self.transactions += 1
+                self.commits += outcomes.count(None)
+        except BaseException:
+            self._roll_back()
+            raise
+        return outcomes
+
+    def _under_savepoint(self, job: Job) -> Outcome:
+        self._execute("SAVEPOINT one")
+        try:
+            self._apply_all(job)
+        except Exception as error:
+            if not self._can_go_on(error):
+                raise
+            self._execute("ROLLBACK TO SAVEPOINT one")
+            outcome: Outcome = faults.as_ours(error, self._about)
+        else:
+            outcome = None
+        self._execute("RELEASE SAVEPOINT one")
+        return outcome
+
+    def _can_go_on(self, error: Exception) -> bool:
+        """Whether the transaction outlived the error. SQLite ends it by itself when the disk is full or failing."""
+        if faults.effect(error) in (Effect.BROKEN, Effect.LOST, Effect.FULL):
+            return False
+        return bool(getattr(self._connection, "in_transaction", True))
+
+    def _apply_all(self, job: Job) -> None:
+        for change in job.changes:
+            self._apply[type(change)](self._transaction, change)
+
+    def _execute(self, text: str) -> None:
+        self._connection.execute(text).close()
+
+    def _roll_back(self) -> None:
+        if not getattr(self._connection, "in_transaction", True):
+            return
+        # If the connection is gone or the disk fails, the database itself rolls back what was not committed.
+        with suppress(self._dialect.loaded_dbapi.Error):
+            self._execute("ROLLBACK")
+
+    def _reconnect(self) -> None:
+        """One attempt; while it fails, each commit finds the old connection closed and attempts it again."""
+        try:
+            connection = self._connect()
+        except self._dialect.loaded_dbapi.Error:
+            return
+        self._connection.close()
+        self._connection = connection
+        self._transaction = Transaction(connection, self._dialect)
+
+
+def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    """Wakes each event loop once, however many commits were in the group."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[None], Outcome]]] = {}
+    for job, outcome in zip(batch, outcomes, strict=True):
+        by_loop.setdefault(job.future.get_loop(), []).append((job.future, outcome))
+    for loop, answers in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[None], Outcome]]) -> None:
+    for future, outcome in answers:
+        if future.done():  # its caller was cancelled
+            continue
+        if outcome is None:
+            future.set_result(None)
+        else:
+            future.set_exception(outcome)
