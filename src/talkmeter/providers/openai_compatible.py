@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's HTTP API: OpenAI, Ollama, vLLM, llama.cpp, the simulator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class OpenAICompatible:
     def __repr__(self) -> str:
         return f"OpenAICompatible(id={self._id!r}, name={self._name!r}, base_url={self._base_url!r})"
 
-    async def send(self, request: CompletionRequest) -> AsyncIterator[Head | Chunk]:
+    async def send(self, request: CompletionRequest) -> AsyncGenerator[Head | Chunk, None]:
         """See completions.Provider. Bytes as they came, unless the upstream compressed them unasked."""
         headers = {"Content-Type": "application/json", "X-Client-Request-Id": request.call_id}
         body = msgspec.json.encode(request.body)

@@ -1,0 +1,123 @@
+"""The sockets that the server listens on. Bound before anything else is opened, so that a busy port says so at once."""
+
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Sequence
+
+from talkmeter.errors import SettingError
+
+LOOPBACK = ("127.0.0.1", "::1")
+BACKLOG = 1024
+TRIES_FOR_A_COMMON_PORT = 20
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the setting `host` keeps the server on this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets, all on one port. `localhost` is 127.0.0.1 and ::1, where the machine has it.
+
+    Raises SettingError if the port is taken, may not be used, or the host is not one of this machine.
+    """
+    for _ in range(TRIES_FOR_A_COMMON_PORT):
+        sockets = _bind_once(host, port)
+        if sockets is not None:
+            return sockets
+    raise _failed(host, port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
+
+
+def url_of(host: str, sockets: Sequence[socket.socket]) -> str:
+    """How a browser on this machine calls the server, without a slash at the end."""
+    port = sockets[0].getsockname()[1]
+    if host in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - compared with, not bound to
+        host = "localhost"
+    bare = host.strip("[]")
+    return f"http://{f'[{bare}]' if ':' in bare else bare}:{port}"
+
+
+def _bind_once(host: str, port: int) -> list[socket.socket] | None:
+    """None if a free port of the first address is taken on another one: another free port may do."""
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _addresses(host, port):
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            try:
+                sockets.append(_listen(family, address, chosen))
+            except OSError as error:
+                if sockets and error.errno in ABSENT:
+                    continue
+                if sockets and port == 0 and error.errno == errno.EADDRINUSE:
+                    _close(sockets)
+                    return None
+                raise
+    except OSError as error:
+        _close(sockets)
+        raise _failed(host, port, error) from None
+    return sockets
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    if host == "localhost":
+        return [(socket.AF_INET, LOOPBACK[0]), (socket.AF_INET6, LOOPBACK[1])]
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((address, port))
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
+
+
+def _failed(host: str, port: int, error: OSError) -> SettingError:
+    if error.errno == errno.EADDRINUSE:
+        return SettingError(
+            f"Port {port} on {host} is taken by another program, perhaps by Talkmeter itself.",
+            f"{host}의 {port}번 포트를 다른 프로그램이 쓰고 있습니다. Talkmeter가 이미 실행 중일 수 있습니다.",
+            hint=f"Open http://localhost:{port} to see, or start with --port {port + 1} (0 takes any free one).",
+            hint_ko=f"http://localhost:{port} 을 열어 보거나 --port {port + 1} 로 시작하십시오(0: 빈 포트).",
+            code="port_taken",
+            param="port",
+        )
+    if error.errno == errno.EACCES:
+        return SettingError(
+            f"This user may not listen on port {port}.",
+            f"이 사용자는 {port}번 포트에서 요청을 받을 수 없습니다.",
+            hint="Ports below 1024 need rights of their own; take a higher one, such as --port 8640.",
+            hint_ko="1024보다 작은 포트에는 별도의 권한이 필요합니다. --port 8640처럼 높은 포트를 쓰십시오.",
+            code="port_forbidden",
+            param="port",
+        )
+    return SettingError(
+        f"The server cannot listen on {host}, port {port}: {error.strerror or error}.",
+        f"{host}의 {port}번 포트에서 요청을 받을 수 없습니다: {error.strerror or error}.",
+        hint="`host` is localhost, 0.0.0.0 (all), or an address that this machine has.",
+        hint_ko="`host`는 localhost, 0.0.0.0(모두) 또는 이 컴퓨터가 가진 주소여야 합니다.",
+        code="cannot_listen",
+        param="host",
+    )

@@ -1,0 +1,41 @@
+"""The simulator inside this process: started when it is first needed, over real HTTP on a loopback port."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from talkmeter.simulator.server import Simulator
+
+BILL_FILE = "simulator-bill.jsonl"
+
+
+class InProcessSimulator:
+    """started: told the base URL once it runs."""
+
+    def __init__(self, data_dir: Path, tokens_per_second: float, started: Callable[[str], None]) -> None:
+        self._bill = data_dir / BILL_FILE
+        self._tokens_per_second = tokens_per_second
+        self._started = started
+        self._lock = asyncio.Lock()
+        self._simulator: Simulator | None = None
+        self._base_url = ""
+
+    async def start(self) -> str:
+        """Its base URL; starting twice is harmless."""
+        async with self._lock:
+            if self._simulator is None:
+                from talkmeter.simulator.server import Simulator
+
+                simulator = Simulator(self._bill, self._tokens_per_second)
+                self._base_url = await simulator.start()
+                self._simulator = simulator
+                self._started(self._base_url)
+            return self._base_url
+
+    async def stop(self) -> None:
+        async with self._lock:
+            simulator, self._simulator = self._simulator, None
+            if simulator is not None:
+                await simulator.stop()

@@ -1,0 +1,170 @@
+"""Everything, made and put together once. The only code that picks a store, the providers and the surfaces."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.provider_accounts import ProviderAccounts
+from talkmeter.accounts.secrets import Sealer, load_key
+from talkmeter.accounts.sessions import Sessions
+from talkmeter.accounts.settings import Settings
+from talkmeter.app.simulating import InProcessSimulator
+from talkmeter.config import Resolved
+from talkmeter.conversation.asking import Conversation
+from talkmeter.conversation.counting import Counting
+from talkmeter.conversation.driving import Driver
+from talkmeter.conversation.estimate import Estimator
+from talkmeter.conversation.images import Images
+from talkmeter.conversation.receipts import Receipts
+from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
+from talkmeter.conversation.rooms import Rooms
+from talkmeter.conversation.runs import Runs
+from talkmeter.errors import NotFound, SettingError
+from talkmeter.logs import hide
+from talkmeter.metering.meter import Meter, MeterLimits
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.providers.client import Client, Timeouts
+from talkmeter.providers.registry import Registry
+from talkmeter.store.store import Store, open_store
+
+log = logging.getLogger(__name__)
+
+DATABASE_FILE = "talkmeter.db"
+KEY_FILE = "talkmeter.key"
+ATTACHMENTS_FOLDER = "attachments"
+
+
+class Accounts:
+    """What the store keeps about people and providers; enough for most commands."""
+
+    def __init__(self, store: Store, resolved: Resolved) -> None:
+        self.store = store
+        self.sealer = sealer_of(resolved)
+        self.providers = ProviderAccounts(store, self.sealer, resolved)
+        self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
+        self.sessions = Sessions(store)
+        self.passwords = Passwords(store)
+
+    async def load(self) -> None:
+        """Raises SettingError if there are sealed keys that our key does not open."""
+        await self.settings.load()
+        await self.providers.load()
+
+
+class Application:
+    """The parts, for surfaces to use. Made by `open_application`; `close` ends them in order."""
+
+    def __init__(self, resolved: Resolved, store: Store, accounts: Accounts) -> None:
+        self.resolved = resolved
+        self.store = store
+        self.accounts = accounts
+        get = accounts.settings.get
+        self.simulator = InProcessSimulator(
+            resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
+        )
+        self.client = Client(_timeouts(accounts.settings), get("upstream_proxy"))
+        self.registry = Registry(accounts.providers, self.client, self.simulator.start)
+        self.prices = PriceBook(store, self._base_url_of)
+        self.meter = Meter(store, self.prices, _meter_limits(accounts.settings))
+        self.images = Images(
+            store,
+            resolved.data_dir / ATTACHMENTS_FOLDER,
+            max_bytes=get("upload_bytes"),
+            max_pixels=get("upload_pixels"),
+        )
+        self.counting = Counting()
+        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings)
+        self.runs = Runs(store, driver)
+        estimator = Estimator(store, self.prices, self.registry, accounts.settings, self.counting)
+        self.rooms = Rooms(store, self.runs, self.images)
+        self.conversation = Conversation(store, self.rooms, self.runs, estimator)
+        self.receipts = Receipts(store, self.counting)
+
+    async def recover(self) -> int:
+        """Settles what a dead process left open; how many there were. Before anything new is sent."""
+        await self.prices.load()
+        return await settle_open_entries(self.store, self.prices)
+
+    async def begin(self) -> None:
+        """What must not delay the first answer: the simulator if it is wanted, and the questions that wait."""
+        if self.accounts.providers.simulator_in_use:
+            await self.simulator.start()
+        waiting = await resume_waiting(self.store, self.runs)
+        if waiting:
+            log.info("questions_resumed", extra={"count": waiting})
+        if len(self.accounts.providers.enabled()) > 1:  # so that a model finds the provider that lists it
+            await self.registry.offers()
+
+    async def close(self, grace: float) -> None:
+        """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled; all is let go of."""
+        await self.runs.close(grace)
+        await self.client.close()
+        await self.simulator.stop()
+        await self.store.close()
+
+    def _base_url_of(self, provider_id: str) -> str | None:
+        try:
+            return self.accounts.providers.get(provider_id).base_url
+        except NotFound:
+            return None
+
+
+async def open_application(resolved: Resolved) -> Application:
+    """Raises SettingError, StoreError, BadInput (a base URL from the environment): each says what to do."""
+    store = await open_database(resolved)
+    try:
+        accounts = Accounts(store, resolved)
+        await accounts.load()
+        return Application(resolved, store, accounts)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def open_database(resolved: Resolved) -> Store:
+    """The store that the settings name; the data directory is made if it is missing."""
+    await asyncio.to_thread(make_data_dir, resolved.data_dir)
+    return await open_store(resolved.get("database_url") or resolved.data_dir / DATABASE_FILE)
+
+
+def sealer_of(resolved: Resolved) -> Sealer:
+    key_file = resolved.path("key_file", KEY_FILE)
+    setting = resolved.get("encryption_key")
+    for secret in (setting, resolved.get("openai_api_key"), resolved.get("upstream_proxy")):
+        hide(secret)
+    return Sealer(load_key(setting, key_file), key_file)
+
+
+def make_data_dir(folder: Path) -> None:
+    """Only its owner may look inside. Raises SettingError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise SettingError(
+            f"The data directory {folder} cannot be used: {error.strerror}.",
+            f"데이터 폴더 {folder}을(를) 쓸 수 없습니다: {error.strerror}.",
+            hint="Give --data-dir or TALKMETER_DATA_DIR a folder that this user may write to.",
+            hint_ko="--data-dir이나 TALKMETER_DATA_DIR로 이 사용자가 쓸 수 있는 폴더를 지정하십시오.",
+            code="data_dir_unusable",
+            param="data_dir",
+        ) from None
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        connect=settings.get("upstream_connect_seconds"),
+        headers=settings.get("upstream_header_seconds"),
+        silence=settings.get("upstream_silence_seconds"),
+    )
+
+
+def _meter_limits(settings: Settings) -> MeterLimits:
+    return MeterLimits(
+        event_bytes=settings.get("upstream_event_bytes"),
+        answer_characters=settings.get("answer_bytes"),
+        total_seconds=settings.get("upstream_total_seconds"),
+    )
