@@ -17,7 +17,7 @@ from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, Pric
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_provider
 from talkmeter.metering.usage import Usage
 
-OPENAI = "openai"
+OPENAI, SIMULATOR = "openai", "simulator"
 
 
 class Priced(Struct, frozen=True):
@@ -59,9 +59,10 @@ class PriceBook:
         )
 
     def rows(self, model: str) -> list[PriceRow]:
-        """Rows that a model's price may come from, own ones first."""
-        own = [row for row in self.table.rows(OPENAI, model) if row.provider in (OPENAI, "*")]
-        return own + [row for row in self.table.own_rows if row.model == model.lower() and row not in own]
+        """Rows that a model's price may come from, own ones first, then OpenAI's and the simulator's."""
+        found = [row for price_list in (OPENAI, SIMULATOR) for row in self.table.rows(price_list, model)]
+        own = [row for row in self.table.own_rows if row.model == model.lower()]
+        return list({row.id: row for row in [*own, *found]}.values())
 
     def own_rows(self) -> list[PriceRow]:
         return list(self.table.own_rows)

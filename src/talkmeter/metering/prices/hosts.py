@@ -1,4 +1,4 @@
-"""Whose price list applies at a base URL. Exact hosts only: a proxy in front of OpenAI has its own name and prices."""
+"""Whose price list applies at a base URL. Exact hosts only; what any other address falls back on, the price book says."""
 
 from urllib.parse import urlsplit
 
