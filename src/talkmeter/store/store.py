@@ -14,6 +14,7 @@ from talkmeter.errors import StoreError
 from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, Totals
 from talkmeter.metering.prices import PriceRow
+from talkmeter.metering.sums import LedgerSums
 from talkmeter.store import (
     apply_accounts,
     apply_conversation,
@@ -23,6 +24,7 @@ from talkmeter.store import (
     read_ledger,
     read_messages,
     read_rooms,
+    read_sums,
 )
 from talkmeter.store.ballast import Ballast, NoBallast
 from talkmeter.store.databases import Database, database
@@ -61,6 +63,12 @@ class Store:
         if changes:
             await self._writer.submit(changes)
 
+    async def check(self) -> None:
+        """Raises StoreError if the database cannot be read, or nothing further may be written to it."""
+        if self._writer.broken is not None:
+            raise faults.broken(self.name, self._writer.broken)
+        await self._readers.read(read_sums.check)
+
     # Accounts and the price book
 
     async def providers(self) -> Sequence[ProviderAccount]:
@@ -91,6 +99,9 @@ class Store:
 
     async def totals(self, room_id: str) -> Totals:
         return await self._readers.read(lambda connection: read_ledger.totals(connection, room_id))
+
+    async def ledger_sums(self) -> Sequence[LedgerSums]:
+        return await self._readers.read(read_sums.sums)
 
     # Rooms and messages
 

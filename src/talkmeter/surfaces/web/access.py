@@ -1,12 +1,12 @@
 """Who may use a route. Every route states its access; one that does not cannot be built."""
 
 import ipaddress
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -16,7 +16,7 @@ from talkmeter.errors import Forbidden, NotFound, NotSignedIn, TalkmeterError
 from talkmeter.surfaces.web.limits import SAFE_METHODS
 from talkmeter.surfaces.web.problems import internal_error, problem_response
 
-log = structlog.get_logger("talkmeter.web")
+log = logging.getLogger(__name__)
 
 PrincipalOf = Callable[[Request], Awaitable[str | None]]
 Handle = Callable[[Request, Any], Awaitable[Any]]
@@ -35,9 +35,11 @@ class Body(Enum):
     FILE = "raw bytes"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class WebRoute:
-    """One method on one path. `handle(request, principal)`; the principal is None only where access allows that."""
+    """One method on one path. `handle(request, principal)` gives a response; the principal is None only where
+    access allows that. name: what logs and metrics call it.
+    """
 
     method: str
     path: str
@@ -81,7 +83,7 @@ class Door:
         except ClientDisconnect:
             return
         except Exception:
-            log.exception("route_failed", request_id=scope["request_id"], route=scope.get("route_name"))
+            log.exception("route_failed", extra={"request_id": scope["request_id"], "route": scope.get("route_name")})
             response = problem_response(internal_error(), scope["request_id"])
         await response(scope, receive, send)
 

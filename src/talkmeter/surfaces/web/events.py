@@ -14,6 +14,7 @@ from talkmeter.errors import BadInput
 
 HEARTBEAT = b":\n\n"
 HEARTBEAT_SECONDS = 15.0
+FIRST_SECONDS = 1.0  # how long the head waits for the first event, so that a missing run is still a 404
 END_KINDS = frozenset({"finished", "stopped", "failed", "interrupted"})
 
 _SEQ = re.compile(r"\d{1,15}")
@@ -36,26 +37,24 @@ class EventStream:
     """A response that writes pieces as they come and a comment when nothing does.
 
     Each piece waits until the reader has taken the one before (the server's write buffer is bounded), so a slow
-    reader slows nobody else; one that takes nothing for long is disconnected by the guard.
+    reader slows nobody else; one that takes nothing for long is disconnected by the guard. An error that comes
+    before anything has been written is raised, so that it can still be answered as one.
     """
 
-    def __init__(self, pieces: AsyncIterator[bytes], heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        first_seconds: float = FIRST_SECONDS,
+    ) -> None:
         self._pieces = pieces
         self._heartbeat_seconds = heartbeat_seconds
+        self._first_seconds = first_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [
-                    (b"content-type", b"text/event-stream; charset=utf-8"),
-                    (b"cache-control", b"no-store"),
-                    (b"x-accel-buffering", b"no"),
-                ],
-            }
-        )
-        if scope["method"] != "HEAD":
+        if scope["method"] == "HEAD":
+            await _start(send)
+        else:
             left = asyncio.create_task(_wait_until_left(receive))
             try:
                 await self._write(left, send)
@@ -66,24 +65,35 @@ class EventStream:
     async def _write(self, left: asyncio.Task[None], send: Send) -> None:
         # The generator's own clean-up must run now, not when it is collected.
         async with aclosing(_closable(self._pieces)) as pieces:
-            coming: asyncio.Task[bytes | None] | None = None
+            coming = asyncio.create_task(_next(pieces))
             try:
-                while True:
-                    coming = coming or asyncio.create_task(_next(pieces))
+                await asyncio.wait({coming, left}, timeout=self._first_seconds, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    coming.result()
+                await _start(send)
+                while not left.done():
+                    if coming.done():
+                        piece = coming.result()
+                        if piece is None:
+                            return
+                        coming = asyncio.create_task(_next(pieces))
+                    else:
+                        piece = HEARTBEAT
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                     await asyncio.wait(
                         {coming, left}, timeout=self._heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED
                     )
-                    if left.done():
-                        return
-                    piece: bytes | None = HEARTBEAT
-                    if coming.done():
-                        piece, coming = coming.result(), None
-                    if piece is None:
-                        return
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
             finally:
-                if coming is not None:
-                    await _cancel(coming)
+                await _cancel(coming)
+
+
+async def _start(send: Send) -> None:
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 async def _wait_until_left(receive: Receive) -> None:
@@ -97,7 +107,7 @@ async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
 
 async def _cancel(task: "asyncio.Task[Any]") -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
+    with suppress(asyncio.CancelledError, Exception):
         await task
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-import structlog
 from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,7 +16,7 @@ from talkmeter.ids import new_id
 from talkmeter.surfaces.web.headers import secured
 from talkmeter.surfaces.web.problems import internal_error, problem_response
 
-log = structlog.get_logger("talkmeter.web")
+log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
@@ -58,7 +57,7 @@ class Gate:
         except TalkmeterError as error:
             await answer.refuse(scope, receive, error)
         except Exception:
-            log.exception("request_failed", request_id=scope["request_id"])
+            log.exception("request_failed", extra={"request_id": scope["request_id"]})
             await answer.refuse(scope, receive, internal_error())
         finally:
             self._note(scope, answer, time.perf_counter() - began)
@@ -71,13 +70,15 @@ class Gate:
         log.log(
             logging.INFO if status < 500 else logging.ERROR,
             "request",
-            request_id=scope["request_id"],
-            method=scope["method"][:16],
-            path=scope["path"][:200],
-            route=route,
-            status=status,
-            milliseconds=round(seconds * 1000, 1),
-            bytes=answer.bytes,
+            extra={
+                "request_id": scope["request_id"],
+                "method": scope["method"][:16],
+                "path": scope["path"][:200],
+                "route": route,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 1),
+                "bytes": answer.bytes,
+            },
         )
 
 

@@ -46,16 +46,13 @@ class PageFiles:
         self._folder = folder
 
     def routes(self) -> tuple[WebRoute, ...]:
-        def route(path: str, name: str, handle: object) -> WebRoute:
-            return WebRoute(method="GET", path=path, name=name, access=Access.OPEN, handle=handle)  # type: ignore[arg-type]
-
         return (
-            route("/", "page", self.index),
-            route("/room/{rest:path}", "page", self.index),
-            route("/settings", "page", self.index),
-            route("/settings/{rest:path}", "page", self.index),
-            route("/assets/{name}", "asset", self.asset),
-            route("/{name}", "page_file", self.file),
+            WebRoute("GET", "/", "page", Access.OPEN, self.index),
+            WebRoute("GET", "/room/{rest:path}", "page", Access.OPEN, self.index),
+            WebRoute("GET", "/settings", "page", Access.OPEN, self.index),
+            WebRoute("GET", "/settings/{rest:path}", "page", Access.OPEN, self.index),
+            WebRoute("GET", "/assets/{name}", "asset", Access.OPEN, self.asset),
+            WebRoute("GET", "/{name}", "page_file", Access.OPEN, self.file),
         )
 
     async def index(self, request: Request, _: str | None) -> Response:

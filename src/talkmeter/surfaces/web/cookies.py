@@ -1,0 +1,38 @@
+"""The session cookie: HttpOnly, SameSite=Strict; over HTTPS also Secure, under the name that only this host can set."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from talkmeter.accounts.sessions import SESSION_SECONDS
+
+PLAIN_NAME = "talkmeter_session"
+SECURE_NAME = "__Host-talkmeter_session"
+
+
+def cookie_of(request: Request) -> str | None:
+    """Only the name that belongs to this scheme: over HTTPS a cookie set over HTTP counts for nothing."""
+    return request.cookies.get(_name(request))
+
+
+def set_cookie(request: Request, response: Response, value: str) -> None:
+    response.set_cookie(
+        _name(request),
+        value,
+        max_age=SESSION_SECONDS,
+        path="/",
+        secure=_is_https(request),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def remove_cookie(request: Request, response: Response) -> None:
+    response.delete_cookie(_name(request), path="/", secure=_is_https(request), httponly=True, samesite="strict")
+
+
+def _name(request: Request) -> str:
+    return SECURE_NAME if _is_https(request) else PLAIN_NAME
+
+
+def _is_https(request: Request) -> bool:
+    return request.url.scheme == "https"

@@ -1,0 +1,44 @@
+"""Images: uploaded as raw bytes, given back where they can do nothing."""
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from talkmeter.surfaces.web.access import Access, Body, WebRoute
+from talkmeter.surfaces.web.headers import SANDBOX_POLICY
+from talkmeter.surfaces.web.reading import file_name, json_answer, read_body
+from talkmeter.surfaces.web.services import Services
+from talkmeter.surfaces.web.translate import attachment_json
+
+
+class AttachmentRoutes:
+    def __init__(self, services: Services) -> None:
+        self._images = services.images
+        self._settings = services.settings
+
+    def routes(self) -> tuple[WebRoute, ...]:
+        who = Access.SIGNED_IN
+        return (
+            WebRoute("POST", "/api/attachments", "add_attachment", who, self.add, Body.FILE),
+            WebRoute("GET", "/api/attachments/{id}", "attachment", who, self.open),
+        )
+
+    async def add(self, request: Request, principal: str) -> Response:
+        name = file_name(request)
+        data = await read_body(request, self._settings.get("upload_bytes"))
+        return json_answer(attachment_json(await self._images.add(principal, name, data)), 201)
+
+    async def open(self, request: Request, principal: str) -> Response:
+        attachment, path = await self._images.open(principal, request.path_params["id"])
+        headers = {
+            "Content-Security-Policy": SANDBOX_POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, max-age=31536000, immutable",
+        }
+        # The name is a suggestion to whoever saves the image; the file lies under a random one.
+        return FileResponse(
+            path,
+            media_type=attachment.mime,
+            headers=headers,
+            filename=attachment.name,
+            content_disposition_type="inline",
+        )

@@ -1,0 +1,78 @@
+"""The bodies that the page sends. Unknown fields are refused by name."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from talkmeter.conversation.values import RoomChange
+from talkmeter.messages import RoomSettings
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """`{}`"""
+
+
+class PasswordBody(Struct, forbid_unknown_fields=True):
+    password: str
+
+
+class RoomSettingsBody(RoomSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class RoomChangeBody(RoomChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class AskBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    client_id: str
+    text: str
+    room_id: str | None = None
+    parent_id: str | None | UnsetType = UNSET
+    attachment_ids: tuple[str, ...] = ()
+    room: RoomSettingsBody | None = None
+
+
+class PreviewBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    text: str
+    room_id: str | None = None
+    parent_id: str | None | UnsetType = UNSET
+    attachment_ids: tuple[str, ...] = ()
+    room: RoomSettingsBody | None = None
+
+
+class AnswerBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    client_id: str
+    model: str | None = None
+    provider_id: str | None = None
+
+
+class StopBody(Struct, forbid_unknown_fields=True):
+    mode: Literal["drain", "cut"]
+
+
+class AddProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    base_url: str | None = None
+    key: str | None = None
+
+
+class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str | UnsetType = UNSET
+    base_url: str | UnsetType = UNSET
+    key: str | None | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class TestAddressBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    base_url: str
+    key: str | None = None
+
+
+class PriceBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    model: str
+    unit: str
+    usd_per_million: str
+    effective_from: int = 0
+    tier: str = "standard"
+    provider: str = "*"

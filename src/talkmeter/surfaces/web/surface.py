@@ -1,0 +1,57 @@
+"""The page's door as one ASGI application."""
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from talkmeter.surfaces.web.access import WebRoute, build_router
+from talkmeter.surfaces.web.cookies import cookie_of
+from talkmeter.surfaces.web.limits import Gate, GateLimits
+from talkmeter.surfaces.web.metrics import RequestMetrics
+from talkmeter.surfaces.web.routes_asking import AskingRoutes
+from talkmeter.surfaces.web.routes_attachments import AttachmentRoutes
+from talkmeter.surfaces.web.routes_operators import OperatorRoutes
+from talkmeter.surfaces.web.routes_prices import PriceRoutes
+from talkmeter.surfaces.web.routes_providers import ProviderRoutes
+from talkmeter.surfaces.web.routes_receipts import ReceiptRoutes
+from talkmeter.surfaces.web.routes_rooms import RoomRoutes
+from talkmeter.surfaces.web.routes_runs import RunRoutes
+from talkmeter.surfaces.web.routes_session import SessionRoutes
+from talkmeter.surfaces.web.routes_settings import SettingsRoutes
+from talkmeter.surfaces.web.services import Services
+from talkmeter.surfaces.web.static import STATIC, PageFiles
+
+
+def web_surface(services: Services, static: Path = STATIC) -> ASGIApp:
+    """Everything the browser speaks to. Raises UnguardedRoute if a route does not state who may use it."""
+    requests = RequestMetrics()
+
+    async def principal_of(request: Request) -> str | None:
+        session = await services.sessions.find(cookie_of(request))
+        return None if session is None else session.principal
+
+    router = build_router(web_routes(services, requests, static), principal_of)
+    settings = services.settings
+    limits = GateLimits(
+        hosts=tuple(settings.get("allowed_hosts")),
+        body_bytes=max(settings.get("body_bytes"), settings.get("upload_bytes")),
+    )
+    return Gate(router, limits, requests.observe)
+
+
+def web_routes(services: Services, requests: RequestMetrics, static: Path = STATIC) -> tuple[WebRoute, ...]:
+    """All routes; the page's files last, because one of them takes any single name."""
+    return (
+        *SessionRoutes(services).routes(),
+        *SettingsRoutes(services).routes(),
+        *ProviderRoutes(services).routes(),
+        *RoomRoutes(services).routes(),
+        *AskingRoutes(services).routes(),
+        *RunRoutes(services).routes(),
+        *ReceiptRoutes(services).routes(),
+        *AttachmentRoutes(services).routes(),
+        *PriceRoutes(services).routes(),
+        *OperatorRoutes(services, requests).routes(),
+        *PageFiles(static).routes(),
+    )
