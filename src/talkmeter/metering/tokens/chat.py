@@ -5,25 +5,18 @@
 `prime` is 3, and 2 for gpt-5 and the o-series. 242 of 245 recorded calls reproduce to the token.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from talkmeter.metering.tokens.counts import Line, LineKind, MessageCount, PromptCount, prompt_count
 from talkmeter.metering.tokens.guards import Quality, measure_text
 from talkmeter.metering.tokens.images import ImageSizer, data_url_size
-from talkmeter.metering.tokens.messages import (
-    SYSTEM_ROLES,
-    Message,
-    MessageCounter,
-    as_objects,
-    as_text,
-    header_tokens,
-)
+from talkmeter.metering.tokens.loose import Json, as_object, as_objects, as_text, to_compact_json, to_json
+from talkmeter.metering.tokens.messages import SYSTEM_ROLES, MessageCounter, header_tokens
 from talkmeter.metering.tokens.models import ModelTraits, traits_for
+from talkmeter.metering.tokens.schema_text import MAX_DEPTH
 from talkmeter.metering.tokens.tools_text import ToolsText, functions_text, tools_text
 
-Request = Mapping[str, Any]
 Api = Literal["chat", "responses"]
 
 _TOOLS = 9
@@ -40,27 +33,36 @@ _SCHEMA_BESIDE_SYSTEM = 1
 _HOSTED = {"code_interpreter": 1320, "image_generation": 2249, "tool_search": 500}
 
 
-def count_prompt(request: Request, model: str, *, image_size: ImageSizer = data_url_size) -> PromptCount:
+def count_prompt(request: Json, model: str, *, image_size: ImageSizer = data_url_size) -> PromptCount:
     """Count the prompt of a chat completion request (OpenAI's JSON body) for `model`.
 
     `image_size` tells an image's pixels by its URL; by default data URLs are read from their headers.
     Never fails on a malformed body: what cannot be read counts nothing and makes its line an estimate.
     Raises only RankDataError.
     """
-    return count_request(request, as_objects(request.get("messages")), model, image_size, "chat")
+    given = request.get("messages")
+    # Keeps the indexes of the request: what is no object counts as an empty message.
+    messages = [as_object(message) for message in given] if isinstance(given, list) else []
+    return count_request(request, messages, model, image_size, "chat")
 
 
-def count_request(request: Request, messages: list[Message], model: str, sizer: ImageSizer, api: Api) -> PromptCount:
+def count_request(request: Json, messages: list[Json], model: str, sizer: ImageSizer, api: Api) -> PromptCount:
     """Count `messages` within a request of either dialect (whose tools have the chat dialect's form)."""
     traits = traits_for(model)
-    functions = _functions(request)
-    counter = MessageCounter(model, traits, sizer, pad_system=bool(functions) and not traits.reasoning)
+    definitions = _definitions(request, traits)
+    counter = MessageCounter(
+        model,
+        traits,
+        sizer,
+        pad_system=definitions is not None and not traits.reasoning,
+        calls_measured=api == "chat",
+    )
     lines: list[Line] = []
     for index, message in enumerate(messages):
         lines.extend(counter.count(message).lines(index))
     has_system = any(message.get("role") in SYSTEM_ROLES for message in messages)
-    if functions:
-        lines.append(_tools_line(request, functions, traits, api, has_system=has_system))
+    if definitions is not None:
+        lines.append(_tools_line(definitions, traits, api, has_system=has_system))
     lines.extend(_other_tools(request, traits))
     lines.extend(_choice(request, traits))
     lines.extend(_response_format(request, traits, has_system=has_system))
@@ -68,7 +70,7 @@ def count_request(request: Request, messages: list[Message], model: str, sizer: 
     return prompt_count(lines, traits.encoding)
 
 
-def message_tokens(message: Message, model: str, *, image_size: ImageSizer = data_url_size) -> MessageCount:
+def message_tokens(message: Json, model: str, *, image_size: ImageSizer = data_url_size) -> MessageCount:
     """Count one message by itself, to be stored and summed with others and frame_tokens.
 
     For plain conversations (no tools, no tool calls) the sum is count_prompt's total. A tool result by
@@ -86,17 +88,26 @@ def _line(kind: LineKind, tokens: int, traits: ModelTraits, quality: Quality = "
     return Line(kind, None, tokens, quality if traits.known else "estimate")
 
 
-def _functions(request: Request) -> list[Mapping[str, Any]]:
-    tools = as_objects(request.get("tools"))
-    functions = [tool["function"] for tool in tools if isinstance(tool.get("function"), Mapping)]
-    return functions or as_objects(request.get("functions"))
+def _definitions(request: Json, traits: ModelTraits) -> ToolsText | None:
+    """Render the function tools of a request; None if it has none."""
+    tools = [tool["function"] for tool in as_objects(request.get("tools")) if _is_function(tool)]
+    if tools:
+        return tools_text(tools)
+    functions = as_objects(request.get("functions"))
+    if not functions:
+        return None
+    rendered = functions_text(functions)
+    # Newer models take `functions` too, but how they read them was never measured.
+    return rendered if traits.encoding == "cl100k_base" else ToolsText(rendered.text, measured=False)
 
 
-def _tools_line(
-    request: Request, functions: list[Mapping[str, Any]], traits: ModelTraits, api: Api, *, has_system: bool
-) -> Line:
-    text, measured = _render(request, functions, traits)
-    counted = measure_text(text, traits.encoding)
+def _is_function(tool: Json) -> bool:
+    return isinstance(tool.get("function"), Mapping)
+
+
+def _tools_line(definitions: ToolsText, traits: ModelTraits, api: Api, *, has_system: bool) -> Line:
+    counted = measure_text(definitions.text, traits.encoding)
+    measured = definitions.measured
     if not traits.reasoning:
         framing = _TOOLS_BESIDE_SYSTEM if has_system else _TOOLS
         measured = measured and api == "chat"
@@ -108,21 +119,13 @@ def _tools_line(
     return _line("tools", counted.tokens + framing, traits, quality)
 
 
-def _render(request: Request, functions: list[Mapping[str, Any]], traits: ModelTraits) -> ToolsText:
-    if as_objects(request.get("tools")):
-        return tools_text(functions)
-    rendered = functions_text(functions)
-    # Newer models take `functions` too, but how they read them was never measured.
-    return rendered if traits.encoding == "cl100k_base" else ToolsText(rendered.text, measured=False)
-
-
-def _other_tools(request: Request, traits: ModelTraits) -> Iterator[Line]:
+def _other_tools(request: Json, traits: ModelTraits) -> Iterator[Line]:
     for tool in as_objects(request.get("tools")):
-        if isinstance(tool.get("function"), Mapping):
+        if _is_function(tool):
             continue
         kind = as_text(tool.get("type"))
         if kind == "custom":
-            definition = json.dumps(tool.get("custom", tool), ensure_ascii=False, default=str)
+            definition = to_json(tool.get("custom", tool))
             yield _line("tools", measure_text(definition, traits.encoding).tokens, traits, "estimate")
         else:
             yield _line("hosted", _HOSTED.get(kind, 0), traits, "estimate")
@@ -130,7 +133,7 @@ def _other_tools(request: Request, traits: ModelTraits) -> Iterator[Line]:
         yield _line("hosted", 0, traits, "estimate")
 
 
-def _choice(request: Request, traits: ModelTraits) -> Iterator[Line]:
+def _choice(request: Json, traits: ModelTraits) -> Iterator[Line]:
     """Yield the line of tool_choice or of the older function_call; auto and required cost nothing."""
     legacy = request.get("function_call")
     choice = request.get("tool_choice") if legacy is None else legacy
@@ -138,32 +141,30 @@ def _choice(request: Request, traits: ModelTraits) -> Iterator[Line]:
     if choice == "none":
         yield _line("tool_choice", _CHOICE_NONE, traits, quality)
     elif isinstance(choice, Mapping):
-        named = choice.get("function")
-        name = as_text((named if isinstance(named, Mapping) else choice).get("name"))
+        named = as_object(choice.get("function")) or choice
+        name = as_text(named.get("name"))
         yield _line("tool_choice", _CHOICE_NAMED + header_tokens(name, traits.encoding), traits, quality)
 
 
-def _response_format(request: Request, traits: ModelTraits, *, has_system: bool) -> Iterator[Line]:
+def _response_format(request: Json, traits: ModelTraits, *, has_system: bool) -> Iterator[Line]:
     """Yield the line of a JSON schema; plain text and json_object cost nothing."""
-    chosen = request.get("response_format")
-    if not isinstance(chosen, Mapping) or chosen.get("type") != "json_schema":
+    chosen = as_object(request.get("response_format"))
+    if chosen.get("type") != "json_schema":
         return
-    inner = chosen.get("json_schema")
-    named = inner if isinstance(inner, Mapping) else chosen
-    schema = json.dumps(_without_titles(named.get("schema")), ensure_ascii=False, separators=(",", ":"))
+    named = as_object(chosen.get("json_schema")) or chosen  # Responses puts name and schema beside the type
+    schema = to_compact_json(_without_titles(named.get("schema")))
     text = f"# Response Formats\n\n## {as_text(named.get('name'))}\n\n{schema}"
     rest = _SCHEMA_REST + (_SCHEMA_BESIDE_SYSTEM if has_system else _SCHEMA_ALONE)
     yield _line("response_format", measure_text(text, traits.encoding).tokens + rest, traits, "estimate")
 
 
-def _without_titles(schema: Any) -> Any:
+def _without_titles(schema: Any, depth: int = 0) -> Any:
     """Drop titles. A property may be called ``title``: its value is a schema, not a string."""
+    if depth > MAX_DEPTH:
+        return schema
     if isinstance(schema, Mapping):
-        return {
-            word: _without_titles(value)
-            for word, value in schema.items()
-            if word != "title" or not isinstance(value, str)
-        }
+        kept = {word: value for word, value in schema.items() if word != "title" or not isinstance(value, str)}
+        return {word: _without_titles(value, depth + 1) for word, value in kept.items()}
     if isinstance(schema, list):
-        return [_without_titles(value) for value in schema]
+        return [_without_titles(value, depth + 1) for value in schema]
     return schema

@@ -6,7 +6,6 @@ here and encoded by themselves; the result is the one tiktoken gives where it ca
 characters are counted up to it and extrapolated, flagged as estimates.
 """
 
-import re
 import unicodedata
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -26,13 +25,13 @@ LIMIT = 8_000_000
 LONG_RUN = 100_000
 """Whitespace runs from this length on are cut out before tiktoken sees them."""
 
+_BYTES_PER_TOKEN = 4  # the rule of thumb for texts that cannot be counted
+
 # What the patterns call \s (Unicode's White_Space). str.isspace would add U+001C to U+001F.
 WHITESPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-_RUN = re.compile(f"[{WHITESPACE}]*")
-_NEWLINES = re.compile(r"[\r\n]*")
 
 
 class TextTooLong(ValueError):
@@ -65,10 +64,10 @@ def measure_text(text: str, encoding: str) -> TextCount:
         # Bytes, not characters: scripts differ threefold in tokens per character, far less per byte.
         share = _size(text) / _size(text[:LIMIT])
         return TextCount(round(head.tokens * share), "estimate")
-    ids = _encode(text, encoding)
-    if ids is None:
-        return TextCount(-(-_size(text) // 4), "estimate")
-    return TextCount(len(ids), "exact")
+    try:
+        return TextCount(len(_encode(text, encoding)), "exact")
+    except Uncountable:
+        return TextCount(-(-_size(text) // _BYTES_PER_TOKEN), "estimate")
 
 
 def encode_text(text: str, encoding: str) -> list[int]:
@@ -79,32 +78,31 @@ def encode_text(text: str, encoding: str) -> list[int]:
     """
     if len(text) > LIMIT:
         raise TextTooLong(f"The text has {len(text):,} characters; token ids are given for at most {LIMIT:,}.")
-    ids = _encode(text, encoding)
-    if ids is None:
-        raise Uncountable(f"The {encoding} encoder gave up on this text; its tokens can only be estimated.")
-    return ids
+    return _encode(text, encoding)
 
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def _encode(text: str, encoding: str) -> list[int] | None:
-    """Token ids, or None when the encoder gives up."""
+def _encode(text: str, encoding: str) -> list[int]:
     encoder = load(encoding)
     if len(text) >= LONG_RUN and _long_run(text) is not None:
         return _encode_with_runs(_without_surrogates(text), encoder)
     return _encode_plain(text, encoder)
 
 
-def _encode_plain(text: str, encoder: "tiktoken.Encoding") -> list[int] | None:
+def _encode_plain(text: str, encoder: "tiktoken.Encoding") -> list[int]:
     try:
         return encoder.encode_ordinary(text)
     except BaseException as error:
         # The class of a Rust panic cannot be imported; it derives from BaseException only.
         if type(error).__name__ != "PanicException":
             raise
-        return None
+        raise Uncountable(
+            f"The {encoder.name} encoder gave up on a text of {len(text):,} characters; "
+            "its tokens can only be estimated."
+        ) from None
 
 
 def _without_surrogates(text: str) -> str:
@@ -117,18 +115,17 @@ def _long_run(text: str) -> tuple[int, int] | None:
     # Looking at every LONG_RUN-th character cannot miss one and costs nothing.
     for at in range(LONG_RUN - 1, len(text), LONG_RUN):
         if text[at] in WHITESPACE:
-            start, end = len(text[:at].rstrip(WHITESPACE)), _end_of(_RUN, text, at)
+            start, end = len(text[:at].rstrip(WHITESPACE)), _end_of(WHITESPACE, text, at)
             if end - start >= LONG_RUN:
                 return start, end
     return None
 
 
-def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
+def _end_of(characters: str, text: str, at: int) -> int:
+    return len(text) - len(text[at:].lstrip(characters))
 
 
-def _encode_with_runs(text: str, encoder: "tiktoken.Encoding") -> list[int] | None:
+def _encode_with_runs(text: str, encoder: "tiktoken.Encoding") -> list[int]:
     """Encode what lies around the long whitespace runs as usual, and the runs without splitting."""
     ids: list[int] = []
     rest = text
@@ -136,16 +133,12 @@ def _encode_with_runs(text: str, encoder: "tiktoken.Encoding") -> list[int] | No
         cuts = _pieces_of_run(rest, *run, encoder.name)
         if cuts is None:
             break
-        before = _encode_plain(rest[: cuts[0]], encoder)
-        if before is None:
-            return None
-        ids += before
+        ids += _encode_plain(rest[: cuts[0]], encoder)
         for start, end in pairwise(cuts):
             # The public encode functions all split first, which is what fails on these.
             ids += encoder._encode_single_piece(rest[start:end])  # noqa: SLF001
         rest = rest[cuts[-1] :]
-    last = _encode_plain(rest, encoder)
-    return None if last is None else ids + last
+    return ids + _encode_plain(rest, encoder)
 
 
 def _pieces_of_run(text: str, start: int, end: int, table: str) -> list[int] | None:
@@ -161,7 +154,7 @@ def _pieces_of_run(text: str, start: int, end: int, table: str) -> list[int] | N
         if swallows is None:
             return None
         if swallows:
-            start = _end_of(_NEWLINES, text, start)
+            start = _end_of("\r\n", text, start)
             if start == end:
                 # In o200k_base the same piece goes on over a slash.
                 return None if text.startswith("/", end) else [end]

@@ -71,18 +71,18 @@ def _webp(data: bytes) -> ImageInfo:
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 _JPEG_END = frozenset({0xD9, 0xDA})
+_JPEG_FILL = 0xFF
+_JPEG_STEPS = 100_000  # a real file needs some dozens; a hostile one would keep us busy for seconds
 
 
 def _jpeg(data: bytes) -> ImageInfo:
     at = 2
-    while True:
+    for _ in range(_JPEG_STEPS):
         if data[at] != 0xFF:
             raise NotAnImage("The JPEG is damaged: a segment does not begin where it should.")
-        while data[at] == 0xFF:  # any number of fill bytes may stand before a marker
-            at += 1
-        marker = data[at]
-        at += 1
-        if marker in _JPEG_BARE:
+        marker = data[at + 1]
+        at += 1 if marker == _JPEG_FILL else 2
+        if marker == _JPEG_FILL or marker in _JPEG_BARE:
             continue
         if marker in _JPEG_END:
             raise NotAnImage("The JPEG has no frame header before its image data.")
@@ -91,6 +91,7 @@ def _jpeg(data: bytes) -> ImageInfo:
             return ImageInfo("image/jpeg", width, height)
         (length,) = struct.unpack_from(">H", data, at)
         at += max(2, length)
+    raise NotAnImage(f"The JPEG has no frame header within its first {_JPEG_STEPS:,} segments.")
 
 
 _READERS: tuple[tuple[bytes, Callable[[bytes], ImageInfo]], ...] = (

@@ -102,8 +102,7 @@ _RULES: tuple[tuple[re.Pattern[str], Tiles | Patches], ...] = tuple(
 
 
 @lru_cache(maxsize=1024)
-def _rule_for(model: str) -> Tiles | Patches:
-    name = bare_name(model)
+def _rule_of(name: str) -> Tiles | Patches:
     return next(rule for pattern, rule in _RULES if pattern.fullmatch(name))
 
 
@@ -120,7 +119,7 @@ def image_tokens(model: str, size: tuple[int, int] | None, detail: str = "auto")
     `detail` is low, high, auto or original. Exact for models that bill by tiles; an estimate for those
     that bill by patches, for unknown models, and for an unknown size (taken as 1024×1024).
     """
-    rule = _rule_for(model)
+    rule = _rule_of(bare_name(model))
     width, height = size or _UNSEEN
     tokens = rule.tokens(max(1, width), max(1, height), detail)
     needs_size = detail != "low"

@@ -1,14 +1,15 @@
 """Prompts without framing (legacy completions, embeddings), and answers whose usage never came."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from talkmeter.metering.tokens.counts import Line, PromptCount, prompt_count
 from talkmeter.metering.tokens.guards import TextCount, measure_text
+from talkmeter.metering.tokens.loose import Json
 from talkmeter.metering.tokens.models import EncodingChoice, encoding_for
 
 
-def count_legacy_prompt(request: Mapping[str, Any], model: str) -> PromptCount:
+def count_legacy_prompt(request: Json, model: str) -> PromptCount:
     """Count the `prompt` of a legacy completion request: a text, texts, token ids, or lists of them.
 
     A missing prompt is ``<|endoftext|>``, one token. Each text of a list is an input of its own.
@@ -16,7 +17,7 @@ def count_legacy_prompt(request: Mapping[str, Any], model: str) -> PromptCount:
     return _count_inputs(request.get("prompt", [0]), model)
 
 
-def count_embeddings(request: Mapping[str, Any], model: str) -> PromptCount:
+def count_embeddings(request: Json, model: str) -> PromptCount:
     """Count the `input` of an embedding request: a text, texts, token ids, or lists of them."""
     return _count_inputs(request.get("input"), model)
 

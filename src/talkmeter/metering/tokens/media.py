@@ -2,8 +2,9 @@
 
 import base64
 import struct
-from collections.abc import Mapping
 from typing import Any
+
+from talkmeter.metering.tokens.loose import as_object, as_text
 
 _TOKENS_PER_SECOND = 10  # recorded once: 0.2 s of WAV cost 2 audio tokens
 _COMPRESSED_BYTES_PER_SECOND = 16_000  # 128 kbit/s
@@ -13,14 +14,12 @@ _WAV_HEAD = 44
 def audio_tokens(audio: Any) -> int:
     """Estimate the tokens of an ``input_audio`` part (base64 `data`, `format` wav or mp3).
 
-    Seconds come from the WAV header's byte rate, for other formats from 128 kbit/s; never less than 1.
+    Seconds come from the WAV header's byte rate, for other formats from 128 kbit/s.
     """
-    data = audio.get("data") if isinstance(audio, Mapping) else None
-    if not isinstance(data, str):
-        return 0
+    data = as_text(as_object(audio).get("data"))
     size = len(data) * 3 // 4
     rate = _wav_rate(data) or _COMPRESSED_BYTES_PER_SECOND
-    return max(1, round(_TOKENS_PER_SECOND * size / rate))
+    return max(1 if data else 0, round(_TOKENS_PER_SECOND * size / rate))
 
 
 def _wav_rate(data: str) -> int:

@@ -15,10 +15,9 @@ from typing import Any
 from talkmeter.metering.tokens.counts import MESSAGE_KINDS, MessageCount, MessageKind
 from talkmeter.metering.tokens.guards import count_text, measure_text
 from talkmeter.metering.tokens.images import ImageSizer, image_tokens
+from talkmeter.metering.tokens.loose import Json, as_object, as_objects, as_text, to_compact_json
 from talkmeter.metering.tokens.media import audio_tokens
 from talkmeter.metering.tokens.models import ModelTraits
-
-Message = Mapping[str, Any]
 
 SYSTEM_ROLES = ("system", "developer")
 
@@ -28,16 +27,6 @@ _PER_RESULT = 3
 _PER_RESULT_REASONING = 6
 _PARALLEL = "multi_tool_use.parallel"
 _CACHED_HEADER = 128
-
-
-def as_text(value: Any) -> str:
-    """Return `value` if it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""
-
-
-def as_objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the JSON objects of a list; anything else in it, or no list, is left out."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 @lru_cache(maxsize=4096)
@@ -66,17 +55,27 @@ class MessageCounter:
     """Counts the messages of one request in order, remembering what tool results refer to.
 
     `pad_system` is for requests with function tools: the first system message ends in a line break then.
+    `calls_measured` is False where no recorded call shows how tool calls are framed.
     """
 
-    def __init__(self, model: str, traits: ModelTraits, sizer: ImageSizer, *, pad_system: bool = False) -> None:
+    def __init__(
+        self,
+        model: str,
+        traits: ModelTraits,
+        sizer: ImageSizer,
+        *,
+        pad_system: bool = False,
+        calls_measured: bool = True,
+    ) -> None:
         self._model = model
         self._traits = traits
         self._sizer = sizer
         self._pad_system = pad_system
+        self._calls_measured = calls_measured
         self._names: dict[str, str] = {}
         self._parallel: set[str] = set()
 
-    def count(self, message: Message) -> MessageCount:
+    def count(self, message: Json) -> MessageCount:
         """Tokens of the next message; malformed parts count nothing and make it an estimate."""
         role = as_text(message.get("role"))
         calls = as_objects(message.get("tool_calls"))
@@ -88,9 +87,11 @@ class MessageCounter:
             tally = self._legacy_result(message)
         else:
             tally = self._plain(role, message)
+        if tally.tool and not self._calls_measured:
+            tally.estimated.add("tool")
         return tally.count(known=self._traits.known)
 
-    def _plain(self, role: str, message: Message) -> _Tally:
+    def _plain(self, role: str, message: Json) -> _Tally:
         tally = _Tally(self._framing(role, as_text(message.get("name"))))
         content = message.get("content")
         if self._pad_system and role in SYSTEM_ROLES:
@@ -109,9 +110,9 @@ class MessageCounter:
             return _PER_MESSAGE_FIRST_TURBO + (self._header(name) if name else self._header(role))
         return _PER_MESSAGE + self._header(f"{role}:{name}" if name else role)
 
-    def _calls(self, message: Message, calls: list[Mapping[str, Any]]) -> _Tally:
+    def _calls(self, message: Json, calls: list[Json]) -> _Tally:
         tally = _Tally(_PER_MESSAGE + self._header("assistant"))
-        functions = [_function_of(call) for call in calls]
+        functions = [as_object(call.get("function")) for call in calls]
         ids = [as_text(call.get("id")) for call in calls]
         names = [as_text(function.get("name")) for function in functions]
         self._names.update(zip(ids, names, strict=True))
@@ -126,16 +127,16 @@ class MessageCounter:
         self._content(tally, message.get("content"))
         return tally
 
-    def _arguments(self, tally: _Tally, function: Mapping[str, Any]) -> str:
+    def _arguments(self, tally: _Tally, function: Json) -> str:
         """Return a call's arguments as the model reads them: JSON without spaces."""
         raw = as_text(function.get("arguments")) or "{}"
         try:
-            return json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":"))
+            return to_compact_json(json.loads(raw))
         except (ValueError, RecursionError):
             tally.estimated.add("tool")
             return raw
 
-    def _result(self, message: Message) -> _Tally:
+    def _result(self, message: Json) -> _Tally:
         tally = _Tally(_PER_MESSAGE)
         call = as_text(message.get("tool_call_id"))
         if call in self._parallel:
@@ -150,7 +151,7 @@ class MessageCounter:
         self._content(tally, message.get("content"))
         return tally
 
-    def _legacy_result(self, message: Message) -> _Tally:
+    def _legacy_result(self, message: Json) -> _Tally:
         tally = _Tally(_PER_MESSAGE - 1 + self._header("function"))
         tally.tool += self._header(as_text(message.get("name")))
         self._content(tally, message.get("content"))
@@ -193,7 +194,7 @@ class MessageCounter:
         else:
             tally.estimated.add("file")  # a document, or a part that we have not heard of
 
-    def _image(self, tally: _Tally, part: Mapping[str, Any]) -> None:
+    def _image(self, tally: _Tally, part: Json) -> None:
         image = part.get("image_url")
         details = image if isinstance(image, Mapping) else part  # Responses puts both beside the type
         url = as_text(image.get("url") if isinstance(image, Mapping) else image)
@@ -218,11 +219,6 @@ def _with_line_break(content: Any) -> Any:
     last = content[texts[-1]]
     padded = {**last, "text": as_text(last.get("text")) + "\n"}
     return [*content[: texts[-1]], padded, *content[texts[-1] + 1 :]]
-
-
-def _function_of(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    function = call.get("function")
-    return function if isinstance(function, Mapping) else {}
 
 
 def _parallel_body(calls: Iterable[tuple[str, str]]) -> str:

@@ -33,6 +33,7 @@ class ModelTraits(msgspec.Struct, frozen=True):
     first_turbo: bool
 
 
+_LONGEST_NAME = 256
 _KNOWN = True
 _ASSUMED = False
 
@@ -66,36 +67,42 @@ _REASONING = re.compile(r"(gpt-([5-9]|[12]\d)|o\d|codex-mini).*")  # gpt-35 is g
 _FIRST_TURBO = re.compile(r"gpt-3\.?5-turbo-0301")
 
 
-@lru_cache(maxsize=1024)
 def bare_name(model: str) -> str:
     """Reduce a requested name to the model family's own.
 
     Drops a route (``openai/``, ``azure/``), the fine-tune mark of either spelling (``ft:BASE:org::id``,
     ``BASE:ft-org-…``) and a snapshot behind a colon (``davinci:2023-07-21-v2``).
     """
-    name = _ROUTE.sub("", model.strip().lower(), count=1).removeprefix("ft:")
+    # Names come from requests and results are cached, so their length has to end somewhere.
+    name = _ROUTE.sub("", model[:_LONGEST_NAME].strip().lower(), count=1).removeprefix("ft:")
     return name.partition(":")[0]
 
 
-@lru_cache(maxsize=1024)
 def encoding_for(model: str) -> EncodingChoice:
     """Return the encoding that counts for `model`; never fails.
 
     A name that no rule knows gets o200k_base with ``known=False``, so every figure of it is an estimate.
     """
-    name = bare_name(model)
-    return next(choice for pattern, choice in _RULES if pattern.fullmatch(name))
+    return _encoding_of(bare_name(model))
 
 
 @lru_cache(maxsize=1024)
+def _encoding_of(name: str) -> EncodingChoice:
+    return next(choice for pattern, choice in _RULES if pattern.fullmatch(name))
+
+
 def traits_for(model: str) -> ModelTraits:
     """Return how prompts for `model` are framed.
 
     Sources: recorded calls (gpt-5 and o-series prime with 2 tokens, all others with 3), and the
     published figures of gpt-3.5-turbo-0301.
     """
-    name = bare_name(model)
-    encoding, known = encoding_for(model)
+    return _traits_of(bare_name(model))
+
+
+@lru_cache(maxsize=1024)
+def _traits_of(name: str) -> ModelTraits:
+    encoding, known = _encoding_of(name)
     reasoning = _REASONING.fullmatch(name) is not None
     return ModelTraits(
         encoding=encoding,

@@ -1,10 +1,11 @@
 """The text that function tools add to a prompt: a TypeScript-like namespace, one type per function."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from talkmeter.metering.tokens.loose import Json, as_object, as_text
 from talkmeter.metering.tokens.schema_2023 import parameters_2023
-from talkmeter.metering.tokens.schema_text import Renderer, Schema, as_schema, comment, is_measured
+from talkmeter.metering.tokens.schema_text import Renderer, comment, is_measured
 
 
 class ToolsText(NamedTuple):
@@ -14,7 +15,7 @@ class ToolsText(NamedTuple):
     measured: bool
 
 
-def tools_text(functions: Sequence[Mapping[str, Any]]) -> ToolsText:
+def tools_text(functions: Sequence[Json]) -> ToolsText:
     """Render `functions` (name, description, parameters) as models of 2024–26 read them.
 
     Recorded calls of gpt-3.5-turbo-0125 to gpt-5.6 reproduce with it to the token.
@@ -22,39 +23,41 @@ def tools_text(functions: Sequence[Mapping[str, Any]]) -> ToolsText:
     measured = True
     blocks: list[str] = []
     for function in functions:
-        parameters = as_schema(function.get("parameters"))
-        renderer = Renderer(as_schema(parameters.get("$defs")))
+        parameters = as_object(function.get("parameters"))
+        renderer = Renderer(as_object(parameters.get("$defs")))
         blocks.extend(_head(function))
         blocks.extend((_declaration(function, parameters, renderer), ""))
         measured = measured and not renderer.cut_short and is_measured(parameters)
     return ToolsText(_namespace(blocks), measured)
 
 
-def functions_text(functions: Sequence[Mapping[str, Any]]) -> ToolsText:
+def functions_text(functions: Sequence[Json]) -> ToolsText:
     """Render the deprecated `functions` as gpt-3.5-turbo and gpt-4 of 2023–24 read them."""
     blocks: list[str] = []
     for function in functions:
-        declared = parameters_2023(as_schema(function.get("parameters")))
+        declared = parameters_2023(as_object(function.get("parameters")))
         arguments = f"_: {declared}" if declared else ""
         blocks.extend(_head(function))
         blocks.extend((f"type {_name(function)} = ({arguments}) => any;", ""))
     return ToolsText(_namespace(blocks), measured=True)
 
 
-def _declaration(function: Mapping[str, Any], parameters: Schema, renderer: Renderer) -> str:
+def _declaration(function: Json, parameters: Json, renderer: Renderer) -> str:
     if not parameters.get("properties"):
         return f"type {_name(function)} = () => any;"
-    title = f"// {parameters['title']}\n" if parameters.get("title") else ""
-    return f"type {_name(function)} = (_: {title}{renderer.object(parameters)}) => any;"
+    title = as_text(parameters.get("title"))
+    return (
+        f"type {_name(function)} = (_: {'// ' + title + chr(10) if title else ''}{renderer.object(parameters)}) => any;"
+    )
 
 
-def _head(function: Mapping[str, Any]) -> list[str]:
-    description = function.get("description")
-    return comment(description) if isinstance(description, str) and description else []
+def _head(function: Json) -> list[str]:
+    description = as_text(function.get("description"))
+    return comment(description) if description else []
 
 
-def _name(function: Mapping[str, Any]) -> str:
-    return str(function.get("name", ""))
+def _name(function: Json) -> str:
+    return as_text(function.get("name"))
 
 
 def _namespace(blocks: list[str]) -> str:
