@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError
 
 from talkmeter.errors import SettingError
+from talkmeter.store.exclusive import lock_beside, lock_in_postgres
 
 _POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 _LARGEST_LOG = 64 << 20  # bytes of the write-ahead log that stay on the disk once it has been written back
@@ -28,6 +29,7 @@ class Database(Struct, frozen=True, kw_only=True):
     connect_writer: Callable[[], Any]
     writing: Callable[[], Engine]  # for making and changing the schema; one connection
     reading: Callable[[int], Engine]
+    lock: Callable[[str], Callable[[], Any | None]]  # see exclusive.py
 
 
 def database(url_or_path: str | Path, busy_timeout: float) -> Database:
@@ -112,6 +114,7 @@ def _sqlite(path: Path, busy_timeout: float) -> Database:
         connect_writer=connect_writer,
         writing=lambda: engine(connect_writer, 1, "BEGIN IMMEDIATE"),
         reading=lambda size: engine(connect_reader, size, "BEGIN"),
+        lock=lambda name: lock_beside(path, name),
     )
 
 
@@ -166,4 +169,5 @@ def _postgres(url: Any, busy_timeout: float) -> Database:
         connect_writer=connect_writer,
         writing=lambda: create_engine(url, pool_size=1, max_overflow=0),
         reading=reading,
+        lock=lambda name: lock_in_postgres(connect_writer, name),
     )

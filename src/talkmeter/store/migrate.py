@@ -5,6 +5,7 @@ from schema.py, an old one by the migrations; a test proves that both give the s
 """
 
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from talkmeter.errors import StoreError, StoreTooNew
 from talkmeter.store.databases import Database
 from talkmeter.store.schema import metadata
+from talkmeter.store.sqlite_copy import copy_database
 
 _version = Table(
     "alembic_version",
@@ -50,15 +52,63 @@ def prepare(database: Database, migrations: Migrations = OURS) -> None:
 
 
 def _change(engine: Engine, database: Database, migrations: Migrations) -> None:
-    """In one transaction, under a lock: a second process that starts now finds the work done, or not begun."""
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        found = _revision(connection, database.name)
-        if found is None:
-            metadata.create_all(connection, checkfirst=False)
-            _version.create(connection, checkfirst=False)
-            connection.execute(insert(_version).values(version_num=migrations.head))
+    """In one transaction, under a lock: a second process that starts now finds the work done, or not begun.
+
+    A process that is killed in the middle has changed nothing; the next start begins again.
+    """
+    with engine.connect() as connection:
+        if database.path is not None:
+            _sqlite_without_foreign_keys(connection)
+        with connection.begin():
+            if database.path is None:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            found = _revision(connection, database.name)
+            if found is None:
+                metadata.create_all(connection, checkfirst=False)
+                _version.create(connection, checkfirst=False)
+                connection.execute(insert(_version).values(version_num=migrations.head))
+            elif found != migrations.head:
+                if database.path is not None:
+                    _keep_a_copy(database.path, migrations.head)
+                _upgrade(connection, migrations)
+            if database.path is not None:
+                _check_foreign_keys(connection, database.name)
+
+
+def _upgrade(connection: Connection, migrations: Migrations) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations.folder).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, migrations.head)
+
+
+def _sqlite_without_foreign_keys(connection: Connection) -> None:
+    # SQLite changes a table by making it anew; while the old one is gone nothing may insist on its rows.
+    # Cannot be switched within a transaction, and ends with this connection.
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute("PRAGMA foreign_keys=OFF").close()
+
+
+def _check_foreign_keys(connection: Connection, name: str) -> None:
+    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+        raise StoreError(
+            f"The update of {name} would leave rows that refer to nothing; it was not carried out.",
+            f"{name}을(를) 업데이트하면 참조가 끊긴 행이 생기므로 업데이트하지 않았습니다.",
+            hint="Go on with the former version of Talkmeter and report this.",
+            hint_ko="이전 버전의 Talkmeter를 계속 사용하고 이 문제를 알려 주십시오.",
+        )
+
+
+def _keep_a_copy(path: Path, head: str) -> None:
+    """The verified copy from before the update. The lock that is held lets nobody write in between."""
+    kept = path.with_name(f"{path.name}.before-{head}")
+    unfinished = kept.with_name(f"{kept.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    copy_database(path, unfinished)
+    unfinished.replace(kept)
 
 
 def _revision(connection: Connection, name: str) -> str | None:

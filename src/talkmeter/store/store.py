@@ -1,7 +1,9 @@
 """The store: one value that answers every protocol the core has declared, on SQLite or PostgreSQL."""
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,23 @@ from talkmeter.store import (
 )
 from talkmeter.store.ballast import Ballast, NoBallast
 from talkmeter.store.databases import Database, database
+from talkmeter.store.exclusive import exclusive
 from talkmeter.store.migrate import prepare
 from talkmeter.store.readers import Readers
+from talkmeter.store.sqlite_copy import copy_database
+from talkmeter.store.sqlite_facts import StoreWarning, warnings_about
 from talkmeter.store.writer import Writer
 
 APPLY = {**apply_accounts.APPLY, **apply_conversation.APPLY, **apply_ledger.APPLY}
 BEGINS_WORK = frozenset({OpenEntry, AddRoom, AddMessage, AddRun, AddAttachment})
+
+
+class Written(Struct, frozen=True):
+    """commits: acknowledged; transactions: each one fsync; waiting: submitted and not yet begun."""
+
+    commits: int
+    transactions: int
+    waiting: int
 
 
 class Store:
@@ -49,6 +62,47 @@ class Store:
         """The database, for people; without a password."""
         return self._database.name
 
+    @property
+    def warnings(self) -> Sequence[StoreWarning]:
+        """What is worth a line in the log at a start."""
+        return () if self._database.path is None else warnings_about(self._database.path)
+
+    @property
+    def written(self) -> Written:
+        """How much has been committed, in how few transactions."""
+        return Written(self._writer.commits, self._writer.transactions, self._writer.waiting())
+
+    async def check(self) -> None:
+        """Raises StoreError if new work could not be read or written now: broken, full, held by another, gone."""
+        await self._readers.read(read_sums.check)
+        await self._writer.submit(())
+
+    def exclusive(self, name: str, *, wait: bool = True) -> AbstractAsyncContextManager[None]:
+        """Only one process at a time is inside `async with store.exclusive(name)`, whatever way the others end.
+
+        Raises StoreBusy at once if another is and `wait` is false.
+        """
+        return exclusive(self._database.lock(name), self.name, wait=wait)
+
+    async def backup(self, path: Path) -> Mapping[str, int]:
+        """A verified copy of the database alone at `path`, which must not exist; rows by table. SQLite only.
+
+        Commits go on meanwhile. Raises StoreError, or FileExistsError. The whole workspace: backup.make_backup.
+        """
+        source = self._database.path
+        if source is None:
+            raise StoreError(
+                "A PostgreSQL database is backed up with PostgreSQL's own tools.",
+                "PostgreSQL 데이터베이스는 PostgreSQL의 도구로 백업합니다.",
+                code="not_sqlite",
+                hint="Use pg_dump.",
+                hint_ko="pg_dump를 사용하십시오.",
+            )
+        try:
+            return await asyncio.to_thread(copy_database, source, path)
+        except sqlite3.Error as error:
+            raise faults.as_ours(error, self.name) from error
+
     async def close(self) -> None:
         """Writes what has been submitted, then lets go of the database. Idempotent."""
         await asyncio.to_thread(self._readers.close)
@@ -62,12 +116,6 @@ class Store:
         """
         if changes:
             await self._writer.submit(changes)
-
-    async def check(self) -> None:
-        """Raises StoreError if the database cannot be read, or nothing further may be written to it."""
-        if self._writer.broken is not None:
-            raise faults.broken(self.name, self._writer.broken)
-        await self._readers.read(read_sums.check)
 
     # Accounts and the price book
 

@@ -87,6 +87,8 @@ class Writer:
     def submit(self, changes: tuple[Struct, ...]) -> asyncio.Future[None]:
         """The future is done once the changes are durable, or carries what kept them from being applied.
 
+        No changes: asks only whether new work could be written now.
+
         A caller that stops waiting changes nothing: the commit is applied as a whole, or not at all.
         """
         for change in changes:
@@ -150,7 +152,7 @@ class Writer:
         """One by one: so that one that cannot be written keeps no other from it."""
         outcomes: list[Outcome] = []
         for job in batch:
-            begins = any(type(change) in self._begins_work for change in job.changes)
+            begins = not job.changes or any(type(change) in self._begins_work for change in job.changes)
             if begins and self._ballast.full and not self._ballast.recovered():
                 outcomes.append(faults.full(self._about))
                 continue
