@@ -97,9 +97,12 @@ class Application:
         if len(self.accounts.providers.enabled()) > 1:  # so that a model finds the provider that lists it
             await self.registry.offers()
 
-    async def close(self, grace: float) -> None:
-        """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled; all is let go of."""
+    async def end_runs(self, grace: float) -> None:
+        """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
         await self.runs.close(grace)
+
+    async def close(self) -> None:
+        """After `end_runs`, and once no request is being answered any more."""
         await self.client.close()
         await self.simulator.stop()
         await self.store.close()

@@ -77,6 +77,16 @@ SERVER = (
         help_ko="이 컴퓨터 밖으로도 암호화하지 않은 HTTP를 허용합니다. TLS를 더해 주는 서버 뒤나 믿을 수 있는 망에서만 쓰십시오.",
     ),
     Setting(
+        name="shutdown_seconds",
+        kind="float",
+        default=5.0,
+        group="server",
+        minimum=0,
+        maximum=3600,
+        help="How long answers under way may go on when the server is stopped; then they are interrupted and settled.",
+        help_ko="서버를 멈출 때 진행 중인 답변을 기다리는 시간(초). 지나면 중단하고 정산합니다.",
+    ),
+    Setting(
         name="open_browser",
         kind="bool",
         default=True,

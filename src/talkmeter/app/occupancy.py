@@ -1,0 +1,93 @@
+"""One server for one data directory: two would settle each other's running calls.
+
+The lock is the operating system's, so it ends with the process, however that ends. The file also says where the
+server can be reached, for `talkmeter link`.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from talkmeter.errors import SettingError
+
+FILE = "talkmeter.lock"
+
+
+class Occupancy:
+    """Held while the server runs. Raises SettingError if another process holds it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / FILE
+        self._file: IO[bytes] = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        if not _try_lock(self._file):
+            self._file.close()
+            raise _occupied(data_dir)
+
+    def say_where(self, url: str) -> None:
+        self._write({"pid": os.getpid(), "url": url})
+
+    def release(self) -> None:
+        if not self._file.closed:
+            self._write({})
+            self._file.close()
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self._file.seek(LOCKED_BYTES)
+        self._file.write(json.dumps(content).encode())
+        self._file.truncate()
+        self._file.flush()
+
+
+def running(data_dir: Path) -> dict[str, Any] | None:
+    """`{"pid", "url"}` of the server on this directory; None if none runs."""
+    path = data_dir / FILE
+    try:
+        with path.open("r+b") as file:
+            if _try_lock(file):
+                return None
+            file.seek(LOCKED_BYTES)
+            found = json.loads(file.read(4096) or b"{}")
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("url"), str) else None
+
+
+def _occupied(data_dir: Path) -> SettingError:
+    found = running(data_dir)
+    where = f" ({found['url']})" if found else ""
+    return SettingError(
+        f"Talkmeter already runs on the data directory {data_dir}{where}.",
+        f"데이터 폴더 {data_dir}에서 Talkmeter가 이미 실행 중입니다{where}.",
+        hint="`talkmeter link` prints a link to sign in there; --data-dir starts a second one with data of its own.",
+        hint_ko="`talkmeter link`로 로그인 링크를 얻거나, --data-dir로 다른 폴더를 지정해 따로 시작하십시오.",
+        code="already_running",
+        param="data_dir",
+    )
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    LOCKED_BYTES = 1  # Windows locks a range of bytes, and nobody else can read it
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, LOCKED_BYTES)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    LOCKED_BYTES = 0
+
+    def _try_lock(file: IO[bytes]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,216 @@
+"""The server's life: bind, open, recover, answer, and end in order at a signal."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator
+from typing import Any
+
+import uvicorn
+
+from talkmeter import __version__, logs
+from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
+from talkmeter.app.listening import bind, is_loopback, url_of
+from talkmeter.app.occupancy import Occupancy
+from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.wiring import Application, make_data_dir, open_application
+from talkmeter.config import Resolved
+from talkmeter.errors import SettingError
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 75
+LAST_ANSWERS_SECONDS = 3  # for requests that are being answered once all runs have ended
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Say = Callable[[str], None]
+
+
+def run_server(resolved: Resolved, say: Say) -> int:
+    """Serves until SIGINT or SIGTERM; the exit status. Raises TalkmeterError if it cannot start. say: prints a line."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serve(resolved, say))
+
+
+async def serve(resolved: Resolved, say: Say) -> int:
+    """As run_server, in a running loop."""
+    logs.set_up(resolved)
+    host: str = resolved.get("host")
+    make_data_dir(resolved.data_dir)
+    occupancy = Occupancy(resolved.data_dir)
+    try:
+        sockets = bind(host, resolved.get("port"))
+        try:
+            application = await open_application(resolved)
+        except BaseException:
+            _close(sockets)
+            raise
+        try:
+            await _refuse_open_door(application, host)
+            await application.recover()
+            occupancy.say_where(url_of(host, sockets))
+            await _answer(application, host, sockets, say)
+        finally:
+            _close(sockets)
+            await application.close()
+    finally:
+        occupancy.release()
+    return 0
+
+
+async def _answer(application: Application, host: str, sockets: list[socket.socket], say: Say) -> None:
+    server = _Server(_uvicorn_config(application))
+    stop = _StopSignal()
+    serving = asyncio.create_task(server.serve(sockets), name="server")
+    beginning: asyncio.Task[None] | None = None
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.002)
+        link = await _sign_in_link(application, url_of(host, sockets))
+        _say_facts(application, host, sockets, link, say)
+        _open_browser(application, link)
+        beginning = asyncio.create_task(_begin(application), name="begin")
+        await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        say("Stopping: answers under way are finished or settled. Once more to stop at once.")
+    finally:
+        server.should_exit = True
+        await application.end_runs(application.accounts.settings.get("shutdown_seconds"))
+        if beginning is not None:
+            beginning.cancel()
+        await asyncio.wait([serving])
+        stop.restore()
+    serving.result()
+
+
+async def _begin(application: Application) -> None:
+    try:
+        await application.begin()
+    except Exception:
+        log.exception("beginning_failed")
+
+
+class _Server(uvicorn.Server):
+    """Signals are ours: the order of the end matters."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class _StopSignal:
+    """The first SIGINT or SIGTERM asks to stop, the second ends the process; the next start settles the rest."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._before: dict[signal.Signals, Any] = {}
+        for one in SIGNALS:
+            self._before[one] = signal.signal(one, self._on_signal)
+
+    async def wait(self) -> None:
+        await self._asked.wait()
+
+    def restore(self) -> None:
+        for one, before in self._before.items():
+            signal.signal(one, before)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if self._asked.is_set():
+            os._exit(128 + number)
+        self._loop.call_soon_threadsafe(self._asked.set)
+
+
+def _uvicorn_config(application: Application) -> uvicorn.Config:
+    seconds = application.accounts.settings.get("shutdown_seconds") + LAST_ANSWERS_SECONDS
+    return uvicorn.Config(
+        build_surfaces(application),
+        http=protocol(application),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,  # from a proxy on this machine only
+        forwarded_allow_ips=["127.0.0.1", "::1"],
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(seconds) + 1,
+    )
+
+
+async def _refuse_open_door(application: Application, host: str) -> None:
+    """Beyond this machine only with a password, and over plain HTTP only if that is said on purpose."""
+    if is_loopback(host):
+        return
+    if not await application.accounts.passwords.is_set():
+        raise SettingError(
+            f"The server would be open to others on {host}, but no password is set.",
+            f"{host}에서 다른 사람도 접속할 수 있게 되지만 비밀번호가 설정되지 않았습니다.",
+            hint="Run `talkmeter password` first, or leave the host at localhost.",
+            hint_ko="먼저 `talkmeter password`를 실행하거나 host를 localhost로 두십시오.",
+            code="password_needed",
+            param="host",
+        )
+    if not application.resolved.get("allow_insecure"):
+        raise SettingError(
+            f"On {host} the page, its password and all texts would travel unencrypted.",
+            f"{host}에서는 페이지, 비밀번호, 모든 글이 암호화되지 않은 채 오갑니다.",
+            hint="Put a server with TLS in front, keep host at localhost and name it in allowed_hosts; "
+            "or say --allow-insecure in a network that you trust.",
+            hint_ko="TLS를 처리하는 서버를 앞에 두고 host는 localhost로, 그 이름은 allowed_hosts에 적으십시오. "
+            "믿을 수 있는 망이라면 --allow-insecure를 쓰십시오.",
+            code="insecure",
+            param="host",
+        )
+
+
+async def _sign_in_link(application: Application, url: str) -> str:
+    token = await application.accounts.sessions.new_link_token(FIRST_LINK_SECONDS)
+    return f"{url}/sign-in?token={token}"
+
+
+def _say_facts(application: Application, host: str, sockets: list[socket.socket], link: str, say: Say) -> None:
+    where = "this machine only" if is_loopback(host) else f"all who can reach {host}"
+    enabled = application.accounts.providers.enabled()
+    names = ", ".join(account.name for account in enabled) or "none; add one in Settings"
+    if application.accounts.providers.only_simulator:
+        names = "Simulator: not a real model; add a provider in Settings"
+    say(f"Talkmeter {__version__}")
+    say(f"  data       {application.resolved.data_dir}")
+    say(f"  providers  {names}")
+    say(f"  address    {url_of(host, sockets)}  ({where})")
+    say(f"  sign in    {link}  (once, within 24 hours)")
+
+
+def _open_browser(application: Application, link: str) -> None:
+    if not application.resolved.get("open_browser") or not _has_display():
+        return
+
+    def opening() -> None:
+        import webbrowser
+
+        webbrowser.open(link)
+
+    asyncio.get_running_loop().run_in_executor(None, opening)
+
+
+def _has_display() -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
