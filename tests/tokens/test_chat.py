@@ -111,7 +111,37 @@ ANY = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["role", "content", "name", "type", "text", "image_url", "url", "detail", "tool_calls", "function", "id", "arguments", "parameters", "properties", "required", "items", "anyOf", "enum", "$ref", "$defs", "title", "description", "default", "format", "json_schema", "schema", "input_audio", "data", "tool_call_id"]
+                [
+                    "role",
+                    "content",
+                    "name",
+                    "type",
+                    "text",
+                    "image_url",
+                    "url",
+                    "detail",
+                    "tool_calls",
+                    "function",
+                    "id",
+                    "arguments",
+                    "parameters",
+                    "properties",
+                    "required",
+                    "items",
+                    "anyOf",
+                    "enum",
+                    "$ref",
+                    "$defs",
+                    "title",
+                    "description",
+                    "default",
+                    "format",
+                    "json_schema",
+                    "schema",
+                    "input_audio",
+                    "data",
+                    "tool_call_id",
+                ]
             ),
             inner,
             max_size=4,
