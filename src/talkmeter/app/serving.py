@@ -40,24 +40,21 @@ async def serve(resolved: Resolved, say: Say) -> int:
     logs.set_up(resolved)
     host: str = resolved.get("host")
     make_data_dir(resolved.data_dir)
-    occupancy = Occupancy(resolved.data_dir)
-    try:
+    async with contextlib.AsyncExitStack() as ending:
+        occupancy = Occupancy(resolved.data_dir)
+        ending.callback(occupancy.release)
         sockets = bind(host, resolved.get("port"))
-        try:
-            application = await open_application(resolved)
-        except BaseException:
-            _close(sockets)
-            raise
-        try:
-            await _refuse_open_door(application, host)
-            await application.recover()
-            occupancy.say_where(url_of(host, sockets))
-            await _answer(application, host, sockets, say)
-        finally:
-            _close(sockets)
-            await application.close()
-    finally:
-        occupancy.release()
+        ending.callback(_close, sockets)
+        application = await open_application(resolved)
+        ending.push_async_callback(application.close)
+        if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
+            await ending.enter_async_context(application.store.exclusive("server", wait=False))
+        for warning in application.store.warnings:
+            log.info(warning.code, extra={"about": warning.message})
+        await _refuse_open_door(application, host)
+        await application.recover()
+        occupancy.say_where(url_of(host, sockets))
+        await _answer(application, host, sockets, say)
     return 0
 
 

@@ -16,11 +16,6 @@ def build_surfaces(application: Application) -> ASGIApp:
 
 def services_of(application: Application) -> Services:
     accounts, store = application.accounts, application.store
-
-    async def check_store() -> None:
-        if (problem := await store.problem()) is not None:
-            raise problem
-
     return Services(
         conversation=application.conversation,
         rooms=application.rooms,
@@ -33,7 +28,7 @@ def services_of(application: Application) -> Services:
         sessions=accounts.sessions,
         passwords=accounts.passwords,
         providers=accounts.providers,
-        check_store=check_store,
+        check_store=store.check,
         ledger_sums=store.ledger_sums,
     )
 
