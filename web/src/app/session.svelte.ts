@@ -1,0 +1,107 @@
+import { whenSignedOut } from '../api/client'
+import * as api from '../api/routes'
+import type { Bootstrap, Limits, Model, Provider, Settings } from '../api/types'
+import { locale, speak } from '../i18n/index.svelte'
+import type { Display } from '../i18n/money'
+import { tell } from './channel'
+import { applyTheme } from './theme'
+
+type Stage = 'starting' | 'signed-out' | 'ready' | 'unreachable'
+
+/** Who is at the page and what holds for all of it. */
+class Session {
+  stage = $state<Stage>('starting')
+  passwordSet = $state(false)
+  version = $state('')
+  simulator = $state(false)
+  settings = $state.raw<Settings>()
+  providers = $state.raw<Provider[]>([])
+  models = $state.raw<Model[]>([])
+  limits = $state.raw<Limits>({ upload_bytes: 0, upload_pixels: 0, images_per_message: 0, text_bytes: 0 })
+
+  private modelsAsked: Promise<void> | null = null
+
+  async start(): Promise<void> {
+    whenSignedOut(() => void this.lostSession())
+    try {
+      const { signed_in, password_set, version } = await api.session()
+      this.passwordSet = password_set
+      this.version = version
+      if (!signed_in) {
+        this.stage = 'signed-out'
+        return
+      }
+      await this.adopt(await api.bootstrap())
+    } catch {
+      if (this.stage !== 'signed-out') this.stage = 'unreachable'
+    }
+  }
+
+  async adopt(bootstrap: Bootstrap): Promise<void> {
+    this.version = bootstrap.version
+    this.simulator = bootstrap.simulator
+    this.providers = bootstrap.providers
+    this.limits = bootstrap.limits
+    await this.take(bootstrap.settings)
+    this.stage = 'ready'
+  }
+
+  async take(settings: Settings): Promise<void> {
+    this.settings = settings
+    applyTheme(settings.theme)
+    await speak(settings.language)
+  }
+
+  async change(change: Partial<Settings>): Promise<void> {
+    await this.take((await api.changeSettings(change)).settings)
+    tell({ about: 'settings' })
+  }
+
+  /** Settings or providers changed here or in another tab. */
+  async reread(): Promise<void> {
+    await this.adopt(await api.bootstrap())
+    await this.loadModels(false, true)
+  }
+
+  /** The models the providers offer; asked for once, again on request. */
+  loadModels(refresh = false, again = refresh): Promise<void> {
+    if (this.modelsAsked === null || again) {
+      this.modelsAsked = api.models(refresh).then(
+        ({ models }) => {
+          this.models = models
+        },
+        () => {
+          this.modelsAsked = null
+        },
+      )
+    }
+    return this.modelsAsked
+  }
+
+  async signOut(): Promise<void> {
+    await api.signOut()
+    tell({ about: 'signed-out' })
+    location.assign('/')
+  }
+
+  private async lostSession(): Promise<void> {
+    if (this.stage === 'signed-out') return
+    this.stage = 'signed-out'
+    const state = await api.session().catch(() => null)
+    if (state !== null) this.passwordSet = state.password_set
+  }
+}
+
+export const session = new Session()
+
+/** The settings once signed in; views below the shell may rely on them. */
+export function settings(): Settings {
+  if (session.settings === undefined) throw new Error('The settings are not loaded yet')
+  return session.settings
+}
+
+/** How money reads here: currency, the person's own rate, language. */
+export function display(): Display {
+  const { currency, currency_rate } = settings()
+  return { currency, rate: currency_rate, locale: locale() }
+}
