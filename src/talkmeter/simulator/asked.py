@@ -52,6 +52,14 @@ def decode(raw: bytes) -> dict[str, Any]:
     return body
 
 
+def decode_header(value: str) -> Any:
+    """The JSON value of an X-Simulate header. Raises Refusal 400."""
+    try:
+        return msgspec.json.decode(value.encode("utf-8", "surrogateescape"))
+    except msgspec.DecodeError as error:
+        raise Refusal(400, f"The X-Simulate header is not valid JSON: {error}", param="X-Simulate") from error
+
+
 def model_of(body: Mapping[str, Any]) -> str:
     model = body.get("model")
     if not isinstance(model, str) or not model:

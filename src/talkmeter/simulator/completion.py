@@ -75,7 +75,6 @@ class Completion:
         outcome = "error"
         try:
             response = await self._answer()
-            outcome = "finished" if self._sent.finished else "error"
         except Refusal as refusal:
             self._sent.status = refusal.status
             response = web.json_response(
@@ -91,7 +90,7 @@ class Completion:
             outcome = STOPPED if self._service.stopping else self._ending
             raise
         finally:
-            self._close(outcome)
+            self._close("finished" if self._sent.finished and outcome != "cut" else outcome)
         return response
 
     def _close(self, outcome: str) -> None:
@@ -107,7 +106,7 @@ class Completion:
             raise bad_key()
         body = reading.decode(await self._service.body_of(self._request))
         name = reading.model_of(body)
-        self.row.model = name
+        self.row.model = name[:200]
         self.row.stream = body.get("stream") is True
         model = models.find(name)
         asked = reading.read(body, reasons=model.reasons)
@@ -123,7 +122,7 @@ class Completion:
         header = self._request.headers.get("X-Simulate")
         chosen = asked.fault
         if chosen is None and header is not None:
-            chosen = parse_fault(reading.decode(header.encode()), "X-Simulate")
+            chosen = parse_fault(reading.decode_header(header), "X-Simulate")
         if chosen is None:
             chosen = self._service.script.take(asked.model) or HONEST
         named = model.fault
@@ -201,7 +200,7 @@ class Completion:
         response.enable_chunked_encoding()
         events = (plan.stream if asked.stream else plan.whole)(answer, shapes, fault)
         wire = Wire(self._request, response, fault, self._sent)
-        pace = _Pace(self._tokens_per_second(fault, model))
+        pace = Pace(tokens_per_second(fault, model, self._service.tokens_per_second))
         if asked.stream:
             await wire.open()
         self._service.changed(self)
@@ -218,19 +217,12 @@ class Completion:
         await response.write_eof()
         return response
 
-    def _tokens_per_second(self, fault: Fault, model: SimModel) -> float:
-        chosen = (fault.tokens_per_second, model.tokens_per_second, self._service.tokens_per_second)
-        speed = next(speed for speed in chosen if speed is not None)
-        if fault.is_any("endless"):
-            return min(speed, _ENDLESS_TOKENS_PER_SECOND) or _ENDLESS_TOKENS_PER_SECOND
-        return speed
-
     def _headers(self) -> dict[str, str]:
         milliseconds = round((time.monotonic() - self._began) * 1000)
         return {**_HEADERS, "x-request-id": self.row.id, "openai-processing-ms": str(milliseconds)}
 
 
-class _Pace:
+class Pace:
     """Holds events back so that tokens come at a rate; 0 = no waiting."""
 
     def __init__(self, tokens_per_second: float) -> None:
@@ -244,6 +236,14 @@ class _Pace:
         rest = self._due - time.monotonic()
         if rest > 0:
             await asyncio.sleep(rest)
+
+
+def tokens_per_second(fault: Fault, model: SimModel, usual: float) -> float:
+    """The speed: the request's own wish, else the model's, else the simulator's."""
+    speed = next(speed for speed in (fault.tokens_per_second, model.tokens_per_second, usual) if speed is not None)
+    if fault.is_any("endless"):
+        return min(speed, _ENDLESS_TOKENS_PER_SECOND) or _ENDLESS_TOKENS_PER_SECOND
+    return speed
 
 
 def _tier(asked: Asked) -> str:

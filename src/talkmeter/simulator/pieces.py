@@ -25,7 +25,7 @@ def within(text: str, tokens: int, count: Callable[[str], int]) -> str:
     """
     if count(text) <= tokens:
         return text
-    low, high = 0, min(len(text), tokens * 64)
+    low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
         if count(text[:middle]) <= tokens:

@@ -39,8 +39,7 @@ def bad_key() -> Refusal:
 def unknown_model(model: str) -> Refusal:
     return Refusal(
         404,
-        f"The model `{model}` does not exist or you do not have access to it.",
-        param=None,
+        f"The model `{model[:200]}` does not exist or you do not have access to it.",
         code="model_not_found",
     )
 

@@ -117,8 +117,11 @@ def _routes(service: "Service") -> "list[web.AbstractRouteDef]":
         return web.json_response({"object": "list", "data": listed})
 
     async def show_bill(request: web.Request) -> web.Response:
-        if "wait" in request.query:
-            await service.settled(float(request.query["wait"]))
+        if wait := request.query.get("wait"):
+            try:
+                await service.settled(float(wait))
+            except ValueError:
+                return _json(Refusal(400, f"wait is a number of seconds, not '{wait}'.", param="wait").body(), 400)
         return _json(service.bill.as_dict())
 
     async def clear_bill(_: web.Request) -> web.Response:
