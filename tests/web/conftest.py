@@ -2,13 +2,18 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
 from support.web_client import Serve, Served
+from support.web_house import House
+from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.wiring import open_application
+from talkmeter.config import resolve
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
 
 
@@ -18,13 +23,13 @@ async def serve() -> AsyncIterator[Serve]:
     running: list[tuple[uvicorn.Server, asyncio.Task[None], socket.socket]] = []
 
     async def start(app: Any, limits: GuardLimits | None = None, **options: Any) -> Served:
+        options.setdefault("http", guarded_protocol(limits))
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
         listening.setblocking(False)
         config = uvicorn.Config(
             app,
-            http=guarded_protocol(limits),
             ws="none",
             loop="none",
             log_config=None,
@@ -46,3 +51,35 @@ async def serve() -> AsyncIterator[Serve]:
         server.should_exit = True
         await task
         listening.close()
+
+
+@pytest.fixture
+async def open_house(serve: Serve, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[House]]]:
+    """`await open_house(upload_bytes=1000)`: Talkmeter as it is, on its simulator, with these settings."""
+    opened: list[House] = []
+
+    async def start(environ: dict[str, str] | None = None, **settings: Any) -> House:
+        flags = {"data_dir": str(tmp_path / f"data{len(opened)}"), "simulator_tokens_per_second": 0, **settings}
+        application = await open_application(resolve(flags, environ or {}))
+        await application.recover()
+        await application.begin()
+        served = await serve(build_surfaces(application), http=protocol(application))
+        sessions = application.accounts.sessions
+        house = House(
+            served,
+            application,
+            cookie=f"talkmeter_session={await sessions.start()}",
+            stranger=f"talkmeter_session={await sessions.start('stranger')}",
+        )
+        opened.append(house)
+        return house
+
+    yield start
+    for house in opened:
+        await house.application.end_runs(0)
+        await house.application.close()
+
+
+@pytest.fixture
+async def house(open_house: Callable[..., Awaitable[House]]) -> House:
+    return await open_house()

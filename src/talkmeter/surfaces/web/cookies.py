@@ -35,4 +35,5 @@ def _name(request: Request) -> str:
 
 
 def _is_https(request: Request) -> bool:
-    return request.url.scheme == "https"
+    # Behind something that adds TLS. A client that claims it falsely only chooses its own cookie's name.
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"

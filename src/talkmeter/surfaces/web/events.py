@@ -17,7 +17,7 @@ HEARTBEAT_SECONDS = 15.0
 FIRST_SECONDS = 1.0  # how long the head waits for the first event, so that a missing run is still a 404
 END_KINDS = frozenset({"finished", "stopped", "failed", "interrupted"})
 
-_SEQ = re.compile(r"\d{1,15}")
+_SEQ = re.compile(r"[0-9]{1,15}")
 
 
 def encode_event(seq: int, kind: str, data: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,275 @@
+"""Who may use which route. A new route fails here until it has its row."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from support.web_house import House
+from talkmeter.app.surfaces import services_of
+from talkmeter.surfaces.web.access import Access, UnguardedRoute, WebRoute, build_router
+from talkmeter.surfaces.web.metrics import RequestMetrics
+from talkmeter.surfaces.web.surface import web_routes, web_surface
+
+OPEN, SIGNED_IN, LOCAL = Access.OPEN, Access.SIGNED_IN, Access.LOCAL_OR_SIGNED_IN
+
+# Every route, who may use it, and which kind of thing its {id} names.
+TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
+    ("GET", "/sign-in"): (OPEN, None),
+    ("POST", "/api/sign-in"): (OPEN, None),
+    ("POST", "/api/sign-out"): (SIGNED_IN, None),
+    ("GET", "/api/session"): (OPEN, None),
+    ("GET", "/api/bootstrap"): (SIGNED_IN, None),
+    ("GET", "/api/settings"): (SIGNED_IN, None),
+    ("PATCH", "/api/settings"): (SIGNED_IN, None),
+    ("GET", "/api/providers"): (SIGNED_IN, None),
+    ("POST", "/api/providers"): (SIGNED_IN, None),
+    ("POST", "/api/providers/test"): (SIGNED_IN, None),
+    ("PATCH", "/api/providers/{id}"): (SIGNED_IN, "provider"),
+    ("DELETE", "/api/providers/{id}"): (SIGNED_IN, "provider"),
+    ("POST", "/api/providers/{id}/test"): (SIGNED_IN, "provider"),
+    ("GET", "/api/models"): (SIGNED_IN, None),
+    ("GET", "/api/rooms"): (SIGNED_IN, None),
+    ("GET", "/api/rooms/{id}"): (SIGNED_IN, "room"),
+    ("GET", "/api/rooms/{id}/messages"): (SIGNED_IN, "room"),
+    ("PATCH", "/api/rooms/{id}"): (SIGNED_IN, "room"),
+    ("DELETE", "/api/rooms/{id}"): (SIGNED_IN, "room"),
+    ("POST", "/api/ask"): (SIGNED_IN, None),
+    ("POST", "/api/messages/{id}/answer"): (SIGNED_IN, "question"),
+    ("POST", "/api/preview"): (SIGNED_IN, None),
+    ("GET", "/api/runs/{id}/events"): (SIGNED_IN, "run"),
+    ("POST", "/api/runs/{id}/stop"): (SIGNED_IN, "run"),
+    ("GET", "/api/entries/{id}/receipt"): (SIGNED_IN, "entry"),
+    ("POST", "/api/attachments"): (SIGNED_IN, None),
+    ("GET", "/api/attachments/{id}"): (SIGNED_IN, "attachment"),
+    ("GET", "/api/prices"): (SIGNED_IN, None),
+    ("POST", "/api/prices"): (SIGNED_IN, None),
+    ("DELETE", "/api/prices/{id:path}"): (SIGNED_IN, "price"),
+    ("GET", "/healthz"): (OPEN, None),
+    ("GET", "/readyz"): (OPEN, None),
+    ("GET", "/metrics"): (LOCAL, None),
+    ("GET", "/"): (OPEN, None),
+    ("GET", "/room/{rest:path}"): (OPEN, None),
+    ("GET", "/settings"): (OPEN, None),
+    ("GET", "/settings/{rest:path}"): (OPEN, None),
+    ("GET", "/assets/{name}"): (OPEN, None),
+    ("GET", "/{name}"): (OPEN, None),
+}
+# What belongs to one principal; providers and prices belong to the installation.
+PERSONAL = {"room", "question", "run", "entry", "attachment"}
+BODIES = {
+    "/api/messages/{id}/answer": {"client_id": "c"},
+    "/api/runs/{id}/stop": {"mode": "cut"},
+    "/api/ask": {"client_id": "c", "text": "Hello"},
+    "/api/preview": {"text": "Hello"},
+    "/api/providers": {"name": "Mine"},
+    "/api/providers/test": {"base_url": "http://127.0.0.1:9/v1"},
+    "/api/prices": {"model": "m", "unit": "input", "usd_per_million": "1"},
+}
+
+
+@dataclass
+class Owned:
+    """The owner's things, by kind."""
+
+    room: str
+    question: str
+    run: str
+    entry: str
+    attachment: str
+    price: str
+    provider: str = "provider_simulator"
+
+
+@pytest.fixture
+async def owned(house: House) -> Owned:
+    asked = await house.ask("Mine alone")
+    end = await house.finish(asked["run_id"])
+    uploaded = await house.upload(tiny_png())
+    price = await house.send("POST", "/api/prices", {"model": "local", "unit": "input", "usd_per_million": "1"})
+    return Owned(
+        asked["room"]["id"],
+        asked["question"]["id"],
+        asked["run_id"],
+        end["answer"]["figures"]["entry_id"],
+        uploaded.json()["id"],
+        price.json()["id"].replace("/", "%2F").replace("*", "%2A"),
+    )
+
+
+def tiny_png() -> bytes:
+    """The header of a PNG of 3 × 2 pixels, which is all that is read."""
+    return b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x02\x08\x02\x00\x00\x00\x12\x16\xf1\x4d"
+
+
+def filled(path: str, owned: Owned, kind: str | None) -> str:
+    if kind is not None:
+        path = path.replace("{id:path}", "{id}").replace("{id}", getattr(owned, kind))
+    path = path.replace("{rest:path}", "x").replace("{name}", "nothing.txt")
+    return f"{path}?before={owned.question}" if path.endswith("/messages") else path
+
+
+def test_every_route_has_its_row(house: House):
+    routes = web_routes(services_of(house.application), RequestMetrics())
+    assert {(route.method, route.path): route.access for route in routes} == {
+        key: access for key, (access, _) in TABLE.items()
+    }
+
+
+def test_what_is_served_is_what_is_listed(house: House):
+    surface = web_surface(services_of(house.application))
+    router = surface._app
+    served = {
+        (method, route.path): route.app.methods[method].access
+        for route in router.routes
+        for method in route.app.methods
+    }
+    assert served == {key: access for key, (access, _) in TABLE.items()}
+
+
+def test_a_route_without_access_cannot_be_built():
+    async def handle(request, principal): ...
+
+    async def nobody(request): ...
+
+    with pytest.raises(TypeError):
+        WebRoute("GET", "/x", "x", handle=handle)
+    for access in (None, True, "open"):
+        with pytest.raises(UnguardedRoute):
+            build_router([WebRoute("GET", "/x", "x", access, handle)], nobody)
+    same = WebRoute("GET", "/x", "x", Access.OPEN, handle)
+    with pytest.raises(UnguardedRoute):
+        build_router([same, WebRoute("GET", "/x", "x", Access.SIGNED_IN, handle)], nobody)
+
+
+async def test_without_a_session_only_open_routes_answer(house: House, owned: Owned):
+    for (method, path), (access, kind) in TABLE.items():
+        where = filled(path, owned, kind)
+        for cookie in (
+            None,
+            "talkmeter_session=",
+            "talkmeter_session=guess",
+            "__Host-talkmeter_session=" + house.cookie.split("=")[1],
+        ):
+            answer = await house.send(method, where, BODIES.get(path), cookie=cookie)
+            if access is SIGNED_IN:
+                assert (answer.status, answer.code) == (401, "not_signed_in"), (method, path, cookie)
+                assert answer.json()["error"]["message_ko"]
+            elif path != "/api/sign-in":
+                assert answer.status != 401, (method, path)
+
+
+async def test_another_principal_finds_nothing_and_changes_nothing(house: House, owned: Owned):
+    for (method, path), (_, kind) in TABLE.items():
+        if kind not in PERSONAL:
+            continue
+        where = filled(path, owned, kind)
+        theirs = await house.send(method, where, BODIES.get(path), cookie=house.stranger)
+        absent = where.replace(getattr(owned, kind), "x" * len(getattr(owned, kind)))
+        nothing = await house.send(method, absent, BODIES.get(path), cookie=house.stranger)
+        assert (theirs.status, nothing.status) == (404, 404), (method, path)
+        assert theirs.code == nothing.code
+    assert (await house.send("GET", "/api/rooms", cookie=house.stranger)).json()["rooms"] == []
+    for body in ({"room_id": owned.room}, {"attachment_ids": [owned.attachment]}):
+        for path in ("/api/ask", "/api/preview"):
+            extra = {"client_id": "c"} if path == "/api/ask" else {}
+            answer = await house.send("POST", path, {"text": "Yours?", **body, **extra}, cookie=house.stranger)
+            assert answer.status == 404, (path, body, answer.body)
+    shown = await house.get(f"/api/rooms/{owned.room}")
+    assert shown["messages"][0]["text"] == "Mine alone"
+    assert (await house.send("GET", f"/api/attachments/{owned.attachment}")).status == 200
+
+
+async def test_the_owner_is_let_in_everywhere(house: House, owned: Owned):
+    reads = [(path, kind) for (method, path), (_, kind) in TABLE.items() if method == "GET"]
+    for path, kind in reads:
+        where = filled(path, owned, kind)
+        answer = await house.send("GET", where)
+        expected = {"/sign-in": 303, "/assets/{name}": 404, "/{name}": 404}.get(path, 200)
+        if path in ("/", "/settings", "/room/{rest:path}", "/settings/{rest:path}"):
+            assert answer.status in (200, 503), "503: the page has not been built in this checkout"
+        else:
+            assert answer.status == expected, (where, answer.body)
+
+
+async def test_wrong_methods_are_405_with_the_right_ones_named(house: House, owned: Owned):
+    by_path: dict[str, set[str]] = {}
+    for method, path in TABLE:
+        by_path.setdefault(path, set()).add(method)
+    for path, methods in by_path.items():
+        where = filled(path, owned, next(TABLE[m, p][1] for m, p in TABLE if p == path))
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - methods:
+            answer = await house.send(method, where, {})
+            assert answer.status == 405, (method, path)
+            assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == methods
+            assert answer.code == "wrong_method"
+
+
+async def test_foreign_origins_cannot_change_anything(house: House, owned: Owned):
+    own = house.served.origin
+    foreign = [
+        "https://evil.example", "null", own.replace("http", "ftp"), own + ".evil.example", own + "@evil.example",
+        own.replace("127.0.0.1", "localhost"), own[:-1], own + "/", f"{own}, {own}", "", " ", own.upper() + "X",
+    ]  # fmt: skip
+    for (method, path), (_, kind) in TABLE.items():
+        if method == "GET":
+            continue
+        where = filled(path, owned, kind)
+        for headers in (
+            *({"Origin": origin} for origin in foreign),
+            {"Origin": own, "Sec-Fetch-Site": "cross-site"},
+            {"Origin": own, "Sec-Fetch-Site": "same-site"},
+            {"Origin": "", "Sec-Fetch-Site": "cross-site"},
+            {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+        ):
+            answer = await house.send(method, where, BODIES.get(path), headers=headers)
+            assert (answer.status, answer.code) == (403, "foreign_origin"), (method, path, headers)
+    assert (await house.get("/api/rooms"))["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "", "Sec-Fetch-Site": "same-origin"}, {"Origin": "", "Sec-Fetch-Site": "none"}]
+)
+async def test_our_own_page_may(house: House, headers: dict[str, str]):
+    assert (await house.send("PATCH", "/api/settings", {"theme": "dark"}, headers=headers)).status == 200
+
+
+async def test_unknown_hosts_are_refused_first_of_all(open_house):
+    house = await open_house(allowed_hosts="chat.example.org, Other.Example")
+    port = house.served.port
+    bad = [
+        "evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.2",
+        "[::2]", "0.0.0.0", "localhost:port", "localhost:1:2", "user@localhost", "localhost/x", "", "chat.example.org.evil",
+        "xchat.example.org", "127.0.0.1,evil.example", "[::1", "::1",
+    ]  # fmt: skip
+    for host in bad:
+        for path in ("/", "/api/session", "/healthz", "/metrics", "/api/nothing"):
+            answer = await house.served.raw(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert answer is not None
+            assert (answer.status, answer.code) == (421, "unknown_host"), (host, path)
+    for lines in ("", "Host: localhost\r\nHost: evil.example\r\n"):
+        answer = await house.served.raw(f"GET /healthz HTTP/1.1\r\n{lines}\r\n".encode())
+        assert answer is not None
+        assert answer.status == 421
+    for host in ("localhost", f"127.0.0.1:{port}", "[::1]:9", "LOCALHOST:80", "chat.example.org", "other.example:443"):
+        answer = await house.served.raw(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert answer is not None
+        assert answer.status == 200, host
+
+
+async def test_a_foreign_host_does_not_make_a_foreign_origin_ours(house: House):
+    answer = await house.send(
+        "PATCH", "/api/settings", {"theme": "dark"}, host="evil.example", origin="http://evil.example"
+    )
+    assert answer.status == 421
+
+
+async def test_paths_are_never_what_decides(house: House):
+    """Authentication belongs to the route: no spelling of a path reaches a handler without it."""
+    spellings = [
+        "/api/rooms/", "//api/rooms", "/api//rooms", "/api/./rooms", "/healthz/../api/rooms", "/%61pi/rooms",
+        "/api/rooms%2f", "/API/ROOMS", "/api/rooms;x=1", "/api/rooms?/healthz", "/api/rooms#/healthz", "/healthz%2f..%2fapi%2frooms",
+        "/assets/../api/rooms", "/assets/..%2f..%2fapi/rooms", "http://localhost/api/rooms",
+    ]  # fmt: skip
+    for path in spellings:
+        answer = await house.send("GET", path, cookie=None)
+        assert answer.status in (400, 401, 404), (path, answer.status)
