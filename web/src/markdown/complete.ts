@@ -4,8 +4,11 @@
  * finished block looks like.
  */
 
-const SKIPPED = /\\[\s\S]|(`+)(?:(?!`)[\s\S])*?[^`]\1(?!`)|\]\([^()\s]*\)|<https?:[^>\s]*>/g
+const SKIPPED = /\\[\s\S]|(`+)(?:(?!`)[\s\S])*?[^`]\1(?!`)|\]\([^()\s]*\)|<https?:[^<>\s]*>/g
 const MARK = /(?<![\p{L}\p{N}_])__|\*\*|~~|(?<![\s*\p{L}\p{N}])\*(?!\s)|(?<=^|\s)\*(?!\s)|\*/gu
+
+/** Marks that nobody closes are not held open for ever. */
+const MOST_OPEN = 6
 
 /** `content` with its open code, emphasis and link closed, as a reader expects it to go on. */
 export function completed(content: string): string {
@@ -25,7 +28,7 @@ export function completed(content: string): string {
     if (last >= 0 && !/\s/.test(before)) open.length = last
     else if (!/\s/.test(after)) open.push({ mark, at: match.index })
   }
-  return closeMarks(text, open)
+  return closeMarks(text, open.slice(-MOST_OPEN))
 }
 
 function closeMarks(text: string, open: { mark: string; at: number }[]): string {
@@ -46,7 +49,10 @@ function withoutHalfLink(content: string): string {
   return half[1] === '!' ? before : before + (half[2] ?? '')
 }
 
-const UNDECIDED_LINE = /^[ \t>]*(?:[-=+*#:|~`_$\\ \t>]+|\d{1,9}[.)]?|(?:[-+*]|\d{1,9}[.)]) \[[ xX]?\]?)[ \t]*$/
+const ONLY_MARKS = /^[-=+*#:|~`_$\\ \t>]+$/
+const ONLY_A_MARKER = /^[ \t>]*(?:\d{1,9}[.)]?|(?:[-+*]|\d{1,9}[.)]) \[[ xX]?\]?)[ \t]*$/
+/** A longer line of marks is shown as it comes. */
+const LONGEST_UNDECIDED = 200
 const UNDECIDED_TABLE = /(?:^|\n)([ \t]*\|[^\n]*(?:\n[|:\- \t]*)?)$/
 
 /**
@@ -64,6 +70,7 @@ export function undecided(source: string): number {
     const lineBefore = source.slice(source.lastIndexOf('\n', at - 2) + 1, Math.max(0, at - 1))
     if (!lineBefore.trimStart().startsWith('|')) return head.length
   }
-  if (line !== '' && UNDECIDED_LINE.test(line)) return line.length
+  const short = line !== '' && line.length <= LONGEST_UNDECIDED
+  if (short && (ONLY_MARKS.test(line) || ONLY_A_MARKER.test(line))) return line.length
   return /[\ud800-\udbff]$/.test(source) ? 1 : 0
 }

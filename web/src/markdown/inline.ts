@@ -8,6 +8,9 @@ import { attribute } from './parser'
 const MARKS: Readonly<Record<string, string>> = { em_open: 'em', strong_open: 'strong', s_open: 's' }
 const OUTBOUND = { target: '_blank', rel: 'noopener noreferrer nofollow' }
 
+/** Marks nested deeper than anyone writes lose their effect, and cannot exhaust the stack. */
+const DEEPEST = 40
+
 interface Frame {
   open: Token | null
   kids: VNode[]
@@ -27,7 +30,7 @@ export function inlineNodes(tokens: readonly Token[], labels: MarkdownLabels): V
       if (token.type === 'link_close') links--
       stack.pop()
       const parent = stack.at(-1) ?? root
-      parent.kids.push(...closed(top))
+      for (const kid of stack.length > DEEPEST ? top.kids : closed(top)) parent.kids.push(kid)
     } else {
       top.kids.push(leaf(token, links > 0, labels))
     }

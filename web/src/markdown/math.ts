@@ -3,6 +3,10 @@ import type { MarkdownIt, StateBlock, StateInline } from 'markdown-it'
 const DOLLAR = 0x24
 const BACKSLASH = 0x5c
 
+// Bounds on the search for an end, so that many beginnings cost little.
+const LONGEST_INLINE = 5_000
+const MOST_LINES = 200
+
 /** What a math token carries; only in a source that grows may a formula not be closed yet. */
 export interface MathMeta {
   display: boolean
@@ -37,8 +41,9 @@ function bracketMath(state: StateInline, silent: boolean): boolean {
   if (src.charCodeAt(pos) !== BACKSLASH) return false
   const opener = src[pos + 1]
   if (opener !== '(' && opener !== '[') return false
-  const end = src.indexOf(opener === '(' ? '\\)' : '\\]', pos + 2)
-  if (end < 0 || end + 2 > posMax) return false
+  const length = src.slice(pos + 2, Math.min(posMax, pos + LONGEST_INLINE)).indexOf(opener === '(' ? '\\)' : '\\]')
+  if (length < 0) return false
+  const end = pos + 2 + length
   const tex = src.slice(pos + 2, end).trim()
   if (tex === '') return false
   if (!silent) pushInline(state, tex, src.slice(pos, end + 2), opener === '[')
@@ -118,7 +123,7 @@ function findCloser(
     return whole ? { line: startLine + 1, closed: true } : null
   }
   for (let line = startLine + 1; line < endLine; line++) {
-    if (state.isEmpty(line) || (state.sCount[line] ?? 0) < state.blkIndent) return null
+    if (line - startLine > MOST_LINES || state.isEmpty(line) || (state.sCount[line] ?? 0) < state.blkIndent) return null
     if (lineAt(state, line).trimEnd().endsWith(closer)) return { line: line + 1, closed: true }
   }
   return isGrowing(state, endLine) ? { line: endLine, closed: false } : null

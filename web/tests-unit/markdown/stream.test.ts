@@ -108,3 +108,19 @@ describe('while text arrives', () => {
     expect(showing('```\ncode\n``').querySelector('code')?.textContent).toBe('code\n')
   })
 })
+
+test.each([
+  ['a line of spaces', `${' '.repeat(30_000)}x`],
+  ['opened addresses', '<https://'.repeat(3_000)],
+  ['opened links', '[a]('.repeat(6_000)],
+  ['opened code', Array.from({ length: 200 }, (_, index) => `${'`'.repeat(index + 1)}a`).join('')],
+  ['opened formulas', '\\('.repeat(10_000)],
+  ['opened blocks of formulas', '$$ a\n'.repeat(5_000)],
+  ['nested quotes', '>'.repeat(5_000)],
+  ['nested stars', `${'*a '.repeat(4_000)}${'a* '.repeat(4_000)}`],
+  ['nested lists', Array.from({ length: 300 }, (_, index) => `${' '.repeat(index * 2)}- a\n`).join('')],
+  ['stars', '*a '.repeat(8_000)],
+])('%s do not hold up the page', { timeout: 10_000 }, (_, text) => {
+  const half = text.length / 2
+  expectSameTree(streamed(text, [half, half + 1, text.length]), whole(text))
+})
