@@ -1,0 +1,52 @@
+"""A store on SQLite and one on PostgreSQL: every test that takes `store` runs on both."""
+
+import pytest
+
+from support.postgres import NoPostgres, Postgres
+from talkmeter.store import open_store
+
+SMALL_BALLAST = 64 << 10
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    server = Postgres()
+    try:
+        server.start()
+    except NoPostgres as error:
+        pytest.fail(str(error), pytrace=False)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    url = postgres.create()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def sqlite_path(tmp_path):
+    return tmp_path / "talkmeter.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_path"))
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+async def store(url):
+    opened = await open_store(url, busy_timeout=0.5, ballast=SMALL_BALLAST)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def sqlite(sqlite_path):
+    opened = await open_store(sqlite_path, busy_timeout=0.5, ballast=SMALL_BALLAST)
+    yield opened
+    await opened.close()
