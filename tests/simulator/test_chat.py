@@ -24,6 +24,20 @@ async def test_models_are_listed_as_openai_lists_them(bench: Bench) -> None:
     assert all(model["object"] == "model" for model in listed["data"])
 
 
+async def test_one_model_can_be_asked_for(bench: Bench) -> None:
+    shown = await exchange(f"{bench.base_url}/models/sim-korean")
+    assert (shown.status, shown.json()["id"]) == (200, "sim-korean")
+    missing = await exchange(f"{bench.base_url}/models/gpt-4o")
+    assert (missing.status, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_other_addresses_are_refused_in_the_same_shape(bench: Bench) -> None:
+    for method, url in (("GET", "/v1/chat/completions"), ("POST", "/v1/embeddings"), ("GET", "/")):
+        answer = await exchange(f"{bench.root}{url}", {}, method=method)
+        assert (answer.status, answer.json()["error"]["code"]) == (404, "unknown_url")
+    assert bench.simulator.bill.rows == []
+
+
 async def test_every_listed_model_exists(bench: Bench) -> None:
     names = [model["id"] for model in (await exchange(f"{bench.base_url}/models")).json()["data"]]
     for name in names:

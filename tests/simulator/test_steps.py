@@ -1,6 +1,8 @@
 """Going through a stream event by event, and leaving after each."""
 
-from support.raw_http import exchange
+import asyncio
+
+from support.raw_http import RawConnection, exchange
 from support.simulator_bench import Bench, prompt_of, tokens_of
 
 SAID = "say: 하나 둘 셋"
@@ -81,3 +83,32 @@ async def test_leaving_before_a_whole_answer_began_costs_nothing(bench: Bench) -
     await connection.close()
     assert await bench.simulator.settled()
     assert (bench.row.outcome, bench.row.status, bench.charged()) == ("client_left", None, (0, 0))
+
+
+async def stuck(bench: Bench) -> RawConnection:
+    """A connection whose client reads nothing but the headers, when the stream has come to a halt."""
+    connection = await bench.begin(bench.streamed(question="long 400000"), receive_buffer=4096)
+    await connection.head()
+    before = -1
+    while bench.row.sent_bytes != before:
+        before = bench.row.sent_bytes
+        await asyncio.sleep(0.1)
+    assert (bench.row.outcome, bench.row.status) == ("running", 200)
+    assert bench.row.sent_text < 400_000
+    return connection
+
+
+async def test_a_client_that_does_not_read_holds_the_stream_back(bench: Bench) -> None:
+    connection = await stuck(bench)
+    await connection.close()
+    assert await bench.simulator.settled()
+    assert bench.row.outcome == "client_left"
+    assert 0 < bench.row.sent_text < 400_000
+    assert bench.row.completion_tokens > 0
+
+
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(bench: Bench) -> None:
+    connection = await stuck(bench)
+    await bench.simulator.stop()
+    assert bench.row.outcome == "stopped"
+    await connection.close()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,9 +65,13 @@ class RawConnection:
         self.answer = Answer()
 
     @classmethod
-    async def open(cls, url: str) -> "RawConnection":
+    async def open(cls, url: str, receive_buffer: int | None = None) -> "RawConnection":
+        """Connect. receive_buffer: bytes that the kernel and this process hold unread, roughly."""
         parts = urlsplit(url)
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=32 << 20)
+        raw = socket.create_connection((parts.hostname, parts.port))
+        if receive_buffer is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        reader, writer = await asyncio.open_connection(sock=raw, limit=receive_buffer or 32 << 20)
         return cls(reader, writer, parts.netloc)
 
     async def send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:

@@ -31,8 +31,8 @@ class Bench:
         await self.simulator.settled()
         return answer
 
-    async def begin(self, body: Any) -> RawConnection:
-        connection = await RawConnection.open(self.base_url)
+    async def begin(self, body: Any, receive_buffer: int | None = None) -> RawConnection:
+        connection = await RawConnection.open(self.base_url, receive_buffer)
         await connection.send(
             "POST", "/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )

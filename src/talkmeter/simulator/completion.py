@@ -88,10 +88,18 @@ class Completion:
             raise
         except asyncio.CancelledError:
             outcome = STOPPED if self._service.stopping else self._ending
+            if self._service.stopping:
+                self._give_up_unread()
             raise
         finally:
             self._close("finished" if self._sent.finished and outcome != "cut" else outcome)
         return response
+
+    def _give_up_unread(self) -> None:
+        """Do not wait for a client that does not read."""
+        transport = self._request.transport
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()
 
     def _close(self, outcome: str) -> None:
         self.refresh()

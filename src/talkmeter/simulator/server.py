@@ -107,14 +107,23 @@ def _routes(service: "Service") -> "list[web.AbstractRouteDef]":
     from aiohttp import web
 
     async def list_models(request: web.Request) -> web.Response:
-        key = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-        if key.startswith("sk-bad"):
-            return web.json_response(bad_key().body(), status=401)
-        listed = [
-            {"id": name, "object": "model", "created": _CREATED, "owned_by": "talkmeter-simulator"}
-            for name in models.offered()
-        ]
-        return web.json_response({"object": "list", "data": listed})
+        if _has_bad_key(request):
+            return _json(bad_key().body(), 401)
+        return _json({"object": "list", "data": [_model(name) for name in models.offered()]})
+
+    async def show_model(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        try:
+            models.find(name)
+        except Refusal as refusal:
+            return _json(refusal.body(), refusal.status)
+        return _json(_model(name))
+
+    async def unknown(request: web.Request) -> web.Response:
+        message = (
+            f"Unknown request URL: {request.method} {request.path[:200]}. See docs/simulator.md for what there is."
+        )
+        return _json(Refusal(404, message, code="unknown_url").body(), 404)
 
     async def show_bill(request: web.Request) -> web.Response:
         if wait := request.query.get("wait"):
@@ -154,6 +163,7 @@ def _routes(service: "Service") -> "list[web.AbstractRouteDef]":
 
     return [
         web.get("/v1/models", list_models),
+        web.get("/v1/models/{name}", show_model),
         web.post("/v1/chat/completions", service.complete),
         web.get("/_bill", show_bill),
         web.delete("/_bill", clear_bill),
@@ -161,7 +171,16 @@ def _routes(service: "Service") -> "list[web.AbstractRouteDef]":
         web.post("/_script", extend_script),
         web.delete("/_script", clear_script),
         web.post("/_step", step),
+        web.route("*", "/{path:.*}", unknown),
     ]
+
+
+def _has_bad_key(request: "web.Request") -> bool:
+    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip().startswith("sk-bad")
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "talkmeter-simulator"}
 
 
 class _Step(msgspec.Struct, forbid_unknown_fields=True):
