@@ -1,22 +1,17 @@
-"""The simulator's HTTP server: OpenAI's routes, and under /_ those that steer it and show its bill."""
+"""The simulator as a server that can be started and stopped."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from talkmeter.simulator import models
-from talkmeter.simulator.asked import decode
 from talkmeter.simulator.bill import Bill
 from talkmeter.simulator.faults import Fault, parse_fault
-from talkmeter.simulator.refusals import Refusal, bad_key
+from talkmeter.simulator.refusals import Refusal
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from talkmeter.simulator.service import Service
 
-_CREATED = 1_795_132_800  # 2026-11-20, the day the models were made
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -43,13 +38,14 @@ class Simulator:
         """Listen and return the base URL, which ends in /v1. port 0: any free one. Raises OSError."""
         from aiohttp import web
 
+        from talkmeter.simulator.routes import control_routes, openai_routes
         from talkmeter.simulator.service import BODY_LIMIT, Service
 
         self._bill.open()
         self._service = Service(self._bill, self._tokens_per_second, self._seed)
         guards = [_only_this_machine] if host in _LOOPBACK else []
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[web.middleware(one) for one in guards])
-        app.add_routes(_routes(self._service))
+        app.add_routes([*openai_routes(self._service), *control_routes(self._service)])
         # A client that leaves cancels its handler: that is how the bill learns of it at once.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         try:
@@ -101,95 +97,3 @@ async def _only_this_machine(request: "web.Request", handler: Any) -> Any:
         refusal = Refusal(403, "The simulator does not answer requests made by other sites' pages.")
         return web.json_response(refusal.body(), status=403)
     return await handler(request)
-
-
-def _routes(service: "Service") -> "list[web.AbstractRouteDef]":
-    from aiohttp import web
-
-    async def list_models(request: web.Request) -> web.Response:
-        if _has_bad_key(request):
-            return _json(bad_key().body(), 401)
-        return _json({"object": "list", "data": [_model(name) for name in models.offered()]})
-
-    async def show_model(request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        try:
-            models.find(name)
-        except Refusal as refusal:
-            return _json(refusal.body(), refusal.status)
-        return _json(_model(name))
-
-    async def unknown(request: web.Request) -> web.Response:
-        message = (
-            f"Unknown request URL: {request.method} {request.path[:200]}. See docs/simulator.md for what there is."
-        )
-        return _json(Refusal(404, message, code="unknown_url").body(), 404)
-
-    async def show_bill(request: web.Request) -> web.Response:
-        if wait := request.query.get("wait"):
-            try:
-                await service.settled(float(wait))
-            except ValueError:
-                return _json(Refusal(400, f"wait is a number of seconds, not '{wait}'.", param="wait").body(), 400)
-        return _json(service.bill.as_dict())
-
-    async def clear_bill(_: web.Request) -> web.Response:
-        service.bill.clear()
-        return web.Response(status=204)
-
-    async def show_script(_: web.Request) -> web.Response:
-        return _json({"waiting": service.script.waiting})
-
-    async def extend_script(request: web.Request) -> web.Response:
-        try:
-            entries = msgspec.json.decode(await request.read(), type=list[dict[str, Any]])
-            service.script.extend([parse_fault(entry, "script") for entry in entries])
-        except msgspec.DecodeError as error:
-            return _json(Refusal(400, f"A script is a JSON array of faults: {error}").body(), 400)
-        except Refusal as refusal:
-            return _json(refusal.body(), refusal.status)
-        return _json({"waiting": service.script.waiting})
-
-    async def clear_script(_: web.Request) -> web.Response:
-        service.script.clear()
-        return web.Response(status=204)
-
-    async def step(request: web.Request) -> web.Response:
-        try:
-            wanted = msgspec.convert(decode(await request.read() or b"{}"), _Step)
-        except (msgspec.ValidationError, Refusal) as error:
-            return _json(Refusal(400, f'A step is {{"events": n, "request": id, "wait": s}}: {error}').body(), 400)
-        return _json({"released": await service.step(wanted.events, wanted.request, wanted.wait)})
-
-    return [
-        web.get("/v1/models", list_models),
-        web.get("/v1/models/{name}", show_model),
-        web.post("/v1/chat/completions", service.complete),
-        web.get("/_bill", show_bill),
-        web.delete("/_bill", clear_bill),
-        web.get("/_script", show_script),
-        web.post("/_script", extend_script),
-        web.delete("/_script", clear_script),
-        web.post("/_step", step),
-        web.route("*", "/{path:.*}", unknown),
-    ]
-
-
-def _has_bad_key(request: "web.Request") -> bool:
-    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip().startswith("sk-bad")
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "talkmeter-simulator"}
-
-
-class _Step(msgspec.Struct, forbid_unknown_fields=True):
-    events: int = 1
-    request: str | None = None
-    wait: float = 5.0
-
-
-def _json(value: Any, status: int = 200) -> "web.Response":
-    from aiohttp import web
-
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
