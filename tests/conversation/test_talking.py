@@ -197,9 +197,7 @@ async def test_a_refusal_is_told_in_the_providers_words_and_can_be_retried(desk)
     assert "temperature" in answer.message.error["message"]
     assert (await desk.rooms.view(ME, asked.room.id)).messages[0].message.text == "hello"
     await desk.rooms.change(ME, asked.room.id, RoomChange(temperature=None))
-    again = await desk.conversation.answer_again(
-        principal=ME, question_id=asked.question.message.id, client_id="retry"
-    )
+    again = await desk.conversation.answer_again(principal=ME, question_id=asked.question.message.id, client_id="retry")
     assert (await desk.events(again.run_id))[-1].kind == "finished"
     await sum_equals_the_bill(desk)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from talkmeter.metering.sse import EventTooLarge, SseReader
 
 STREAM = (
-    b"\xef\xbb\xbf: a comment\r\ndata: {\"a\":1}\r\n\r\nevent: x\ndata:no space\ndata:  two\n\n"
+    b'\xef\xbb\xbf: a comment\r\ndata: {"a":1}\r\n\r\nevent: x\ndata:no space\ndata:  two\n\n'
     b"id: 7\rdata\rdata: \xed\x95\x9c\xea\xb8\x80\r\rdata: [DONE]\n\n\n\n"
 )
 EVENTS = [b'{"a":1}', b"no space\n two", b"\n\xed\x95\x9c\xea\xb8\x80", b"[DONE]"]

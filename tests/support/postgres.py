@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import make_url
 
 WHAT_TO_DO = (
     "The store's tests need a PostgreSQL. Do one of these:\n"
@@ -37,6 +38,7 @@ class Postgres:
         self._folder = None
         self._process = None
         self._count = 0
+        self._emptied = None
         self.url = os.environ.get("TALKMETER_TEST_POSTGRES_URL", "")
 
     def start(self):
@@ -107,6 +109,8 @@ class Postgres:
         self._process.wait(30)
 
     def stop(self):
+        if self._emptied is not None:
+            self.drop(self._emptied)
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(3)  # SIGQUIT: at once; nothing in it is worth keeping
             self._process.wait(30)
@@ -118,10 +122,25 @@ class Postgres:
         self._count += 1
         name = f"talkmeter_test_{os.getpid()}_{self._count}"
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        return f"{self.url.rsplit('/', 1)[0]}/{name}"
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def empty(self):
+        """The URL of a database that has no rows. Faster than a new one; for one test at a time."""
+        if self._emptied is None:
+            self._emptied = self.create()
+        elif tables := self._tables(self._emptied):
+            self.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY", self._emptied)
+        return self._emptied
+
+    def _tables(self, url):
+        with psycopg.connect(url, autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            )
+            return [name for (name,) in rows]
 
     def drop(self, url):
-        self.execute(f'DROP DATABASE IF EXISTS "{url.rsplit("/", 1)[1]}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
 
     def execute(self, statement, url=None):
         with psycopg.connect(url or self.url, autocommit=True) as connection:

@@ -22,22 +22,28 @@ ENDS = frozenset({"finished", "stopped", "failed", "interrupted"})
 
 
 def merge_deltas(events: Sequence[RunEvent]) -> list[RunEvent]:
-    """Neighbouring deltas become one, with the first's offset and the last's seq. Reads the same."""
+    """Deltas that continue each other become one, with the first's offset and the last's seq. Reads the same."""
     merged: list[RunEvent] = []
     pieces: list[str] = []
+    end = -1  # where the delta that is being put together ends
     for event in events:
-        if event.kind == "delta" and pieces:
+        offset = event.data["offset"] if event.kind == "delta" else None
+        if pieces and offset == end:
             pieces.append(event.data["text"])
             merged[-1] = RunEvent(seq=event.seq, kind="delta", data=merged[-1].data)
-            continue
-        _close(merged, pieces)
-        merged.append(event)
-        pieces = [event.data["text"]] if event.kind == "delta" else []
+        else:
+            _close(merged, pieces)
+            merged.append(event)
+            pieces = [event.data["text"]] if event.kind == "delta" else []
+            end = offset if offset is not None else -1
+        if event.kind == "delta":
+            end += len(event.data["text"])
     _close(merged, pieces)
     return merged
 
 
 def _close(merged: list[RunEvent], pieces: list[str]) -> None:
+    """Puts the collected pieces into the delta they belong to, which is the last one."""
     if len(pieces) > 1:
         last = merged[-1]
         merged[-1] = RunEvent(seq=last.seq, kind="delta", data={**last.data, "text": "".join(pieces)})

@@ -31,7 +31,7 @@ from talkmeter.ids import new_id
 from talkmeter.metering.cost import worst_case
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, SettleEntry
 from talkmeter.metering.pricebook import PriceBook, output_limit
-from talkmeter.metering.settlement import Ending, decide_figures, decide_outcome
+from talkmeter.metering.settlement import EndKind, Ending, decide_figures, decide_outcome
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
 from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
@@ -131,15 +131,12 @@ class Call:
         self._request = request
         self.opening = opening
         self._tap: Tap | None = None
+        self._refusal = bytearray()
         self._head: Head | None = None
         self._first_byte_at: int | None = None
         self._ending: Ending | None = None
         self._reading: asyncio.Task[Any] | None = None
         self._stop: Literal["drain", "cut", "shutdown"] | None = None
-
-    @property
-    def entry_id(self) -> str:
-        return self.opening.id
 
     def drain(self) -> None:
         """The person has read enough: read on for the bill only."""
@@ -166,42 +163,43 @@ class Call:
             if self._stop not in ("cut", "shutdown") or self._reading is None:
                 raise
             self._reading.uncancel()
-            self._ending = self._end("cut" if self._head else "no_headers")
+            self._ending = self._broken("cut", None)
+        except Exception:
+            # A mistake of ours must not leave the entry open: it ends as a stream that could not be read.
+            log.exception("call %s: reading failed", self.opening.id)
+            self._ending = self._broken("broke", unreadable("stream_unreadable", 0))
 
     async def _read(self, on_text: Callable[[str], None]) -> Ending:
         try:
             async with asyncio.timeout(self._limits.total_seconds):
                 return await self._stream(on_text)
         except TimeoutError:
-            return self._end("broke", error_of_stream(UpstreamSilent("stream", self._limits.total_seconds)))
+            return self._broken("broke", error_of_stream(UpstreamSilent("stream", self._limits.total_seconds)))
         except UpstreamNotReached as error:
             return self._end("not_reached", error_of_stream(error))
         except (UpstreamSilent, UpstreamBroke) as error:
-            return self._end("broke" if self._head else "no_headers", error_of_stream(error))
+            return self._broken("broke", error_of_stream(error))
         except EventTooLarge as error:
-            return self._end("broke", unreadable("event_too_large", error.limit))
+            return self._broken("broke", unreadable("event_too_large", error.limit))
         except AnswerTooLong:
-            return self._end("broke", unreadable("answer_too_long", self._limits.answer_characters))
+            return self._broken("broke", unreadable("answer_too_long", self._limits.answer_characters))
         except StreamUnreadable:
-            return self._end("broke", unreadable("stream_unreadable", 0))
+            return self._broken("broke", unreadable("stream_unreadable", 0))
 
     async def _stream(self, on_text: Callable[[str], None]) -> Ending:
-        refusal = bytearray()
         async with aclosing(self._provider.send(self._request)) as parts:
             async for part in parts:
                 if isinstance(part, Head):
                     self._start(part)
                     continue
                 if self._tap is None:
-                    refusal += part.data[: ERROR_BODY_LIMIT - len(refusal)]
+                    self._refusal += part.data[: ERROR_BODY_LIMIT - len(self._refusal)]
                     continue
                 text = self._tap.feed(part.data)
                 if text:
                     on_text(text)
         if self._tap is None:
-            status = self._head.status if self._head else 0
-            headers = self._head.headers if self._head else {}
-            return self._end("refused", error_of_refusal(status, headers, bytes(refusal)))
+            return self._broken("broke", None)
         if text := self._tap.finish():
             on_text(text)
         return self._end("complete", self._tap.error and error_of_refusal(200, {}, _wrapped(self._tap.error)))
@@ -216,14 +214,18 @@ class Call:
                 max_text=self._limits.answer_characters,
             )
 
-    def _end(self, kind: Any, error: dict[str, Any] | None = None) -> Ending:
+    def _broken(self, kind: Literal["broke", "cut"], error: dict[str, Any] | None) -> Ending:
+        """An end before the answer's own: what it means depends on how far the upstream had come."""
+        if self._head is None:
+            return self._end("no_headers", error)
+        if self._tap is None:
+            refusal = error_of_refusal(self._head.status, self._head.headers, bytes(self._refusal))
+            return self._end("refused", refusal)
+        return self._end(kind, error)
+
+    def _end(self, kind: EndKind, error: dict[str, Any] | None = None) -> Ending:
         status = self._head.status if self._head else None
         return Ending(kind=kind, error=error, http_status=status, first_byte_at=self._first_byte_at)
-
-    @property
-    def text(self) -> str:
-        """What has arrived so far for a person to read."""
-        return self._tap.text if self._tap else ""
 
     async def settlement(self) -> SettleEntry:
         """What the entry will say; counts what the provider did not report."""

@@ -1,0 +1,276 @@
+"""Corners of conversation: what goes wrong around a run, and pure functions at their edges."""
+
+import asyncio
+
+import pytest
+from support.images import png
+from support.workspace import ME, workspace
+
+from talkmeter.conversation.changes import AddRun, ChangeRun
+from talkmeter.conversation.recovery import settle_open_entries
+from talkmeter.conversation.requests import chat_body
+from talkmeter.conversation.runlog import RunLog, merge_deltas, text_of
+from talkmeter.conversation.values import PreviewAsk, RoomChange
+from talkmeter.errors import Conflict, NotFound, StoreBusy, StoreFull
+from talkmeter.messages import RoomSettings, RunEvent
+
+
+@pytest.fixture
+async def desk(tmp_path):
+    async with workspace(tmp_path) as made:
+        yield made
+
+
+def nobody(_provider_id, _model):
+    raise NotFound("No provider is configured.", "설정된 제공자가 없습니다.", hint="Add one.", hint_ko="추가하십시오.")
+
+
+async def test_without_a_provider_the_question_is_kept_and_the_reason_told(desk, monkeypatch):
+    monkeypatch.setattr(desk.providers, "pick", nobody)
+    preview = await desk.conversation.preview(PreviewAsk(principal=ME, text="hello"))
+    assert preview.ladder[0].prompt_tokens > 0
+    asked, answer, kind = await desk.answer("hello")
+    assert (kind, answer.message.provider_name, answer.entry) == ("failed", None, None)
+    assert answer.message.error["message"] == "No provider is configured. Add one."
+    assert (await desk.rooms.message(ME, asked.question.message.id)).text == "hello"
+
+
+async def test_a_mistake_of_ours_before_sending_ends_the_run(desk, monkeypatch, caplog):
+    real = desk.images.data_urls
+
+    async def broken(_attachments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk.images, "data_urls", broken)
+    _, answer, kind = await desk.answer("hello")
+    assert (kind, answer.message.error["code"]) == ("failed", "internal_error")
+    assert "could not be prepared" in caplog.text
+    monkeypatch.setattr(desk.images, "data_urls", real)
+    assert (await desk.answer("again"))[2] == "finished"
+
+
+async def test_a_full_disk_before_sending_sends_nothing_and_ends_the_run_when_there_is_room(desk, monkeypatch):
+    commit, troubles = desk.store.commit, []
+
+    async def troubled(*changes):
+        names = {type(change).__name__ for change in changes}
+        if "OpenEntry" in names:
+            raise StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
+        if "FinishMessage" in names and len(troubles) < 1:
+            troubles.append(names)
+            raise StoreBusy("busy", "사용 중")
+        await commit(*changes)
+
+    monkeypatch.setattr(desk.store, "commit", troubled)
+    _, answer, kind = await desk.answer("hello")
+    assert (kind, answer.message.error["code"], answer.entry) == ("failed", "store_full", None)
+    assert troubles
+    assert desk.simulator.bill.totals()["requests"] == 0
+
+
+async def test_events_that_cannot_be_written_are_written_later(desk, monkeypatch, caplog):
+    commit, failures = desk.store.commit, [StoreBusy("busy", "사용 중")]
+
+    async def troubled(*changes):
+        if type(changes[0]).__name__ == "AppendRunEvents" and failures:
+            raise failures.pop()
+        await commit(*changes)
+
+    monkeypatch.setattr(desk.store, "commit", troubled)
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("long 600")
+    await desk.simulator.step(20)
+    for _ in range(100):
+        if text_of(await desk.store.run_events(asked.run_id, 0)):
+            break
+        await asyncio.sleep(0.05)
+    assert "events cannot be written yet" in caplog.text
+    assert text_of(await desk.store.run_events(asked.run_id, 0))
+    await desk.simulator.step(10_000)
+    assert (await desk.events(asked.run_id))[-1].kind == "finished"
+    assert list(await desk.store.run_events(asked.run_id, 0)) == []
+
+
+async def test_an_image_that_cannot_be_written_is_not_recorded(desk):
+    (desk.folder / "attachments").write_text("in the way")
+    with pytest.raises(StoreFull):
+        await desk.images.add(ME, "a.png", png(3, 3))
+
+
+async def test_a_room_that_vanishes_before_its_run_starts(desk, monkeypatch):
+    asked, _, _ = await desk.answer("one")
+    run = await desk.store.run(asked.run_id, ME)
+    room = desk.store.room
+
+    async def gone(_room_id, _principal):
+        return None
+
+    again = await desk.conversation.answer_again(principal=ME, question_id=run.question_id, client_id="again")
+    monkeypatch.setattr(desk.store, "room", gone)
+    assert (await desk.events(again.run_id))[-1].kind in ("failed", "finished")
+    monkeypatch.setattr(desk.store, "room", room)
+
+
+async def test_stopped_while_it_was_being_prepared(desk, monkeypatch):
+    real, waiting, go = desk.images.data_urls, asyncio.Event(), asyncio.Event()
+
+    async def slow(attachments):
+        waiting.set()
+        await go.wait()
+        return await real(attachments)
+
+    monkeypatch.setattr(desk.images, "data_urls", slow)
+    asked = await desk.ask("hello")
+    await waiting.wait()
+    await desk.runs.stop(ME, asked.run_id, "drain")
+    go.set()
+    assert (await desk.events(asked.run_id))[-1].kind == "stopped"
+    answer = await desk.rooms.message_view(ME, asked.answer.message.id)
+    assert (answer.message.status, answer.entry.settlement.outcome) == ("stopped", "not_sent")
+    assert desk.simulator.bill.totals()["requests"] == 0
+
+
+async def test_shutdown_while_it_was_being_prepared_leaves_it_for_the_next_start(desk, monkeypatch):
+    waiting = asyncio.Event()
+
+    async def forever(_attachments):
+        waiting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(desk.images, "data_urls", forever)
+    asked = await desk.ask("hello")
+    await waiting.wait()
+    await desk.runs.close()
+    assert (await desk.store.run(asked.run_id, ME)).status == "queued"
+
+
+async def test_a_run_that_breaks_unexpectedly_is_logged_and_the_next_one_starts(desk, monkeypatch, caplog):
+    real, calls = desk.runs._driver.drive, []
+
+    async def broken(live):
+        calls.append(live)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        await real(live)
+
+    monkeypatch.setattr(desk.runs._driver, "drive", broken)
+    first = await desk.ask("one")
+    second = await desk.ask("two", first.room.id)
+    assert (await desk.events(second.run_id))[-1].kind == "finished"
+    assert "ended unexpectedly" in caplog.text
+
+
+async def test_the_log_of_a_run_that_is_not_here_is_what_is_stored(desk):
+    asked, _, _ = await desk.answer("one")
+    run = await desk.store.run(asked.run_id, ME)
+    await desk.store.commit(ChangeRun(id=run.id, status="running"))
+    desk.runs._live.clear()
+    assert await desk.events(run.id) == []
+    await desk.runs.stop(ME, run.id, "cut")  # of another process: nothing to do here
+    assert await settle_open_entries(desk.store, desk.prices) == 0
+    assert (await desk.store.run(run.id, ME)).status == "interrupted"
+
+
+async def test_an_open_entry_of_a_door_without_rooms_is_settled_too(desk):
+    from talkmeter.completions import CompletionRequest
+    from talkmeter.metering.meter import CallContext, new_call_id
+
+    body = {"model": "sim-fast", "messages": [{"role": "user", "content": "hello"}]}
+    request = CompletionRequest(new_call_id(), "chat/completions", body)
+    call = await desk.meter.open(request, desk.providers.provider, CallContext(surface="test", principal=ME))
+    receipt = await desk.receipts.receipt(ME, call.opening.id)
+    assert (receipt.output_lines, len(receipt.sent), receipt.raw_usage) == ((), 1, None)
+    assert await settle_open_entries(desk.store, desk.prices) == 1
+    settled = (await desk.store.entry(call.opening.id)).settlement
+    assert (settled.outcome, settled.provenance) == ("interrupted", "estimated")
+    assert settled.usage.completion_tokens == 0
+
+
+async def test_a_conflict_of_another_kind_is_not_taken_for_a_repeat(desk, monkeypatch):
+    commit = desk.store.commit
+
+    async def conflicting(*changes):
+        if any(isinstance(change, AddRun) for change in changes):
+            raise Conflict("something else", "다른 충돌")
+        await commit(*changes)
+
+    monkeypatch.setattr(desk.store, "commit", conflicting)
+    with pytest.raises(Conflict):
+        await desk.ask("hello")
+
+
+async def test_many_counts_are_forgotten_in_order(desk, monkeypatch):
+    from talkmeter.conversation import counting
+
+    monkeypatch.setattr(counting, "REMEMBERED", 1)
+    asked, _, _ = await desk.answer("one", settings={"window": 0})
+    await desk.answer("two", asked.room.id)
+    preview = await desk.conversation.preview(PreviewAsk(principal=ME, text="three", room_id=asked.room.id))
+    again = await desk.conversation.preview(PreviewAsk(principal=ME, text="three", room_id=asked.room.id))
+    assert preview == again
+
+
+async def test_a_preview_while_an_answer_is_being_written(desk):
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("say: one two three")
+    await desk.simulator.step(3)
+    preview = await desk.conversation.preview(PreviewAsk(principal=ME, text="and?", room_id=asked.room.id))
+    assert preview.ladder[-1].messages_sent == 2  # the answer has no text on the disk yet
+    await desk.simulator.step(10_000)
+    await desk.events(asked.run_id)
+    after = await desk.conversation.preview(PreviewAsk(principal=ME, text="and?", room_id=asked.room.id))
+    assert after.ladder[-1].messages_sent == 3
+
+
+async def test_a_model_that_is_silent_is_reported_as_thinking(desk, monkeypatch):
+    from talkmeter.conversation import driving
+
+    monkeypatch.setattr(driving, "THINKING_SECONDS", 0.02)
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("say: one")
+    async for event in desk.runs.follow(ME, asked.run_id):
+        if event.kind == "reasoning":
+            break
+    await desk.runs.stop(ME, asked.run_id, "drain")
+    await asyncio.sleep(0.1)
+    await desk.simulator.step(10_000)
+    kinds = [event.kind for event in await desk.events(asked.run_id)]
+    assert kinds[-1] == "stopped"
+    assert "reasoning" not in kinds[kinds.index("stopping") :]
+
+
+async def test_a_slow_follower_gets_what_waits_as_one_delta(desk):
+    log = RunLog("run_x", desk.store)
+    log.text("a")
+    follower = log.follow(0)
+    assert (await anext(follower)).data == {"offset": 0, "text": "a"}
+    log.text("b")
+    log.text("c")
+    log.add("finished", {})
+    assert (await anext(follower)).data == {"offset": 1, "text": "bc"}
+    assert [event.kind async for event in follower] == ["finished"]
+    await log.close()
+    log.add("late", {})
+    await log.close()
+
+
+async def test_settings_go_back_to_their_defaults(desk):
+    asked, _, _ = await desk.answer("one", settings={"window": 3, "top_p": 0.5})
+    room = await desk.rooms.change(ME, asked.room.id, RoomChange(window=None, title="  new \n title ", pinned=True))
+    assert (room.settings.window, room.settings.top_p, room.title, room.pinned) == (None, 0.5, "new title", True)
+
+
+def test_replaying_deltas_twice_is_harmless():
+    events = [RunEvent(seq=i + 1, kind="delta", data={"offset": i, "text": c}) for i, c in enumerate("가나다라")]
+    assert text_of(events) == text_of([*events, *events[1:]]) == "가나다라"
+    assert [event.seq for event in merge_deltas(events)] == [4]
+
+
+def test_the_limit_has_the_name_that_the_model_wants():
+    for model, name in [
+        ("gpt-4o", "max_tokens"),
+        ("o3-mini", "max_completion_tokens"),
+        ("gpt-5.2", "max_completion_tokens"),
+    ]:
+        body = chat_body(RoomSettings(model=model, max_tokens=9, top_p=0.3), [])
+        assert (body[name], body["top_p"], body["stream_options"]) == (9, 0.3, {"include_usage": True})
