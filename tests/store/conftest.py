@@ -21,6 +21,11 @@ def postgres():
 
 @pytest.fixture
 def postgres_url(postgres):
+    return postgres.empty()
+
+
+@pytest.fixture
+def new_postgres_url(postgres):
     url = postgres.create()
     yield url
     postgres.drop(url)
