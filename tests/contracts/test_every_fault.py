@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from support.workspace import ME, workspace
 
+from support.workspace import ME, workspace
 from talkmeter.metering.meter import MeterLimits
 from talkmeter.providers.client import Timeouts
 from talkmeter.simulator.faults import fault_names
@@ -90,7 +90,7 @@ async def test_cut_after_any_number_of_bytes(tmp_path, end, bytes_):
     fault = {"fin": "cut", "rst": "reset"}[end]
     async with workspace(tmp_path, timeouts=TIMEOUTS) as desk:
         desk.simulator.script({"fault": fault, "after_bytes": bytes_})
-        _, answer, kind = await desk.answer("long 2000")
+        _, _, kind = await desk.answer("long 2000")
         assert kind == "failed"
         await check(desk)
 

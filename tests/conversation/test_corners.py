@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+
 from support.images import png
 from support.workspace import ME, workspace
-
 from talkmeter.conversation.changes import AddRun, ChangeRun
 from talkmeter.conversation.recovery import settle_open_entries
 from talkmeter.conversation.requests import chat_body
@@ -98,17 +98,28 @@ async def test_an_image_that_cannot_be_written_is_not_recorded(desk):
 
 
 async def test_a_room_that_vanishes_before_its_run_starts(desk, monkeypatch):
-    asked, _, _ = await desk.answer("one")
-    run = await desk.store.run(asked.run_id, ME)
-    room = desk.store.room
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("one")
+    waiting = await desk.ask("two", asked.room.id)
+    await desk.simulator.step(1)
 
     async def gone(_room_id, _principal):
         return None
 
-    again = await desk.conversation.answer_again(principal=ME, question_id=run.question_id, client_id="again")
-    monkeypatch.setattr(desk.store, "room", gone)
-    assert (await desk.events(again.run_id))[-1].kind in ("failed", "finished")
-    monkeypatch.setattr(desk.store, "room", room)
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "room", gone)
+        await desk.simulator.step(10_000)
+        assert (await desk.events(waiting.run_id))[-1].kind == "failed"
+    answer = await desk.rooms.message(ME, waiting.answer.message.id)
+    assert answer.error["code"] == "room_not_found"
+
+
+async def test_the_branch_goes_on_after_any_answer(desk):
+    first, _, _ = await desk.answer("one", model="unlisted-model")
+    second, _, _ = await desk.answer("two", first.room.id)
+    aside, _, _ = await desk.answer("aside", first.room.id, parent_id=first.answer.message.id)
+    view = await desk.rooms.view(ME, first.room.id)
+    assert view.messages[2].siblings == (second.question.message.id, aside.question.message.id)
 
 
 async def test_stopped_while_it_was_being_prepared(desk, monkeypatch):

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+
 from support.images import png
 from support.workspace import ME, workspace
-
 from talkmeter.conversation.values import PreviewAsk, RoomChange
 from talkmeter.errors import BadInput, Conflict, NotFound, TooLarge, TooManyPixels, UnsupportedMedia
 from talkmeter.messages import RoomSettings
@@ -53,7 +53,7 @@ async def test_the_window_decides_what_is_sent(desk):
     assert answer.entry.opening.messages_sent == 2
     receipt = await desk.receipts.receipt(ME, answer.entry.opening.id)
     assert [line.role for line in receipt.sent] == ["assistant", "user"]
-    assert [line.excerpt for line in receipt.left_out][0] == "q1"
+    assert receipt.left_out[0].excerpt == "q1"
     assert len(receipt.left_out) == 3
     usage = answer.entry.settlement.usage
     assert sum(line.tokens for line in receipt.lines) == usage.prompt_tokens

@@ -4,8 +4,8 @@ import asyncio
 
 import msgspec
 import pytest
-from support.workspace import ME, workspace
 
+from support.workspace import ME, workspace
 from talkmeter.completions import CompletionRequest, Head
 from talkmeter.errors import StoreBusy, StoreFull
 from talkmeter.metering import tap
@@ -147,8 +147,6 @@ async def test_a_price_that_arrives_later_is_back_filled_once(desk):
     await desk.store.commit(
         msgspec.structs.replace(settlement, id=opening.id, cost=cost, model_served=None, settled_at=at)
     )
-    still_open = msgspec.structs.replace(opening, id=new_call_id())
-    await desk.store.commit(still_open)
     await desk.prices.add(own_row(model="home-model", unit="input", usd="2"))
     assert (await desk.store.entry(opening.id)).settlement.cost.picodollars is None
     await desk.prices.add(own_row(model="home-model", unit="output", usd="4"))

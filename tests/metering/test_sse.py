@@ -1,6 +1,7 @@
 """Server-sent events: any chunking gives the same events."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -31,14 +32,14 @@ def test_one_byte_at_a_time():
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_any_chunking_gives_the_same_events(cuts):
     edges = [0, *sorted(cuts), len(STREAM)]
-    chunks = [STREAM[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [STREAM[a:b] for a, b in pairwise(edges)]
     assert read(chunks) == EVENTS
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=6))
 def test_arbitrary_bytes_do_not_depend_on_chunking(data, cuts):
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    chunks = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [data[a:b] for a, b in pairwise(edges)]
     whole, parts = SseReader(), SseReader()
     events = whole.feed(data) + whole.finish()
     assert [event for chunk in chunks for event in parts.feed(chunk)] + parts.finish() == events

@@ -30,7 +30,7 @@ def test_text_usage_model_tier_and_finish_reason():
             {"choices": [{"delta": {"role": "assistant", "content": ""}}], "service_tier": "default"},
             delta("안"),
             delta("녕"),
-            {"choices": [{"delta": {}, "finish_reason": "stop"}], "model": "m-1"},
+            {"choices": [{"delta": {}, "finish_reason": "stop"}, {"index": 1}], "model": "m-1"},
             {"choices": [], "usage": usage},
             b"[DONE]",
         )

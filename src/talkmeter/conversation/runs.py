@@ -79,10 +79,12 @@ class Runs:
         if live.log.ended or live.stop_mode == mode or live.stop_mode == "cut":
             return
         live.stop(mode)
+        waiting = live.task is None
+        if waiting:  # out of the queue at once, or it could start while it is being ended
+            self._leave(live)
         await self._store.commit(ChangeRun(id=run_id, stop_mode=mode))
-        if live.task is None:  # still waiting: it never left, so it just ends
+        if waiting:
             await self._driver.end_unsent(live)
-            self._finished(live)
 
     async def abandon(self, room_id: str) -> None:
         """Cuts everything under way in a room that is about to be deleted, and waits for the settlements."""
@@ -111,19 +113,18 @@ class Runs:
     def _done(self, live: LiveRun, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("run %s ended unexpectedly", live.run.id, exc_info=error)
-        self._finished(live)
+        queue = self._leave(live)
+        if queue and not self._closing:
+            self._start(queue[0])
 
-    def _finished(self, live: LiveRun) -> None:
-        queue = self._rooms.get(live.run.room_id)
-        if queue is None or live not in queue:
-            return
-        was_first = queue[0] is live
+    def _leave(self, live: LiveRun) -> deque[LiveRun]:
+        """Takes a run out of its room's queue; its log stays a while for clients that come late."""
+        queue = self._rooms[live.run.room_id]
         queue.remove(live)
-        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._live.pop, live.run.id, None)
         if not queue:
             del self._rooms[live.run.room_id]
-        elif was_first and not self._closing:
-            self._start(queue[0])
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._live.pop, live.run.id, None)
+        return queue
 
     async def _replay(self, run: Run, after: int) -> list[RunEvent]:
         """The log of a run that is not in memory: what is kept of it, or its answer as one delta and its end."""

@@ -31,7 +31,7 @@ from talkmeter.ids import new_id
 from talkmeter.metering.cost import worst_case
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, SettleEntry
 from talkmeter.metering.pricebook import PriceBook, output_limit
-from talkmeter.metering.settlement import EndKind, Ending, decide_figures, decide_outcome
+from talkmeter.metering.settlement import Ending, EndKind, decide_figures, decide_outcome
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
 from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt

@@ -88,8 +88,7 @@ class PriceBook:
 
     def _late_price(self, entry: LedgerEntry) -> PriceEntry | None:
         settlement = entry.settlement
-        if settlement is None:
-            return None
+        assert settlement is not None  # an open entry has nothing to price
         cost = self.cost(
             settlement.usage,
             entry.opening.provider_id,

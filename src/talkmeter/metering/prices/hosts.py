@@ -1,4 +1,4 @@
-"""Whose price list applies at a base URL. Exact hosts only; what any other address falls back on, the price book says."""
+"""Whose price list applies at a base URL. Exact hosts only; the price book knows what others fall back on."""
 
 from urllib.parse import urlsplit
 
