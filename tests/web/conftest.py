@@ -42,7 +42,7 @@ async def serve() -> AsyncIterator[Serve]:
         server = uvicorn.Server(config)
         task = asyncio.create_task(server._serve(sockets=[listening]))
         running.append((server, task, listening))
-        while not server.started:  # noqa: ASYNC110  (uvicorn offers no event)
+        while not server.started:
             await asyncio.sleep(0.005)
         return Served(listening.getsockname()[1], server)
 

@@ -88,7 +88,7 @@ SHAPES: list[tuple[str, str, Any, str, str | None]] = [
     ("POST", "/api/ask", {"client_id": "c", "text": "a", "room": {"window": -1}}, "bad_input", "window"),
     ("POST", "/api/ask", {"client_id": "c", "text": "a", "room": {"max_tokens": 0}}, "bad_input", "max_tokens"),
     ("POST", "/api/ask", {"client_id": "c", "text": "a", "room": {"temperature": 1e300}}, "bad_input", "temperature"),
-    ("POST", "/api/ask", {"client_id": "c", "text": "a", "room": {"x": 1}}, "unknown_field", "x"),
+    ("POST", "/api/ask", {"client_id": "c", "text": "a", "room": {"x": 1}}, "unknown_field", "room.x"),
     ("POST", "/api/ask", {"client_id": "", "text": "a"}, "bad_input", "client_id"),
     ("POST", "/api/ask", {"client_id": "c" * 65, "text": "a"}, "bad_input", "client_id"),
     ("POST", "/api/ask", {"client_id": "c", "text": " \n"}, "empty_question", "text"),

@@ -151,9 +151,9 @@ async def test_a_reader_that_leaves_changes_nothing(open_house):
 
 
 async def test_stopping(open_house):
-    house = await open_house(simulator_tokens_per_second=40)
+    house = await open_house()
     for mode, provenance in (("drain", "drained"), ("cut", "counted")):
-        asked = await house.ask("Stop me", room={"model": "sim-slow"})
+        asked = await house.ask("Stop me", room={"model": "sim-fast@100"})
         await house.follow_until(asked["run_id"], b"event: delta")
         answer = await house.send("POST", f"/api/runs/{asked['run_id']}/stop", {"mode": mode})
         assert (answer.status, answer.json()) == (202, {})

@@ -55,17 +55,18 @@ def convert(value: Any, shape: type[T]) -> T:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
-        param = path.rstrip("`").lstrip(".") or _named(reason)
+        where = path.rstrip("`").lstrip(".")
+        param = ".".join(filter(None, (where, _named(reason)))) or None
         raise BadInput(
-            f"The body cannot be used: {_at(param)}{reason}.",
-            f"요청 본문을 쓸 수 없습니다: {_at(param)}{_korean(reason)}.",
+            f"The body cannot be used: {_at(where)}{reason}.",
+            f"요청 본문을 쓸 수 없습니다: {_at(where)}{_korean(reason)}.",
             code="unknown_field" if "unknown field" in reason else "bad_field",
             param=param,
         ) from None
 
 
-def _at(param: str | None) -> str:
-    return f"{param}: " if param else ""
+def _at(where: str) -> str:
+    return f"{where}: " if where else ""
 
 
 def _korean(reason: str) -> str:

@@ -13,7 +13,8 @@ from talkmeter.surfaces.web.limits import too_large
 
 T = TypeVar("T")
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Also those that turn the direction of what follows: `gnp.exe` must not be shown as `exe.png`.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
