@@ -136,6 +136,8 @@ class OpenAICompatible:
         except TimeoutError:
             failure = UpstreamSilent("stream", seconds)
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if left := _unread(answer):
+                return left  # the next call raises
             failure = in_body(error)
         raise failure
 
@@ -160,6 +162,14 @@ class OpenAICompatible:
 
     def _hide(self, data: bytes) -> bytes:
         return data if self._key is None else data.replace(self._key.encode(), HIDDEN)
+
+
+def _unread(answer: "aiohttp.ClientResponse") -> bytes:
+    """What had arrived before the connection broke and was not taken yet.
+
+    aiohttp raises at once and would drop it; it was generated and is billed. There is no public way to it.
+    """
+    return answer.content._read_nowait(-1)  # noqa: SLF001
 
 
 def _head_of(answer: "aiohttp.ClientResponse") -> dict[str, str]:
