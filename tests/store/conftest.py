@@ -43,6 +43,14 @@ def url(request):
     return request.getfixturevalue("postgres_url")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request):
+    """A database without even a schema."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_path"))
+    return request.getfixturevalue("new_postgres_url")
+
+
 @pytest.fixture
 async def store(url):
     opened = await open_store(url, busy_timeout=0.5, ballast=SMALL_BALLAST)

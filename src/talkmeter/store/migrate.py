@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 
 from talkmeter.errors import StoreError, StoreTooNew
@@ -19,7 +30,8 @@ from talkmeter.store.sqlite_copy import copy_database
 _version = Table(
     "alembic_version",
     MetaData(),
-    Column("version_num", String(32), primary_key=True),  # as Alembic makes it
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),  # as Alembic makes it
 )
 _LOCK = 0x7461_6C6B  # PostgreSQL's advisory lock for changing the schema
 
@@ -70,12 +82,13 @@ def _change(engine: Engine, database: Database, migrations: Migrations) -> None:
             elif found != migrations.head:
                 if database.path is not None:
                     _keep_a_copy(database.path, migrations.head)
-                _upgrade(connection, migrations)
+                upgrade(connection, migrations)
             if database.path is not None:
                 _check_foreign_keys(connection, database.name)
 
 
-def _upgrade(connection: Connection, migrations: Migrations) -> None:
+def upgrade(connection: Connection, migrations: Migrations = OURS) -> None:
+    """Runs the migrations that are missing, within the transaction that the caller has begun."""
     from alembic import command
     from alembic.config import Config
 

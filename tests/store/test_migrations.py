@@ -1,0 +1,256 @@
+"""The schema: made, brought up to date, refused; killed in the middle of it and taken up again."""
+
+import asyncio
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from support.store_values import a_message, a_room, an_opening
+from talkmeter.conversation.changes import AddMessage, AddRoom
+from talkmeter.errors import StoreError, StoreTooNew
+from talkmeter.store import migrate, open_store
+from talkmeter.store.databases import database
+from talkmeter.store.migrate import OURS, Migrations, prepare, upgrade
+from talkmeter.store.schema import metadata
+
+SECOND = '''
+"""A second revision, for tests: a column with a value worked out from the old ones, and a table made anew."""
+import os, time
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade():
+    op.add_column("rooms", sa.Column("title_length", sa.Integer()))
+    op.execute("UPDATE rooms SET title_length = length(title)")
+    with op.batch_alter_table("rooms") as batch:
+        batch.alter_column("title_length", nullable=False)
+    marker = os.environ.get("STOP_IN_MIGRATION")
+    if marker:
+        open(marker, "w").close()
+        time.sleep(60)
+'''
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+@pytest.fixture
+def second(tmp_path):
+    """Our migrations and one more."""
+    folder = tmp_path / "migrations %"  # a name that a configuration file would take for a reference
+    shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "0002_second.py").write_text(SECOND)
+    return Migrations("0002", folder)
+
+
+def query(url, statement):
+    engine = database(url, 5.0).writing()
+    try:
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+    finally:
+        engine.dispose()
+
+
+async def fill(url):
+    """A room and an entry, by the present program; gives the room."""
+    store = await open_store(url)
+    room = a_room(title="일곱 글자 제목")
+    await store.commit(AddRoom(room), AddMessage(a_message(room)), an_opening(room_id=room.id))
+    await store.close()
+    return room
+
+
+def shape(connection):
+    """Everything that an inspector sees."""
+    seen = inspect(connection)
+    where = f"{connection.dialect.name}_where"
+    return {
+        table: (
+            [{**column, "type": str(column["type"])} for column in seen.get_columns(table)],
+            seen.get_pk_constraint(table),
+            sorted(map(str, seen.get_foreign_keys(table))),
+            sorted(map(str, seen.get_unique_constraints(table))),
+            sorted(
+                (index["name"], index["unique"], index["column_names"], str(index["dialect_options"].get(where)))
+                for index in seen.get_indexes(table)
+            ),
+        )
+        for table in sorted(seen.get_table_names())
+    }
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def two_urls(request, tmp_path):
+    if request.param == "sqlite":
+        yield str(tmp_path / "one.db"), str(tmp_path / "two.db")
+        return
+    postgres = request.getfixturevalue("postgres")
+    urls = postgres.create(), postgres.create()
+    yield urls
+    for url in urls:
+        postgres.drop(url)
+
+
+def test_migrations_and_schema_agree(two_urls):
+    """What a new database gets at once is what an old one gets step by step."""
+    made, migrated = (database(url, 5.0) for url in two_urls)
+    prepare(made)
+    engine = migrated.writing()
+    with engine.begin() as connection:
+        upgrade(connection)
+    shapes = []
+    for each in (made, migrated):
+        looking = each.writing()
+        with looking.connect() as connection:
+            shapes.append(shape(connection))
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+        looking.dispose()
+    engine.dispose()
+    assert shapes[0] == shapes[1]
+    assert set(shapes[0]) == {*metadata.tables, "alembic_version"}
+
+
+def test_the_last_migration_is_the_one_that_the_program_needs():
+    names = sorted(path.name for path in (OURS.folder / "versions").glob("[0-9]*.py"))
+    assert names[-1].startswith(f"{OURS.head}_")
+    assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+async def test_an_older_database_is_brought_up_to_date_with_everything_in_it(new_url, second):
+    room = await fill(new_url)
+    prepare(database(new_url, 5.0), second)
+    assert query(new_url, "SELECT id, title_length FROM rooms") == [(room.id, 8)]
+    assert query(new_url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert query(new_url, "SELECT count(*) FROM messages") == [(1,)]
+
+
+async def test_before_an_update_sqlite_keeps_a_verified_copy(sqlite_path, second):
+    room = await fill(sqlite_path)
+    kept = sqlite_path.with_name("talkmeter.db.before-0002")
+    kept.with_name(kept.name + ".unfinished").write_text("of a process that was killed")
+    prepare(database(sqlite_path, 5.0), second)
+    assert not kept.with_name(kept.name + ".unfinished").exists()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.replace(sqlite_path)
+    store = await open_store(sqlite_path)  # the program from before the update takes it up again
+    assert await store.room(room.id, room.principal) is not None
+    await store.close()
+
+
+async def test_an_update_that_fails_changes_nothing(new_url, second):
+    room = await fill(new_url)
+    path = second.folder / "versions" / "0002_second.py"
+    path.write_text(SECOND + "    raise RuntimeError('in the middle')\n")
+    with pytest.raises(RuntimeError, match="in the middle"):
+        prepare(database(new_url, 5.0), second)
+    store = await open_store(new_url)
+    assert (await store.room(room.id, room.principal)).message_count == 1
+    await store.close()
+
+
+async def test_an_update_that_would_tear_rows_apart_is_not_carried_out(sqlite_path, second):
+    await fill(sqlite_path)
+    path = second.folder / "versions" / "0002_second.py"
+    path.write_text(SECOND + "    op.execute('DELETE FROM rooms')\n")
+    with pytest.raises(StoreError) as refused:
+        prepare(database(sqlite_path, 5.0), second)
+    assert "not carried out" in refused.value.message
+    assert query(sqlite_path, "SELECT count(*) FROM rooms") == [(1,)]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from talkmeter.store.databases import database
+from talkmeter.store.migrate import Migrations, prepare
+prepare(database(sys.argv[1], 5.0), Migrations("0002", Path(sys.argv[2])))
+"""
+
+
+async def test_an_update_that_is_killed_in_the_middle_is_taken_up_again(new_url, second, tmp_path):
+    room = await fill(new_url)
+    marker = tmp_path / "in the middle"
+    child = subprocess.Popen(  # noqa: ASYNC220 (it is killed at once)
+        [sys.executable, "-c", CHILD, new_url, str(second.folder), str(SOURCE)],
+        env={"STOP_IN_MIGRATION": str(marker), "PATH": ""},
+    )
+    while not marker.exists():
+        assert child.poll() is None
+        await asyncio.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    store = await open_store(new_url)  # the program from before still finds its own schema
+    assert (await store.room(room.id, room.principal)).message_count == 1
+    await store.close()
+    prepare(database(new_url, 5.0), second)
+    assert query(new_url, "SELECT title_length FROM rooms") == [(8,)]
+    if "://" not in new_url:
+        assert query(new_url, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("revision", ["0099", "9f3c1a2b4d5e", "rev"])
+async def test_a_newer_database_is_not_touched(new_url, revision):
+    await fill(new_url)
+    engine = database(new_url, 5.0).writing()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+    engine.dispose()
+    with pytest.raises(StoreTooNew) as refused:
+        await open_store(new_url)
+    assert revision in refused.value.message
+    assert OURS.head in refused.value.message
+    assert "backup" in refused.value.hint
+    assert query(new_url, "SELECT version_num FROM alembic_version") == [(revision,)]
+
+
+async def test_a_database_of_something_else_is_not_touched(new_url):
+    engine = database(new_url, 5.0).writing()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE diary (day TEXT)"))
+    engine.dispose()
+    with pytest.raises(StoreError) as refused:
+        await open_store(new_url)
+    assert refused.value.code == "not_our_database"
+    assert query(new_url, "SELECT count(*) FROM diary") == [(0,)]
+
+
+async def test_several_starts_at_once_make_one_schema(new_url):
+    stores = await asyncio.gather(*(open_store(new_url) for _ in range(4)))
+    for store in stores:
+        await store.commit(an_opening())
+    assert [len(await store.open_entries()) for store in stores] == [4] * 4
+    for store in stores:
+        await store.close()
+
+
+async def test_several_starts_at_once_update_once(new_url, second, monkeypatch):
+    await fill(new_url)
+    done = []
+    monkeypatch.setattr(migrate, "upgrade", lambda *given: done.append(upgrade(*given)))
+    await asyncio.gather(*(asyncio.to_thread(prepare, database(new_url, 5.0), second) for _ in range(4)))
+    assert len(done) == 1
+    assert query(new_url, "SELECT title_length FROM rooms") == [(8,)]
+
+
+async def test_an_emptied_file_is_a_new_database(sqlite_path):
+    sqlite_path.touch()
+    store = await open_store(sqlite_path)
+    await store.commit(an_opening())
+    await store.close()
+    with closing(sqlite3.connect(sqlite_path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
