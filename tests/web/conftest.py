@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 
 from support.web_client import Serve, Served
 from support.web_house import House
@@ -15,6 +16,12 @@ from talkmeter.app.surfaces import build_surfaces, protocol
 from talkmeter.app.wiring import open_application
 from talkmeter.config import resolve
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Both loops where bytes on the wire are the matter; else the one that people get."""
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return both if item.path.stem in ("test_guard", "test_events") else {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
