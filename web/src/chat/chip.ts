@@ -26,6 +26,25 @@ export function answerChip(figures: Figures): Chip {
   return settled(figures, figures.completion_tokens, figures.output_cost)
 }
 
+/** The figures of a call whose bill is still open. */
+export function openFigures(started: { entry_id: string; preflight_tokens: number }): Figures {
+  return {
+    entry_id: started.entry_id,
+    state: 'open',
+    provenance: null,
+    prompt_tokens: null,
+    cached_tokens: null,
+    completion_tokens: null,
+    reasoning_tokens: null,
+    input_cost: null,
+    output_cost: null,
+    cost: null,
+    priced: null,
+    preflight_tokens: started.preflight_tokens,
+    model_served: null,
+  }
+}
+
 function settled(figures: Figures, tokens: number | null, cost: Money): Chip {
   const unpriced = cost === null && tokens !== null && figures.priced === false
   return { tokens, cost, origin: figures.provenance ?? 'unknown', unpriced }

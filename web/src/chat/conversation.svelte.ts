@@ -7,6 +7,7 @@ import type { AskAnswer, Attachment, Message, Room, RunEnd, Totals } from '../ap
 import { t } from '../i18n/index.svelte'
 import { rooms } from '../rooms/rooms.svelte'
 import { mergePage, placeQuestion } from './branch'
+import { openFigures } from './chip'
 import { Turn } from './turn.svelte'
 
 /** A question on its way to the server. */
@@ -181,7 +182,7 @@ export class Conversation {
         onOffline: (offline) => (turn.offline = offline),
         onEvent: (event) => {
           if (line.signal.aborted) return
-          if (event.type === 'started') announce(t('answer_started'))
+          if (event.type === 'started') this.begin(turn, event.data)
           if (isEnd(event)) this.finish(event.data)
           else if (!turn.apply(event)) line.abort()
         },
@@ -193,6 +194,13 @@ export class Conversation {
     this.following = null
     if (turn.running) await this.refresh()
     else this.watch()
+  }
+
+  /** The call is open: our own count already stands beside the question. */
+  private begin(answer: Turn, started: { entry_id: string; preflight_tokens: number }): void {
+    const question = this.turns.find((turn) => turn.id === answer.message.parent_id)
+    if (question !== undefined) question.message = { ...question.message, figures: openFigures(started) }
+    announce(t('answer_started'))
   }
 
   private finish(end: RunEnd): void {

@@ -226,6 +226,7 @@ export const en = {
   line_unexplained: 'Unexplained',
   line_text: 'Text',
   line_reasoning: 'Reasoning',
+  adds_up: 'The lines add up to this figure.',
   of_which_cached: 'of which cached',
   estimated_short: 'estimated',
   sent_title: 'The messages themselves',

@@ -228,6 +228,7 @@ export const ko: Dictionary = {
   line_unexplained: '설명되지 않음',
   line_text: '본문',
   line_reasoning: '추론',
+  adds_up: '위 항목을 더하면 이 값과 같습니다.',
   of_which_cached: '이 중 캐시',
   estimated_short: '추정',
   sent_title: '보낸 메시지의 내용',

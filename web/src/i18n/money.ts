@@ -1,5 +1,3 @@
-import type { Money } from '../api/types'
-
 /** One US dollar is 10¹² picodollars. */
 const DOLLAR_DIGITS = 12
 const SIGNIFICANT = 3
@@ -50,25 +48,10 @@ export function formatMoneyRange(low: string, high: string, display: Display): s
   return from === to ? from : `${from} – ${to}`
 }
 
-/** Sum of known amounts; null when one is not known. */
-export function addMoney(...amounts: Money[]): Money {
-  let sum = 0n
-  for (const amount of amounts) {
-    if (amount === null) return null
-    sum += BigInt(amount)
-  }
-  return sum.toString()
-}
-
 /** US dollars per million units, from a price of `picodollars` for `per` units. */
 export function dollarsPerMillion(picodollars: string, per: number): string {
   const value = { units: (BigInt(picodollars) * 1_000_000n * 10n ** 12n) / BigInt(per), scale: 24 }
   return plain(trim(value, 0), '')
-}
-
-/** Whether picodollars × quantity / per is what the line says; shows the person that a receipt adds up. */
-export function multiply(picodollarsPer: string | number, quantity: number, per: number): string {
-  return ((BigInt(picodollarsPer) * BigInt(quantity)) / BigInt(per)).toString()
 }
 
 function convert(picodollars: string, display: Display): { amount: Decimal; shown: Display } {
