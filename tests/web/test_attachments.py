@@ -28,6 +28,8 @@ async def test_an_image_is_kept_and_given_back_where_it_can_do_nothing(house: Ho
     assert back.headers["content-type"] == "image/png"
     assert back.headers["content-security-policy"] == "sandbox; default-src 'none'"
     assert back.headers["x-content-type-options"] == "nosniff"
+    cached = await house.send("GET", f"/api/attachments/{kept['id']}", headers={"If-None-Match": back.headers["etag"]})
+    assert (cached.status, cached.body, back.headers["cache-control"]) == (304, b"", "private, no-cache")
     assert back.headers["content-disposition"].startswith("inline; filename*=utf-8''%EA%B0%80")
 
 

@@ -310,3 +310,26 @@ async def test_an_upgrade_request_is_served_as_plain_http(serve: Serve):
     )
     assert answer is not None
     assert (answer.status, answer.body) == (200, b"plain")
+
+
+async def test_the_limits_come_from_the_settings(open_house):
+    house = await open_house(
+        header_bytes=4096, header_count=20, header_seconds=0.3, body_idle_seconds=0.3, connections_per_address=4
+    )
+    head = b"POST /api/sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+    cases = (
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 5000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 21 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nX:", 408),
+        (head + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{", 408),
+    )
+    for data, status in cases:
+        assert (await refused(house.served, data)).status == status
+    held = [await house.served.open() for _ in range(4)]
+    statuses = []
+    for _ in range(2):
+        answer = await house.served.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        statuses.append(answer.status if answer else None)
+    assert 503 in statuses
+    for _, writer in held:
+        await close(writer)

@@ -39,7 +39,9 @@ def protocol(application: Application) -> type[HttpToolsProtocol]:
     return guarded_protocol(
         GuardLimits(
             header_bytes=get("header_bytes"),
+            header_count=get("header_count"),
             header_seconds=get("header_seconds"),
             body_idle_seconds=get("body_idle_seconds"),
+            connections_per_address=get("connections_per_address"),
         )
     )

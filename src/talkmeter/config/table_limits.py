@@ -86,6 +86,16 @@ LIMITS = (
         help_ko="요청 줄과 헤더의 최대 바이트 수.",
     ),
     Setting(
+        name="header_count",
+        kind="int",
+        default=100,
+        group="limits",
+        minimum=20,
+        maximum=10_000,
+        help="The most headers of a request.",
+        help_ko="요청 헤더의 최대 개수.",
+    ),
+    Setting(
         name="header_seconds",
         kind="float",
         default=10.0,
@@ -104,6 +114,16 @@ LIMITS = (
         maximum=3600,
         help="How long a client may pause while it sends a body.",
         help_ko="클라이언트가 본문을 보내다가 멈출 수 있는 시간(초).",
+    ),
+    Setting(
+        name="connections_per_address",
+        kind="int",
+        default=512,
+        group="limits",
+        minimum=0,
+        maximum=1_000_000,
+        help="The most connections from one address at a time; 0 is no limit, for a proxy that has its own.",
+        help_ko="주소 하나에서 동시에 맺을 수 있는 연결 수. 0은 제한 없음(자체 제한이 있는 프록시 뒤에서).",
     ),
     Setting(
         name="answer_bytes",

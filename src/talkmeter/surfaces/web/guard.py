@@ -5,6 +5,7 @@ uvicorn has none of these. This protocol refuses in clean HTTP and closes so tha
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
@@ -13,6 +14,8 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from talkmeter.surfaces.web.problems import problem_bytes
+
+log = logging.getLogger(__name__)
 
 Reading = Literal["nothing", "headers", "body"]
 
@@ -239,6 +242,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answers in place of the application, then waits a little, so that the answer is not lost to a reset."""
         self._refused = True
+        log.info("connection_refused", extra={"status": refusal.status, "code": refusal.code})
         self._disarm()
         self._unset_keepalive_if_required()
         if self.pipeline or not self._take_over():

@@ -29,11 +29,16 @@ class AttachmentRoutes:
 
     async def open(self, request: Request, principal: str) -> Response:
         attachment, path = await self._images.open(principal, request.path_params["id"])
+        # Asked for again each time: what has been deleted must not come back from a browser's cache.
+        etag = f'"{attachment.sha256}"'
         headers = {
+            "ETag": etag,
             "Content-Security-Policy": SANDBOX_POLICY,
             "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, max-age=31536000, immutable",
+            "Cache-Control": "private, no-cache",
         }
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
         # The name is a suggestion to whoever saves the image; the file lies under a random one.
         return FileResponse(
             path,
