@@ -1,6 +1,8 @@
 """Who may use which route. A new route fails here until it has its row."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,19 @@ def test_what_is_served_is_what_is_listed(house: House):
         for method in route.app.methods
     }
     assert served == {key: access for key, (access, _) in TABLE.items()}
+
+
+def test_every_route_is_described():
+    """docs/page-api.md and the table name the same routes of the page's API, in both directions."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "page-api.md").read_text(encoding="utf-8")
+
+    def plain(path: str) -> str:
+        return re.sub(r"\{[^}]*\}", "{}", path)
+
+    described = {(method, plain(path)) for method, path in re.findall(r"`(GET|POST|PATCH|DELETE) (/[^\s`?]*)", text)}
+    listed = {(method, plain(path)) for method, path in TABLE if path.startswith(("/api", "/sign-in"))}
+    operators = {("GET", path) for path in ("/healthz", "/readyz", "/metrics")}
+    assert described == listed | operators
 
 
 def test_a_route_without_access_cannot_be_built():
