@@ -35,14 +35,15 @@ class Database(Struct, frozen=True, kw_only=True):
 def database(url_or_path: str | Path, busy_timeout: float) -> Database:
     """What a path, `sqlite:///PATH` or `postgresql[+psycopg]://…` names. Raises SettingError for anything else."""
     text = str(url_or_path)
-    if isinstance(url_or_path, Path) or "://" not in text:
-        return _sqlite(Path(text), busy_timeout)
+    file = text.removeprefix("sqlite:///")
+    if isinstance(url_or_path, Path) or "://" not in file:
+        if file in ("", ":memory:"):  # nothing that is only in memory keeps our promises
+            raise _unusable()
+        return _sqlite(Path(file), busy_timeout)
     try:
         url = make_url(text)
     except ArgumentError:
         raise _unusable() from None
-    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
-        return _sqlite(Path(url.database), busy_timeout)
     if url.drivername in _POSTGRES:
         return _postgres(url.set(drivername="postgresql+psycopg"), busy_timeout)
     raise _unusable()

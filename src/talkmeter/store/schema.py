@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy.sql.elements import TextClause
@@ -40,8 +42,17 @@ def _position() -> Column[int]:
 
 def _some_rows(name: str, condition: str, *columns: str) -> Index:
     """An index over the rows that meet a condition, so that the others do not pay for it."""
-    where: TextClause = text(condition)
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+    return Index(name, *columns, sqlite_where=text(condition))
+
+
+@event.listens_for(metadata, "before_create")
+def _tell_postgres(target: MetaData, connection: Connection, **_: object) -> None:
+    """The conditions again as PostgreSQL's: to name it above would import its whole dialect at every start."""
+    if connection.dialect.name == "postgresql":
+        for index in (index for table in target.tables.values() for index in table.indexes):
+            where: TextClause | None = index.dialect_options["sqlite"]["where"]
+            if where is not None:
+                index.dialect_kwargs["postgresql_where"] = where
 
 
 settings = Table(
