@@ -26,9 +26,9 @@ class InProcessSimulator:
         """Its base URL; starting twice is harmless."""
         async with self._lock:
             if self._simulator is None:
-                from talkmeter.simulator.server import Simulator
-
-                simulator = Simulator(self._bill, self._tokens_per_second)
+                # In a thread: its HTTP server is a large import, and the first page is being answered just then.
+                make = await asyncio.to_thread(_simulator)
+                simulator = make(self._bill, self._tokens_per_second)
                 self._base_url = await simulator.start()
                 self._simulator = simulator
                 self._started(self._base_url)
@@ -39,3 +39,9 @@ class InProcessSimulator:
             simulator, self._simulator = self._simulator, None
             if simulator is not None:
                 await simulator.stop()
+
+
+def _simulator() -> "type[Simulator]":
+    from talkmeter.simulator.server import Simulator
+
+    return Simulator
