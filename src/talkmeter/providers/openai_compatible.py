@@ -93,10 +93,14 @@ class OpenAICompatible:
             self._base_url = await self._ready()
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
+        from talkmeter.providers.watching import ConnectionWatch
+
         answer = await self._open(method, f"{self._base_url}/{path}", headers, body)
+        watch = ConnectionWatch(answer)
         try:
             yield answer
         finally:
+            watch.stop()
             answer.close()
 
     async def _open(
@@ -132,7 +136,10 @@ class OpenAICompatible:
         failure: UpstreamError
         try:
             async with asyncio.timeout(seconds):
-                return await answer.content.readany()
+                data = await answer.content.readany()
+            if data or (late := answer.content.exception()) is None:
+                return data
+            raise late
         except TimeoutError:
             failure = UpstreamSilent("stream", seconds)
         except (aiohttp.ClientError, OSError, ValueError) as error:

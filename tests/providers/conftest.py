@@ -1,0 +1,39 @@
+"""A provider's client against the simulator, and against servers that say exactly what a test wants."""
+
+import pytest
+
+from support.upstreams import Scripted, provider_at
+from talkmeter.metering.tokens import preload
+from talkmeter.providers.client import Client, Timeouts
+from talkmeter.simulator.server import Simulator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded():
+    """So that the simulator's first answer is not late because it loads an encoding."""
+    preload("o200k_base").join()
+
+
+@pytest.fixture
+async def client():
+    made = Client(Timeouts(connect=2, headers=0.4, silence=0.4))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def simulator(tmp_path):
+    made = Simulator(tmp_path / "bill.jsonl", tokens_per_second=0)
+    made.base_url = await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def provider(simulator, client):
+    return provider_at(simulator.base_url, client)
+
+
+@pytest.fixture
+def scripted():
+    return Scripted()

@@ -1,0 +1,86 @@
+"""Calling an upstream and noting all that comes back; servers that say exactly what a test wants."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from talkmeter.completions import CompletionRequest, Head
+from talkmeter.errors import TalkmeterError
+from talkmeter.providers.openai_compatible import OpenAICompatible
+
+CANARY = "sk-canary-0123456789abcdef"
+
+
+class Result:
+    """Everything that came before the end, and how it ended."""
+
+    def __init__(self):
+        self.head = None
+        self.pieces = []
+        self.error = None
+
+    @property
+    def body(self):
+        return b"".join(self.pieces)
+
+
+async def collect(provider, request):
+    result = Result()
+    try:
+        async for part in provider.send(request):
+            if isinstance(part, Head):
+                assert result.head is None, "one head"
+                result.head = part
+            else:
+                assert result.head is not None, "the head comes first"
+                result.pieces.append(part.data)
+    except TalkmeterError as error:
+        result.error = error
+    return result
+
+
+def chat(model="sim-fast", text="hello", call_id="call_1", **more):
+    body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
+    return CompletionRequest(call_id, "chat/completions", body)
+
+
+def provider_at(base_url, client, key=CANARY):
+    return OpenAICompatible(id="p", name="P", base_url=base_url, key=key, client=client)
+
+
+class Scripted:
+    """A server on a loopback port; `answer(reader, writer, request)` says what each request gets."""
+
+    def __init__(self):
+        self.requests = []
+        self.connections = 0
+        self.base_url = ""
+
+    @asynccontextmanager
+    async def running(self, answer):
+        async def serve(reader, writer):
+            self.connections += 1
+            try:
+                while request := await _read_request(reader):
+                    self.requests.append(request)
+                    if await answer(reader, writer, request) == "close":
+                        break
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        try:
+            yield self
+        finally:
+            server.close()
+
+
+async def _read_request(reader):
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return {"line": lines[0], "headers": headers, "body": body}
