@@ -56,7 +56,8 @@ export function blockNode(block: Block, context: RenderContext, growing = false)
       stack.push({ open: token, kids: box, attrs: task === null ? {} : { class: 'task' } })
     } else if (token.nesting === -1) {
       stack.pop()
-      if (top.open !== null) stack.at(-1)?.kids.push(...container(top.open, top.kids, top.attrs, context.labels))
+      if (top.open === null) break
+      stack.at(-1)?.kids.push(...container(top.open, top.kids, top.attrs, context.labels))
     } else if (token.type === 'inline') {
       const content = token === lastInline ? completed(token.content) : token.content
       top.kids.push(

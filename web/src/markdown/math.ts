@@ -41,7 +41,8 @@ function bracketMath(state: StateInline, silent: boolean): boolean {
   if (src.charCodeAt(pos) !== BACKSLASH) return false
   const opener = src[pos + 1]
   if (opener !== '(' && opener !== '[') return false
-  const length = src.slice(pos + 2, Math.min(posMax, pos + LONGEST_INLINE)).indexOf(opener === '(' ? '\\)' : '\\]')
+  const within = src.slice(pos + 2, Math.min(posMax, pos + LONGEST_INLINE))
+  const length = within.indexOf(opener === '(' ? '\\)' : '\\]')
   if (length < 0) return false
   const end = pos + 2 + length
   const tex = src.slice(pos + 2, end).trim()
@@ -92,7 +93,8 @@ function blockMath(state: StateBlock, startLine: number, endLine: number, silent
   const opener = first.slice(0, 2)
   if (opener !== '$$' && opener !== '\\[') return false
   const closer = opener === '$$' ? '$$' : '\\]'
-  const found = findCloser(state, startLine, endLine, closer)
+  // As what interrupts a paragraph the block may stand outside its list, so any indent will do.
+  const found = findCloser(state, startLine, endLine, closer, silent ? 0 : state.blkIndent)
   if (found === null) return false
   if (silent) return true
   const body = [first.slice(2)]
@@ -114,6 +116,7 @@ function findCloser(
   startLine: number,
   endLine: number,
   closer: string,
+  indent: number,
 ): { line: number; closed: boolean } | null {
   const first = lineAt(state, startLine).slice(2)
   const inFirst = first.indexOf(closer)
@@ -123,7 +126,7 @@ function findCloser(
     return whole ? { line: startLine + 1, closed: true } : null
   }
   for (let line = startLine + 1; line < endLine; line++) {
-    if (line - startLine > MOST_LINES || state.isEmpty(line) || (state.sCount[line] ?? 0) < state.blkIndent) return null
+    if (line - startLine > MOST_LINES || state.isEmpty(line) || (state.sCount[line] ?? 0) < indent) return null
     if (lineAt(state, line).trimEnd().endsWith(closer)) return { line: line + 1, closed: true }
   }
   return isGrowing(state, endLine) ? { line: endLine, closed: false } : null

@@ -48,8 +48,8 @@ export class MarkdownStream {
     this.#take(text.slice(this.#text.length))
     this.#text = text
     this.#ended = !streaming
-    const visible = streaming ? this.#source.slice(0, this.#source.length - undecided(this.#source)) : this.#source
-    this.#show(visible, streaming)
+    const keptBack = streaming ? undecided(this.#source) : 0
+    this.#show(this.#source.slice(0, this.#source.length - keptBack), streaming)
   }
 
   #reset(): void {
@@ -89,7 +89,8 @@ export class MarkdownStream {
       blockNode(block, { ...context, references: defined }, growing && index === rest.length - 1),
     )
     this.#patchTail([...settled, ...tail])
-    if (count > 0 || !streaming) this.#settle(ready, settled, visible, [...ready.slice(1).map(({ start }) => offsets[start] ?? end), end])
+    const ends = [...ready.slice(1).map(({ start }) => offsets[start] ?? end), end]
+    if (count > 0 || !streaming) this.#settle(ready, settled, visible, ends)
   }
 
   /**

@@ -34,6 +34,12 @@ export const PIECES: readonly string[] = [
   '|only header|\n',
   '- \n\n  x\n-\n  y\n',
   '1. a\n\n   b\n\n\n\n2. c\n***\n3. d',
+  '[r\n===\n]: https://s.example\n\n[r ===]',
+  "[a]: https://s.example\n'title\n===\nend'\n\n[a]",
+  "- [r]: https://t.example\n't\n\\[\n\\]\nu'\n",
+  '> [r\n> ===\n| a | b |\n]: https://s.example',
+  '> [r\n> ===\n    c\nfoo\n]: https://s.example\n',
+  '- item\n$$\nx\n$$\nafter',
   '[multi\nline]: https://ml.example\n\n[multi line]',
 ]
 

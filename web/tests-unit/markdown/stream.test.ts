@@ -32,6 +32,7 @@ describe('streamed and whole text end in the same page', () => {
       '', '', 'a', '- a', '  b', '    c', '1. d', '2. e', '> q', '```', '~~~', '---', '===', '# h', '#',
       '| a | b |', '|---|---|', '| 1 |', '$$', '\\[', '\\]', '[r]: https://r.example', '"t"', '[r]', '*', '* [r]',
       '**x', 'y**', '`c', '![i][r]', '\t- t', '- ', '-', '[r', ']: https://s.example', 'x $$', '- $$',
+      '> [r', '- [r]: https://t.example', "'t", "u'", "> 'v", '  ---', '> ===', '  [r]:', '1. - z', '> - y', '\\]', '   ```', '> $$',
     )
     const text = fc.array(line, { minLength: 1, maxLength: 14 }).map((lines) => lines.join('\n'))
     fc.assert(
