@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, structs
@@ -16,7 +17,7 @@ from talkmeter.conversation.settings import Defaults, resolve
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.conversation.window import cut_window
 from talkmeter.errors import NotFound, StoreError, TalkmeterError
-from talkmeter.messages import ALL_MESSAGES, MessageStatus, Room, RoomSettings, Run, StopMode
+from talkmeter.messages import ALL_MESSAGES, MessageStatus, Room, RoomSettings, Run, RunEvent, StopMode
 from talkmeter.metering.ledger import Outcome, SettleEntry
 from talkmeter.metering.meter import Call, CallContext, Meter, new_call_id
 
@@ -38,9 +39,9 @@ THINKING_SECONDS = 3.0  # how often a silent model is reported as thinking
 class LiveRun:
     """A run in this process: its log, its task once it has started, and its call once it has been sent."""
 
-    def __init__(self, run: Run, store: ConversationStore) -> None:
+    def __init__(self, run: Run, store: ConversationStore, kept: Sequence[RunEvent] = ()) -> None:
         self.run = run
-        self.log = RunLog(run.id, store)
+        self.log = RunLog(run.id, store, kept)
         self.task: asyncio.Task[None] | None = None
         self.call: Call | None = None
         self.stop_mode: StopMode | None = None

@@ -58,5 +58,5 @@ async def resume_waiting(store: ConversationStore, runs: Runs) -> int:
     """Questions that were acknowledged but had not been sent go out now, in their order."""
     waiting = [run for run in await store.unfinished_runs() if run.status == "queued"]
     for run in waiting:
-        runs.enqueue(run)
+        runs.enqueue(run, await store.run_events(run.id, 0))
     return len(waiting)

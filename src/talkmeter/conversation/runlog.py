@@ -59,12 +59,12 @@ def text_of(events: Sequence[RunEvent]) -> str:
 
 
 class RunLog:
-    """Events of a run under way; `add` never waits."""
+    """Events of a run under way; `add` never waits. kept: what an earlier process has persisted, from seq 1 on."""
 
-    def __init__(self, run_id: str, store: ConversationStore) -> None:
+    def __init__(self, run_id: str, store: ConversationStore, kept: Sequence[RunEvent] = ()) -> None:
         self.run_id = run_id
         self._store = store
-        self._events: list[RunEvent] = []
+        self._events: list[RunEvent] = list(kept)
         self._pending: list[RunEvent] = []
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None

@@ -7,7 +7,7 @@ call of its own: *drain* ends the answer for the reader and reads on for the bil
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from talkmeter.conversation.changes import ChangeRun
 from talkmeter.conversation.driving import Driver, LiveRun
@@ -29,11 +29,14 @@ class Runs:
         self._rooms: dict[str, deque[LiveRun]] = {}
         self._closing = False
 
-    def enqueue(self, run: Run) -> None:
-        """The run starts when those before it in its room have ended. Its rows must be committed."""
+    def enqueue(self, run: Run, kept: Sequence[RunEvent] = ()) -> None:
+        """The run starts when those before it in its room have ended. Its rows must be committed.
+
+        kept: the log of a run that waited in an earlier process; it is continued.
+        """
         if self._closing:
             return  # it is stored as queued; the next start takes it up
-        live = LiveRun(run, self._store)
+        live = LiveRun(run, self._store, kept)
         self._live[run.id] = live
         queue = self._rooms.setdefault(run.room_id, deque())
         queue.append(live)
