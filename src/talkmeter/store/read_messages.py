@@ -1,6 +1,7 @@
 """Queries of messages and their attachments: branches, siblings, leaves."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, literal_column, select, union_all
@@ -41,7 +42,7 @@ def _branch() -> Select[Any]:
         .join(up, above.c.id == up.c.parent_id)
         .where(up.c.depth < bindparam("limit"))
     )
-    return select(messages).join(up, up.c.id == _message.id).order_by(up.c.depth.desc())
+    return select(messages, up.c.depth).join(up, up.c.id == _message.id)
 
 
 def _leaf() -> Select[Any]:
@@ -98,9 +99,10 @@ def message(connection: Connection, message_id: str, principal: str) -> Message 
 def branch(connection: Connection, leaf_id: str, limit: int | None) -> Sequence[Message]:
     if limit is not None and limit <= 0:
         return []
-    found = connection.execute(_BRANCH, {"this": leaf_id, "limit": limit or _DEEPEST}).all()
+    found = list(connection.execute(_BRANCH, {"this": leaf_id, "limit": limit or _DEEPEST}))
     if not found:
         return []
+    found.sort(key=attrgetter("depth"), reverse=True)  # the database would sort the texts along
     # A room has few images: all of them in one look-up cost less than a list of thousands of message ids.
     files = rows.by_message([rows.attachment(row) for row in connection.execute(_OF_ROOM, {"room": found[0].room_id})])
     return [rows.message(row, files.get(row.id, ())) for row in found]

@@ -12,11 +12,12 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph",
 
 
 class StoreWarning(Struct, frozen=True):
-    """Something to log at a start, not an error."""
+    """Something to know, not an error. acute: it can do harm as Talkmeter is used here."""
 
     code: str
     message: str
     message_ko: str
+    acute: bool
 
 
 def warnings_about(path: Path) -> tuple[StoreWarning, ...]:
@@ -65,6 +66,7 @@ def _old_sqlite(version: str) -> StoreWarning:
         f"이 Python의 SQLite {version}에는 두 연결이 동시에 기록하면 데이터베이스가 손상될 수 있는 오류가 있습니다"
         " (3.51.3에서 수정됨). Talkmeter는 한 연결로만 기록하므로 영향이 없습니다."
         " Talkmeter가 실행되는 동안 다른 프로그램으로 데이터베이스에 기록하지 마십시오.",
+        acute=False,
     )
 
 
@@ -75,4 +77,5 @@ def _on_network(path: Path, system: str) -> StoreWarning:
         " a local disk, or use PostgreSQL.",
         f"{path}이(가) 네트워크 파일 시스템({system})에 있어 SQLite의 잠금이 동작하지 않습니다."
         " 데이터 폴더를 로컬 디스크에 두거나 PostgreSQL을 사용하십시오.",
+        acute=True,
     )
