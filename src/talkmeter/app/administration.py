@@ -1,13 +1,28 @@
-"""What the command line does to a data directory; the server may be running beside it."""
+"""What the command line does to a data directory; most of it while the server runs beside it."""
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
+from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, rotate
 from talkmeter.accounts.sessions import Sessions
-from talkmeter.app.occupancy import running
-from talkmeter.app.wiring import open_database
+from talkmeter.accounts.store import SaveProvider
+from talkmeter.app.occupancy import Occupancy, running
+from talkmeter.app.wiring import make_data_dir, open_database, sealer_of
 from talkmeter.config import Resolved
+from talkmeter.errors import Conflict, NotFound, SettingError
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.prices import PriceRow
+from talkmeter.store import Store
+from talkmeter.store.archive import KEY
+from talkmeter.store.backup import Restored, make_backup, restore_backup
 
 T = TypeVar("T")
 
@@ -17,17 +32,157 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-async def new_link(resolved: Resolved) -> str:
-    """A one-time sign-in link, good for 15 minutes."""
+@contextlib.asynccontextmanager
+async def opened(resolved: Resolved) -> AsyncIterator[Store]:
+    """The store, without the parts that only a server needs."""
     store = await open_database(resolved)
     try:
-        token = await Sessions(store).new_link_token()
+        yield store
     finally:
         await store.close()
-    return f"{server_url(resolved)}/sign-in?token={token}"
 
 
-def server_url(resolved: Resolved) -> str:
-    """Where the server of this data directory is reached, or would be."""
+async def new_link(resolved: Resolved) -> str:
+    """A one-time sign-in link, good for 15 minutes."""
+    async with opened(resolved) as store:
+        token = await Sessions(store).new_link_token()
     found = running(resolved.data_dir)
-    return str(found["url"]) if found else f"http://localhost:{resolved.get('port')}"
+    url = str(found["url"]) if found else f"http://localhost:{resolved.get('port')}"
+    return f"{url}/sign-in?token={token}"
+
+
+async def set_password(resolved: Resolved, password: str) -> None:
+    """Sets the owner's password and ends all sessions. Raises BadInput."""
+    async with opened(resolved) as store:
+        await Passwords(store).set(password)
+        await Sessions(store).end_all()
+
+
+async def remove_password(resolved: Resolved) -> None:
+    async with opened(resolved) as store:
+        await Passwords(store).remove()
+
+
+def back_up(resolved: Resolved, file: Path, *, include_key: bool) -> int:
+    """A verified copy of the data directory; how many files it holds. The server may run."""
+    return len(make_backup(resolved.data_dir, file, include_key).files)
+
+
+def put_back(resolved: Resolved, file: Path, *, force: bool) -> Restored:
+    """Raises SettingError while a server runs on the data directory; see store.backup.restore_backup."""
+    refuse_while_running(resolved)
+    return restore_backup(file, resolved.data_dir, force)
+
+
+async def price_rows(resolved: Resolved, model: str | None) -> list[PriceRow]:
+    """Own rows; with a model all rows that its price may come from."""
+    async with opened(resolved) as store:
+        book = PriceBook(store, lambda _: None)
+        await book.load()
+        return book.rows(model) if model else book.own_rows()
+
+
+async def add_price(resolved: Resolved, row: PriceRow) -> int:
+    """Adds an own row; how many entries that were unpriced have a price now. Raises Conflict."""
+    async with opened(resolved) as store:
+        book = PriceBook(store, lambda _: None)
+        await book.load()
+        before = len(await store.unpriced_entries())
+        try:
+            await book.add(row)
+        except Conflict:
+            raise Conflict(
+                f"There is already a price {row.id}.",
+                f"{row.id} 가격이 이미 있습니다.",
+                hint="Give it another --from day: a new price does not change what has been counted.",
+                hint_ko="--from으로 다른 날짜를 지정하십시오. 새 가격은 이미 계산된 것을 바꾸지 않습니다.",
+                code="price_exists",
+            ) from None
+        after = len(await store.unpriced_entries())
+    tell_server(resolved)
+    return before - after
+
+
+async def delete_price(resolved: Resolved, price_id: str) -> None:
+    """Raises NotFound; what the row has priced stays priced."""
+    async with opened(resolved) as store:
+        book = PriceBook(store, lambda _: None)
+        try:
+            await book.delete(price_id)
+        except Conflict:
+            raise NotFound(
+                f"There is no price {price_id} of your own.",
+                f"직접 입력한 {price_id} 가격이 없습니다.",
+                hint="`talkmeter prices list` shows them; built-in prices are overridden, not deleted.",
+                hint_ko="`talkmeter prices list`로 확인하십시오. 기본 가격은 지우지 않고 덮어씁니다.",
+                code="price_not_found",
+            ) from None
+    tell_server(resolved)
+
+
+async def rotate_key(resolved: Resolved) -> int:
+    """Seals all provider keys with a new key file; how many. The server must not run.
+
+    The new key is on the disk before the database needs it, and the old one is kept beside it.
+    """
+    if resolved.get("encryption_key") is not None:
+        raise SettingError(
+            "The key comes from the setting encryption_key, so its file cannot be rotated.",
+            "키가 설정 encryption_key에서 오므로 키 파일을 교체할 수 없습니다.",
+            hint="Unset it to go on with a key file; the old key must open the keys until then.",
+            hint_ko="키 파일을 쓰려면 그 설정을 지우십시오.",
+            code="key_from_setting",
+            param="encryption_key",
+        )
+    make_data_dir(resolved.data_dir)
+    occupancy = Occupancy(resolved.data_dir)
+    try:
+        key_file = resolved.path("key_file", KEY)
+        fresh = key_file.with_name(f"{key_file.name}.new")
+        fresh.unlink(missing_ok=True)
+        old = sealer_of(resolved)
+        new = Sealer(make_key_file(fresh), fresh)
+        async with opened(resolved) as store:
+            count = await rotate(store, old, new)
+        if key_file.exists():
+            key_file.replace(key_file.with_name(f"{key_file.name}.old"))
+        fresh.replace(key_file)
+    finally:
+        occupancy.release()
+    return count
+
+
+async def forget_keys(resolved: Resolved) -> int:
+    """Removes the sealed provider keys that our key does not open; how many. Providers and ledger stay."""
+    make_data_dir(resolved.data_dir)
+    occupancy = Occupancy(resolved.data_dir)
+    try:
+        sealer = Sealer(load_key(resolved.get("encryption_key"), key_file := resolved.path("key_file", KEY)), key_file)
+        forgotten = 0
+        async with opened(resolved) as store:
+            for account in await store.providers():
+                try:
+                    sealer.check([account])
+                except SettingError:
+                    await store.commit(SaveProvider(replace(account, key=None)))
+                    forgotten += 1
+    finally:
+        occupancy.release()
+    return forgotten
+
+
+def refuse_while_running(resolved: Resolved) -> None:
+    """Raises SettingError if a server runs on the data directory."""
+    if running(resolved.data_dir) is not None:
+        Occupancy(resolved.data_dir).release()
+
+
+def tell_server(resolved: Resolved) -> bool:
+    """Makes a running server read settings, providers and prices again; whether there is one that could be told."""
+    found = running(resolved.data_dir)
+    if found is None or not hasattr(signal, "SIGUSR1"):
+        return False
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(int(found["pid"]), signal.SIGUSR1)
+        return True
+    return False

@@ -1,4 +1,4 @@
-"""The sockets that the server listens on. Bound before anything else is opened, so that a busy port says so at once."""
+"""The sockets that the server listens on. Bound before anything is recovered, so that a busy port says so at once."""
 
 import errno
 import ipaddress

@@ -19,7 +19,7 @@ from talkmeter.app.occupancy import Occupancy
 from talkmeter.app.surfaces import build_surfaces, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.config import Resolved
-from talkmeter.errors import SettingError
+from talkmeter.errors import SettingError, TalkmeterError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ KEEP_ALIVE_SECONDS = 75
 LAST_ANSWERS_SECONDS = 3  # for requests that are being answered once all runs have ended
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Say = Callable[[str], None]
+
+_background: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
 
 
 def run_server(resolved: Resolved, say: Say) -> int:
@@ -43,15 +45,16 @@ async def serve(resolved: Resolved, say: Say) -> int:
     async with contextlib.AsyncExitStack() as ending:
         occupancy = Occupancy(resolved.data_dir)
         ending.callback(occupancy.release)
-        sockets = bind(host, resolved.get("port"))
-        ending.callback(_close, sockets)
         application = await open_application(resolved)
         ending.push_async_callback(application.close)
+        await _refuse_open_door(application, host)
+        sockets = bind(host, resolved.get("port"))
+        ending.callback(_close, sockets)
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
             await ending.enter_async_context(application.store.exclusive("server", wait=False))
         for warning in application.store.warnings:
-            log.info(warning.code, extra={"about": warning.message})
-        await _refuse_open_door(application, host)
+            level = logging.WARNING if warning.acute else logging.DEBUG  # `talkmeter doctor` tells them all
+            log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url_of(host, sockets))
         await _answer(application, host, sockets, say)
@@ -61,6 +64,8 @@ async def serve(resolved: Resolved, say: Say) -> int:
 async def _answer(application: Application, host: str, sockets: list[socket.socket], say: Say) -> None:
     server = _Server(_uvicorn_config(application))
     stop = _StopSignal()
+    if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reload, application)
     serving = asyncio.create_task(server.serve(sockets), name="server")
     beginning: asyncio.Task[None] | None = None
     try:
@@ -87,6 +92,19 @@ async def _begin(application: Application) -> None:
         await application.begin()
     except Exception:
         log.exception("beginning_failed")
+
+
+def _reload(application: Application) -> None:
+    async def reloading() -> None:
+        try:
+            await application.reload()
+            log.info("reloaded")
+        except TalkmeterError as error:
+            log.error("reload_failed", extra={"reason": error.message})
+
+    task = asyncio.create_task(reloading(), name="reload")
+    _background.add(task)
+    task.add_done_callback(_background.discard)
 
 
 class _Server(uvicorn.Server):

@@ -5,10 +5,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from talkmeter.errors import SettingError
+
 if TYPE_CHECKING:
     from talkmeter.simulator.server import Simulator
 
 BILL_FILE = "simulator-bill.jsonl"
+
+
+def simulate_alone(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int) -> None:
+    """`talkmeter simulate`: until SIGINT or SIGTERM. Raises SettingError if it cannot listen there."""
+    from talkmeter.simulator.command import simulate
+
+    try:
+        simulate(host, port, bill, tokens_per_second, seed)
+    except OSError as error:
+        raise SettingError(
+            f"The simulator cannot start on {host}, port {port}: {error.strerror or error}.",
+            f"시뮬레이터를 {host}의 {port}번 포트에서 시작할 수 없습니다: {error.strerror or error}.",
+            hint="Give another --port (0 takes any free one), or another --bill file.",
+            hint_ko="다른 --port(0: 빈 포트)나 다른 --bill 파일을 지정하십시오.",
+            code="simulator_failed",
+        ) from None
 
 
 class InProcessSimulator:

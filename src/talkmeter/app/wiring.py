@@ -12,7 +12,7 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.app.simulating import InProcessSimulator
 from talkmeter.config import Resolved
-from talkmeter.conversation.asking import Conversation
+from talkmeter.conversation.asking import AskLimits, Conversation
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
@@ -27,13 +27,10 @@ from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
-from talkmeter.store.store import Store, open_store
+from talkmeter.store import Store, open_store
+from talkmeter.store.archive import ATTACHMENTS, DATABASE, KEY
 
 log = logging.getLogger(__name__)
-
-DATABASE_FILE = "talkmeter.db"
-KEY_FILE = "talkmeter.key"
-ATTACHMENTS_FOLDER = "attachments"
 
 
 class Accounts:
@@ -70,7 +67,7 @@ class Application:
         self.meter = Meter(store, self.prices, _meter_limits(accounts.settings))
         self.images = Images(
             store,
-            resolved.data_dir / ATTACHMENTS_FOLDER,
+            resolved.data_dir / ATTACHMENTS,
             max_bytes=get("upload_bytes"),
             max_pixels=get("upload_pixels"),
         )
@@ -79,13 +76,19 @@ class Application:
         self.runs = Runs(store, driver)
         estimator = Estimator(store, self.prices, self.registry, accounts.settings, self.counting)
         self.rooms = Rooms(store, self.runs, self.images)
-        self.conversation = Conversation(store, self.rooms, self.runs, estimator)
+        limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
+        self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
 
     async def recover(self) -> int:
         """Settles what a dead process left open; how many there were. Before anything new is sent."""
         await self.prices.load()
         return await settle_open_entries(self.store, self.prices)
+
+    async def reload(self) -> None:
+        """Reads again what another process may have changed: settings, providers, prices."""
+        await self.accounts.load()
+        await self.prices.load()
 
     async def begin(self) -> None:
         """What must not delay the first answer: the simulator if it is wanted, and the questions that wait."""
@@ -129,11 +132,11 @@ async def open_application(resolved: Resolved) -> Application:
 async def open_database(resolved: Resolved) -> Store:
     """The store that the settings name; the data directory is made if it is missing."""
     await asyncio.to_thread(make_data_dir, resolved.data_dir)
-    return await open_store(resolved.get("database_url") or resolved.data_dir / DATABASE_FILE)
+    return await open_store(resolved.get("database_url") or resolved.data_dir / DATABASE)
 
 
 def sealer_of(resolved: Resolved) -> Sealer:
-    key_file = resolved.path("key_file", KEY_FILE)
+    key_file = resolved.path("key_file", KEY)
     setting = resolved.get("encryption_key")
     for secret in (setting, resolved.get("openai_api_key"), resolved.get("upstream_proxy")):
         hide(secret)

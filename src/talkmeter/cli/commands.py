@@ -1,12 +1,15 @@
-"""`talkmeter`: serve · simulate · link · password · backup · restore · prices · doctor …"""
+"""`talkmeter`: serve · simulate · link · password · backup · restore · prices · doctor · rotate-key · forget-keys"""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from talkmeter import __version__
-from talkmeter.cli.options import EVERYWHERE, fail, resolved, setting_options
+from talkmeter.cli.data import add_data_commands
+from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
+from talkmeter.cli.prices import prices
 from talkmeter.errors import TalkmeterError
 
 
@@ -22,27 +25,61 @@ def serve(**flags: Any) -> None:
     """Run the server and print a link that signs this browser in."""
     from talkmeter.app.serving import run_server
 
-    sys.exit(run_server(resolved(flags), _say))
+    sys.exit(run_server(resolved(flags), say))
 
 
 @talkmeter.command()
-@setting_options(*EVERYWHERE)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", "-p", default=8641, show_default=True, help="Port; 0 takes any free one.")
+@click.option(
+    "--bill", type=click.Path(path_type=Path, dir_okay=False), help="Keep the bill in this file; else in memory."
+)
+@click.option("--tokens-per-second", default=80.0, show_default=True, help="Speed of answers; 0 is without a pause.")
+@click.option("--seed", default=0, show_default=True, help="Chooses among the answers.")
+def simulate(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int) -> None:
+    """Run the simulated upstream by itself and print its base URL; see docs/simulator.md."""
+    from talkmeter.app.simulating import simulate_alone
+
+    simulate_alone(host, port, bill, tokens_per_second, seed)
+
+
+@talkmeter.command()
+@setting_options(*EVERYWHERE, "port")
 def link(**flags: Any) -> None:
     """Print a new one-time sign-in link; the server may be running."""
     from talkmeter.app.administration import new_link, run
 
-    click.echo(run(new_link(resolved(flags))))
+    say(run(new_link(resolved(flags))))
 
 
-def _say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()
+@talkmeter.command()
+@click.option("--remove", is_flag=True, help="Remove the password; sign-in links still work.")
+@setting_options(*EVERYWHERE)
+def password(*, remove: bool, **flags: Any) -> None:
+    """Set the owner's password; asked for twice, or one line from standard input."""
+    from talkmeter.app.administration import remove_password, run, set_password
+
+    settings = resolved(flags)
+    if remove:
+        run(remove_password(settings))
+        say("The password is removed.")
+        return
+    if sys.stdin.isatty():
+        chosen = click.prompt("New password", hide_input=True, confirmation_prompt="Once more")
+    else:
+        chosen = sys.stdin.readline().rstrip("\r\n")
+    run(set_password(settings, chosen))
+    say("The password is set; all browsers are signed out.")
+
+
+talkmeter.add_command(prices)
+add_data_commands(talkmeter)
 
 
 def main() -> None:
     """The entry point: errors that are meant to be read are printed as such."""
     try:
-        talkmeter(standalone_mode=False, prog_name="talkmeter")
+        status = talkmeter(standalone_mode=False, prog_name="talkmeter")
     except TalkmeterError as error:
         sys.exit(fail(error))
     except click.ClickException as error:
@@ -51,3 +88,4 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Aborted.", err=True)
         sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)

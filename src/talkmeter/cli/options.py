@@ -66,6 +66,7 @@ def _metavar(setting: Setting) -> str:
     return {"path": "PATH", "int": "N", "float": "N", "decimal": "N"}.get(setting.kind, "TEXT")
 
 
-def interactive() -> bool:
-    """Whether somebody sits in front of it."""
-    return sys.stdin.isatty()
+def say(line: str) -> None:
+    """A line on standard output, there at once also when it is a pipe."""
+    click.echo(line)
+    sys.stdout.flush()

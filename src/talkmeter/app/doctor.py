@@ -1,0 +1,162 @@
+"""`talkmeter doctor`: looks at everything that a healthy workspace needs, changes nothing."""
+
+import os
+import platform
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from talkmeter import __version__
+from talkmeter.accounts.provider_accounts import ProviderAccounts
+from talkmeter.app.administration import opened
+from talkmeter.app.listening import bind
+from talkmeter.app.occupancy import running
+from talkmeter.app.wiring import sealer_of
+from talkmeter.config import BY_NAME, Resolved
+from talkmeter.errors import TalkmeterError
+from talkmeter.store.archive import DATABASE, KEY
+
+LITTLE_SPACE = 500_000_000  # bytes
+State = Literal["ok", "note", "bad"]
+
+
+class Finding(Struct, frozen=True):
+    state: State
+    about: str
+    text: str
+    hint: str | None = None
+
+
+async def examine(resolved: Resolved) -> AsyncIterator[Finding]:
+    """Finding by finding, as they are made. Raises nothing."""
+    yield Finding("ok", "versions", f"Talkmeter {__version__}, Python {platform.python_version()}, "
+                  f"SQLite {sqlite3.sqlite_version}, {sys.platform}")  # fmt: skip
+    checks: tuple[tuple[str, Callable[[Resolved], Awaitable[Finding]]], ...] = (
+        ("settings", _settings),
+        ("data directory", _data_dir),
+        ("database", _database),
+        ("provider keys", _keys),
+        ("open calls", _open_entries),
+        ("page", _page),
+        ("encodings", _encodings),
+        ("simulator", _simulator),
+        ("port", _port),
+    )
+    for about, check in checks:
+        try:
+            yield await check(resolved)
+        except TalkmeterError as error:
+            yield Finding("bad", about, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - a doctor reports what it finds
+            yield Finding("bad", about, f"{type(error).__name__}: {error}")
+
+
+async def _settings(resolved: Resolved) -> Finding:
+    given = [
+        f"{name}={'***' if BY_NAME[name].secret else value.value} ({value.where})"
+        for name, value in resolved.values.items()
+    ]
+    return Finding("ok", "settings", "; ".join(given) or "all at their defaults")
+
+
+async def _data_dir(resolved: Resolved) -> Finding:
+    folder = resolved.data_dir
+    if not folder.is_dir():
+        return Finding("note", "data directory", f"{folder} does not exist yet; the first start makes it")
+    if os.name == "posix" and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Finding("note", "data directory", f"{folder} can be read by others", f"chmod 700 {folder}")
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_SPACE:
+        return Finding("bad", "data directory", f"only {free // 1_000_000} MB are free on the disk of {folder}")
+    return Finding("ok", "data directory", f"{folder}, {free // 1_000_000_000} GB free")
+
+
+async def _database(resolved: Resolved) -> Finding:
+    if resolved.get("database_url"):
+        async with opened(resolved) as store:
+            await store.check()
+            return Finding("ok", "database", store.name)
+    path = resolved.data_dir / DATABASE
+    if not path.is_file():
+        return Finding("note", "database", "none yet; the first start makes it")
+    from talkmeter.store.sqlite_copy import check_database
+
+    rows = check_database(path)
+    return Finding(
+        "ok", "database", f"sound; {rows.get('messages', 0):,} messages, {rows.get('ledger_entries', 0):,} entries"
+    )
+
+
+async def _keys(resolved: Resolved) -> Finding:
+    key_file = resolved.path("key_file", KEY)
+    if not _has_database(resolved):
+        return Finding("ok", "provider keys", "none yet")
+    async with opened(resolved) as store:
+        accounts = ProviderAccounts(store, sealer_of(resolved), resolved)
+        await accounts.load()
+    sealed = sum(1 for account in accounts.all() if account.source == "stored" and account.key is not None)
+    if os.name == "posix" and key_file.is_file() and stat.S_IMODE(key_file.stat().st_mode) & 0o077:
+        return Finding("bad", "provider keys", f"{key_file} can be read by others", f"chmod 600 {key_file}")
+    return Finding("ok", "provider keys", f"{sealed} sealed, all can be opened")
+
+
+async def _open_entries(resolved: Resolved) -> Finding:
+    if not _has_database(resolved):
+        return Finding("ok", "open calls", "none")
+    async with opened(resolved) as store:
+        count = len(await store.open_entries())
+    if count and running(resolved.data_dir) is None:
+        return Finding("note", "open calls", f"{count} of a process that has ended; the next start settles them")
+    return Finding("ok", "open calls", f"{count}")
+
+
+async def _page(_: Resolved) -> Finding:
+    import talkmeter
+
+    index = Path(talkmeter.__file__).parent / "surfaces/web/static/index.html"
+    if index.is_file():
+        return Finding("ok", "page", "built")
+    return Finding("bad", "page", f"{index} is missing", "In a checkout: python3 dev serve. Else install it again.")
+
+
+async def _encodings(_: Resolved) -> Finding:
+    from talkmeter.metering.tokens import ENCODING_NAMES, encode_text
+
+    for name in ENCODING_NAMES:
+        encode_text("토큰 tokens", name)
+    return Finding("ok", "encodings", f"{len(ENCODING_NAMES)} loaded, their hashes are right")
+
+
+async def _simulator(_: Resolved) -> Finding:
+    from talkmeter.providers.client import Client, Timeouts
+    from talkmeter.providers.openai_compatible import OpenAICompatible
+    from talkmeter.simulator.server import Simulator
+
+    simulator, client = Simulator(None, 0), Client(Timeouts())
+    try:
+        base_url = await simulator.start()
+        provider = OpenAICompatible(id="s", name="s", base_url=base_url, key=None, client=client)
+        models = await provider.models()
+    finally:
+        await client.close()
+        await simulator.stop()
+    return Finding("ok", "simulator", f"answers, {len(models)} models")
+
+
+async def _port(resolved: Resolved) -> Finding:
+    found = running(resolved.data_dir)
+    if found is not None:
+        return Finding("ok", "port", f"the server runs at {found['url']}")
+    for made in bind(resolved.get("host"), resolved.get("port")):
+        made.close()
+    return Finding("ok", "port", f"{resolved.get('port')} is free on {resolved.get('host')}")
+
+
+def _has_database(resolved: Resolved) -> bool:
+    return bool(resolved.get("database_url")) or (resolved.data_dir / DATABASE).is_file()
