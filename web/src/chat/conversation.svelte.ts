@@ -90,7 +90,8 @@ export class Conversation {
     }
   }
 
-  async loadOlder(): Promise<void> {
+  /** `beforeChange` is called when the older messages are there, right before they are shown. */
+  async loadOlder(beforeChange: () => void): Promise<void> {
     const room = this.room
     const before = this.older
     if (room === null || before === null || this.loadingOlder) return
@@ -98,6 +99,7 @@ export class Conversation {
     try {
       const page = await api.olderMessages(room.id, before)
       if (this.room?.id !== room.id || this.older !== before) return
+      beforeChange()
       this.turns = [...page.messages.map((message) => new Turn(message)), ...this.turns]
       this.older = page.older
     } finally {

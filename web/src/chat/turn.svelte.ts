@@ -9,6 +9,8 @@ export class Turn {
   thinking = $state<number | null>(null)
   stopping = $state<'drain' | 'cut' | null>(null)
   offline = $state(false)
+  /** The question in other words, while somebody edits it. */
+  editing = $state<string | null>(null)
 
   private live: LiveText
   private frame = 0

@@ -312,6 +312,8 @@ export const en = {
   unit_image_output: 'Image output',
   defaults_text: 'These hold for every conversation that does not say otherwise.',
   default_model_text: 'The model of new conversations.',
+  default_model_missing: 'None of your providers offers the default model, {model}.',
+  default_model_choose: 'Choose another',
   default_window_text: 'How many messages go along with each request, your question included. 3 to 5 keeps cost low.',
   default_system_prompt_text: 'Sent before everything else, and not counted in the window.',
   sampling: 'Sampling',

@@ -314,6 +314,8 @@ export const ko: Dictionary = {
   unit_image_output: '이미지 출력',
   defaults_text: '따로 정하지 않은 모든 대화에 적용됩니다.',
   default_model_text: '새 대화에서 사용할 모델입니다.',
+  default_model_missing: '기본 모델({model})을 제공하는 곳이 없습니다.',
+  default_model_choose: '다른 모델 선택',
   default_window_text: '요청할 때마다 함께 보내는 메시지 수로, 지금 쓰는 질문도 포함합니다. 3~5개로 두면 비용이 적게 듭니다.',
   default_system_prompt_text: '모든 메시지보다 먼저 보내며, 보내는 메시지 수에는 포함되지 않습니다.',
   sampling: '샘플링',
