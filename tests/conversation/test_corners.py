@@ -151,7 +151,10 @@ async def test_shutdown_while_it_was_being_prepared_leaves_it_for_the_next_start
     monkeypatch.setattr(desk.images, "data_urls", forever)
     asked = await desk.ask("hello")
     await waiting.wait()
+    follower = asyncio.create_task(desk.events(asked.run_id))
+    await asyncio.sleep(0)
     await desk.runs.close()
+    assert [event.kind for event in await follower] == []  # let go: the run goes on after the next start
     assert (await desk.store.run(asked.run_id, ME)).status == "queued"
 
 
@@ -248,6 +251,17 @@ async def test_a_model_that_is_silent_is_reported_as_thinking(desk, monkeypatch)
     kinds = [event.kind for event in await desk.events(asked.run_id)]
     assert kinds[-1] == "stopped"
     assert "reasoning" not in kinds[kinds.index("stopping") :]
+
+
+async def test_opening_the_page_loads_the_default_models_encoding_once(desk, monkeypatch):
+    from talkmeter.conversation import estimate
+
+    loaded = []
+    monkeypatch.setattr(estimate, "is_loaded", loaded.__contains__)
+    monkeypatch.setattr(estimate, "preload", loaded.append)
+    desk.conversation.warm_up()
+    desk.conversation.warm_up()
+    assert loaded == ["o200k_base"]
 
 
 async def test_a_slow_follower_gets_what_waits_as_one_delta(desk):

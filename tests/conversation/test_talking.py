@@ -213,6 +213,8 @@ async def test_deleting_a_room_with_an_answer_under_way(desk):
         await desk.rooms.message(ME, waiting.question.message.id)
     assert await desk.store.open_entries() == []
     assert desk.simulator.bill.totals()["requests"] == 1
+    with pytest.raises(NotFound):
+        await desk.events(asked.run_id)
 
 
 async def test_images_are_kept_counted_and_sent(desk):

@@ -15,24 +15,37 @@ from talkmeter.errors import BadInput, Conflict, TooLarge
 from talkmeter.ids import new_id
 from talkmeter.messages import Message, Room, RoomSettings, Run
 
-TEXT_LIMIT = 800_000  # characters of one question
 CLIENT_ID_LIMIT = 64
-IMAGES_LIMIT = 10  # of one question
+
+
+class AskLimits(Struct, frozen=True, kw_only=True):
+    """Bounds on one question: bytes of its text in UTF-8, and images."""
+
+    text_bytes: int = 800_000
+    images: int = 10
 
 
 class Conversation:
-    def __init__(self, store: ConversationStore, rooms: Rooms, runs: Runs, estimator: Estimator) -> None:
+    def __init__(
+        self,
+        store: ConversationStore,
+        rooms: Rooms,
+        runs: Runs,
+        estimator: Estimator,
+        limits: AskLimits | None = None,
+    ) -> None:
         self._store = store
         self._rooms = rooms
         self._runs = runs
         self._estimator = estimator
+        self._limits = limits or AskLimits()
 
     async def ask(self, ask: Ask) -> Asked:
         """Keeps the question and starts its answer; on return both are on the disk.
 
         Raises BadInput, NotFound, StoreError or Conflict (`context_too_small`, with what would fit): nothing was kept.
         """
-        _check(ask)
+        self._check(ask)
         if (known := await self._known(ask.principal, ask.client_id)) is not None:
             return known
         if ask.room_id is None:
@@ -91,8 +104,7 @@ class Conversation:
 
     async def preview(self, ask: PreviewAsk) -> Preview:
         """What the draft would cost if it were sent now, for each window. Sends and keeps nothing."""
-        if len(ask.text) > TEXT_LIMIT:
-            raise _too_long(len(ask.text))
+        self._check_length(ask.text)
         settings, parent_id, room_id = ask.room or RoomSettings(), None, ""
         if ask.room_id is not None:
             room = await self._rooms.room(ask.principal, ask.room_id)
@@ -111,6 +123,10 @@ class Conversation:
             attachments=tuple(await self._estimator.attachments(ask.attachment_ids, ask.principal)),
         )
         return await self._estimator.preview(settings, draft)
+
+    def warm_up(self) -> None:
+        """Somebody has opened the page: loads the default model's encoding, so that the first keystroke need not."""
+        self._estimator.warm_up()
 
     async def _start(
         self,
@@ -189,6 +205,39 @@ class Conversation:
             )
         return parent_id
 
+    def _check(self, ask: Ask) -> None:
+        _check_client_id(ask.client_id)
+        if not ask.text.strip() and not ask.attachment_ids:
+            raise BadInput("The question is empty.", "질문이 비어 있습니다.", code="empty_question", param="text")
+        self._check_length(ask.text)
+        if len(ask.attachment_ids) > self._limits.images:
+            raise BadInput(
+                f"{len(ask.attachment_ids)} images; {self._limits.images} are allowed in one question.",
+                f"이미지가 {len(ask.attachment_ids)}개입니다. 질문 하나에 {self._limits.images}개까지 됩니다.",
+                param="attachment_ids",
+            )
+        if ask.room_id is not None and ask.room is not None:
+            raise BadInput(
+                "“room” sets up a new room; this question goes to one that exists.",
+                "“room”은 새 대화방을 만들 때만 쓸 수 있습니다.",
+                param="room",
+                hint="Change the room's settings first.",
+                hint_ko="대화방 설정을 먼저 바꾸십시오.",
+            )
+        if ask.room_id is None and ask.parent_id not in (UNSET, None):
+            raise BadInput(
+                "A new room has no messages yet.", "새 대화방에는 아직 메시지가 없습니다.", param="parent_id"
+            )
+
+    def _check_length(self, text: str) -> None:
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > self._limits.text_bytes:
+            raise TooLarge(
+                f"The question has {size} bytes; {self._limits.text_bytes} are allowed.",
+                f"질문이 {size}바이트입니다. {self._limits.text_bytes}바이트까지 보낼 수 있습니다.",
+                param="text",
+            )
+
     @staticmethod
     def _new_room(ask: Ask) -> Room:
         settings = ask.room or RoomSettings()
@@ -206,30 +255,6 @@ class Conversation:
         )
 
 
-def _check(ask: Ask) -> None:
-    _check_client_id(ask.client_id)
-    if not ask.text.strip() and not ask.attachment_ids:
-        raise BadInput("The question is empty.", "질문이 비어 있습니다.", code="empty_question", param="text")
-    if len(ask.text) > TEXT_LIMIT:
-        raise _too_long(len(ask.text))
-    if len(ask.attachment_ids) > IMAGES_LIMIT:
-        raise BadInput(
-            f"{len(ask.attachment_ids)} images; {IMAGES_LIMIT} are allowed in one question.",
-            f"이미지가 {len(ask.attachment_ids)}개입니다. 질문 하나에 {IMAGES_LIMIT}개까지 올릴 수 있습니다.",
-            param="attachment_ids",
-        )
-    if ask.room_id is not None and ask.room is not None:
-        raise BadInput(
-            "“room” sets up a new room; this question goes to one that exists.",
-            "“room”은 새 대화방을 만들 때만 쓸 수 있습니다.",
-            param="room",
-            hint="Change the room's settings first.",
-            hint_ko="대화방 설정을 먼저 바꾸십시오.",
-        )
-    if ask.room_id is None and ask.parent_id not in (UNSET, None):
-        raise BadInput("A new room has no messages yet.", "새 대화방에는 아직 메시지가 없습니다.", param="parent_id")
-
-
 def _check_client_id(client_id: str) -> None:
     if not 1 <= len(client_id) <= CLIENT_ID_LIMIT:
         raise BadInput(
@@ -237,11 +262,3 @@ def _check_client_id(client_id: str) -> None:
             f"client_id는 1자에서 {CLIENT_ID_LIMIT}자까지입니다.",
             param="client_id",
         )
-
-
-def _too_long(length: int) -> TooLarge:
-    return TooLarge(
-        f"The question has {length} characters; {TEXT_LIMIT} are allowed.",
-        f"질문이 {length}자입니다. {TEXT_LIMIT}자까지 보낼 수 있습니다.",
-        param="text",
-    )

@@ -16,7 +16,7 @@ from talkmeter.messages import Attachment, Message, RoomSettings
 from talkmeter.metering.cost import price_range
 from talkmeter.metering.models_info import model_limits
 from talkmeter.metering.pricebook import PriceBook, output_limit
-from talkmeter.metering.tokens import encoding_for
+from talkmeter.metering.tokens import encoding_for, is_loaded, preload
 
 
 class Estimator:
@@ -42,6 +42,11 @@ class Estimator:
         if len(set(ids)) != len(ids):
             raise BadInput("An image is named twice.", "같은 이미지가 두 번 지정되었습니다.", param="attachment_ids")
         return [found[item] for item in ids]
+
+    def warm_up(self) -> None:
+        encoding = encoding_for(self._defaults.get("default_model") or "").name
+        if not is_loaded(encoding):
+            preload(encoding)
 
     def model_of(self, settings: RoomSettings) -> str:
         return resolve(settings, self._defaults).model or ""

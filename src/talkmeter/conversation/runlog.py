@@ -70,6 +70,7 @@ class RunLog:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
+        self._left = False
         self._length = 0
 
     @property
@@ -107,10 +108,16 @@ class RunLog:
             at += len(waiting)
             for event in merge_deltas(waiting):
                 yield event
-            if self.ended and at >= len(self._events):
+            if at < len(self._events):
+                continue
+            if self.ended or self._left:
                 return
-            if at >= len(self._events):
-                await news.wait()
+            await news.wait()
+
+    def leave(self) -> None:
+        """Shutdown: followers of a run that goes on after the next start are let go."""
+        self._left = True
+        self._news.set()
 
     async def close(self) -> None:
         """No more flushes: what follows is written with the settlement."""

@@ -97,6 +97,8 @@ class Runs:
         tasks = [live.task for live in queue if live.task is not None]
         if tasks:
             await asyncio.wait(tasks)
+        for live in queue:
+            self._live.pop(live.run.id, None)  # the text goes with the room
 
     async def close(self, grace: float = 0.0) -> None:
         """Shutdown: nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
@@ -108,6 +110,8 @@ class Runs:
             live.interrupt()
         if tasks:
             await asyncio.wait(tasks)
+        for live in self._live.values():
+            live.log.leave()
 
     def _start(self, live: LiveRun) -> None:
         live.task = asyncio.get_running_loop().create_task(self._driver.drive(live), name=live.run.id)

@@ -78,6 +78,7 @@ class SessionRoutes:
 
     async def bootstrap(self, _: Request, principal: str) -> Response:
         services = self._services
+        services.conversation.warm_up()
         limits: dict[str, Any] = {
             name: services.settings.get(name)
             for name in ("upload_bytes", "upload_pixels", "images_per_message", "text_bytes")
