@@ -13,7 +13,7 @@ import pytest
 from support.store_values import ME, a_message, a_room, a_settlement, an_attachment, an_opening
 from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, DeleteRoom, LinkAttachments
 from talkmeter.errors import BadInput, StoreBusy, StoreError
-from talkmeter.store import open_store
+from talkmeter.store import archive, open_store
 from talkmeter.store.archive import DATABASE, KEY, MANIFEST, SETTINGS
 from talkmeter.store.backup import check_backup, make_backup, restore_backup
 from talkmeter.store.sqlite_copy import check_database, copy_database
@@ -221,6 +221,44 @@ async def test_a_folder_that_is_not_empty_is_refused(backup, tmp_path, name):
         restore_backup(backup, target)
     assert refused.value.code == "data_dir_not_empty"
     assert content(target) == {name: b"mine"}
+
+
+async def test_a_key_that_was_put_there_first_does_not_count(backup, tmp_path):
+    target = tmp_path / "target"
+    target.mkdir()
+    for name in (KEY, SETTINGS, "talkmeter.db.server.lock"):
+        (target / name).write_text("mine")
+    assert restore_backup(backup, target).aside is None
+    assert (target / KEY).read_text() == "mine"
+    assert (target / DATABASE).exists()
+
+
+async def test_what_is_no_attachment_stays_out_and_a_folder_may_be_missing(running, data_dir, tmp_path):
+    await some_content(running, data_dir)
+    (data_dir / "attachments" / "a folder").mkdir()
+    (data_dir / "attachments" / ".unfinished upload").touch()
+    image = next(path for path in (data_dir / "attachments").iterdir() if path.name.startswith("blob"))
+    assert set(make_backup(data_dir, tmp_path / "1.tar").files) == {DATABASE, f"attachments/{image.name}"}
+    shutil.rmtree(data_dir / "attachments")
+    (data_dir / KEY).unlink()
+    manifest = make_backup(data_dir, tmp_path / "2.tar", include_key=True)
+    assert set(manifest.files) == {DATABASE, SETTINGS}
+    assert manifest.missing == (image.name,)
+
+
+async def test_a_file_that_goes_while_it_is_read_is_left_out(running, data_dir, tmp_path, monkeypatch):
+    await some_content(running, data_dir)
+    add = archive.Writing.add
+
+    def gone(self, name, path):
+        if name != DATABASE:
+            path.unlink()
+        add(self, name, path)
+
+    monkeypatch.setattr(archive.Writing, "add", gone)
+    manifest = make_backup(data_dir, tmp_path / "backup.tar")
+    assert set(manifest.files) == {DATABASE}
+    assert len(manifest.missing) == 1
 
 
 async def test_by_force_the_former_content_is_put_aside_and_the_key_stays(backup, data_dir):

@@ -218,3 +218,16 @@ async def test_cost_lines_keep_every_field(store):
     opening = an_opening()
     await store.commit(opening, a_settlement(opening, cost=cost))
     assert (await store.entry(opening.id)).settlement.cost == cost
+
+
+async def test_sums_by_surface_model_outcome_and_provenance(store):
+    openings = [an_opening(model_requested=model) for model in ("gpt-4o", "gpt-4o", "gpt-9", "gpt-9")]
+    await store.commit(*openings)
+    await store.commit(*(a_settlement(each) for each in openings[:2]), a_settlement(openings[2], cost=UNPRICED))
+    found = {(each.model, each.outcome): each for each in await store.ledger_sums()}
+    assert set(found) == {("gpt-4o", "finished"), ("gpt-9", "finished"), ("gpt-9", None)}
+    both = found["gpt-4o", "finished"]
+    assert (both.calls, both.prompt_tokens, both.completion_tokens) == (2, 82, 18)
+    assert (both.picodollars, both.unpriced_calls) == (2_468, 0)
+    assert found["gpt-9", "finished"].unpriced_calls == 1
+    assert (found["gpt-9", None].calls, found["gpt-9", None].provenance) == (1, None)

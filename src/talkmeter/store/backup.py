@@ -61,12 +61,12 @@ def restore_backup(file: Path, data_dir: Path, force: bool = False) -> Restored:
     """Puts a backup back, after verifying all of it.
 
     A directory that is not empty is refused unless force; then its content goes into a folder `before-restore-…` in it.
-    A key or settings file that the backup does not bring stays where it is, for it may be the one that fits.
+    A key or settings file does not count: it stays, for it may be the one that fits, unless the backup brings its own.
     Raises BadInput (damaged backup, directory not empty), StoreBusy (Talkmeter is running there), OSError.
     """
     former = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
-    former = [path for path in former if not path.name.startswith((_ASIDE, _STAGING))]
-    if former and not force:
+    former = [path for path in former if not path.name.startswith((_ASIDE, _STAGING)) and path.suffix != ".lock"]
+    if not force and any(path.name not in (KEY, SETTINGS) for path in former):
         raise _not_empty(data_dir)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data_dir, prefix=_STAGING) as temporary:
