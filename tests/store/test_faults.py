@@ -14,9 +14,10 @@ from support.held_writer import HeldWriter
 from support.store_values import a_room, a_settlement, an_opening
 from talkmeter.accounts.store import SaveSettings
 from talkmeter.conversation.changes import AddRoom
-from talkmeter.errors import StoreBusy, StoreError, StoreFull
-from talkmeter.store import open_store
+from talkmeter.errors import BadInput, Conflict, StoreBusy, StoreError, StoreFull
+from talkmeter.store import faults, open_store
 from talkmeter.store.ballast import Ballast
+from talkmeter.store.faults import Effect
 
 HOLD = """
 import sqlite3, sys
@@ -332,3 +333,48 @@ async def test_a_commit_whose_outcome_is_not_known_is_not_repeated(postgres_url)
     assert [each.opening for each in await store.open_entries()] == [opening]
     await store.commit(a_settlement(opening))
     await store.close()
+
+
+# What a driver's error means
+
+
+@pytest.mark.parametrize(
+    ("error", "effect", "ours"),
+    [
+        (psycopg.errors.DiskFull(), Effect.FULL, StoreFull),
+        (psycopg.errors.IoError(), Effect.BROKEN, StoreError),
+        (psycopg.errors.DataCorrupted(), Effect.BROKEN, StoreError),
+        (psycopg.errors.ReadOnlySqlTransaction(), Effect.BROKEN, StoreError),
+        (psycopg.errors.LockNotAvailable(), Effect.BUSY, StoreBusy),
+        (psycopg.errors.DeadlockDetected(), Effect.BUSY, StoreBusy),
+        (psycopg.errors.TooManyConnections(), Effect.BUSY, StoreBusy),
+        (psycopg.errors.AdminShutdown(), Effect.LOST, StoreError),
+        (psycopg.errors.ConnectionFailure(), Effect.LOST, StoreError),
+        (psycopg.OperationalError("the connection is closed"), Effect.LOST, StoreError),
+        (psycopg.errors.UndefinedTable(), Effect.REFUSED, StoreError),
+        (psycopg.errors.NumericValueOutOfRange(), Effect.REFUSED, BadInput),
+        (sqlite3.OperationalError("without a code"), Effect.REFUSED, StoreError),
+        (OverflowError(), Effect.REFUSED, BadInput),
+        (KeyError("a mistake of ours"), Effect.REFUSED, KeyError),
+        (Conflict("as it is", "그대로"), Effect.REFUSED, Conflict),
+    ],
+    ids=lambda value: getattr(value, "name", None) or type(value).__name__,
+)
+def test_each_error_has_its_meaning(error, effect, ours):
+    assert faults.effect(error) is effect
+    told = faults.as_ours(error, "talkmeter.db")
+    assert type(told) is ours
+    if isinstance(told, StoreError):
+        assert "talkmeter.db" in told.message
+        assert told.hint
+        assert told.hint_ko
+
+
+def test_the_ballast_needs_no_particular_system(tmp_path, monkeypatch):
+    monkeypatch.delattr("os.posix_fallocate")
+    ballast = Ballast(tmp_path / "ballast", 100_001)
+    assert not ballast.full
+    assert (tmp_path / "ballast").stat().st_size == 100_001
+    ballast.release()
+    ballast._looked_at = 0.0
+    assert ballast.recovered()

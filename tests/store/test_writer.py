@@ -215,3 +215,14 @@ async def test_every_change_that_the_core_declares_can_be_applied():
         if isinstance(each, type) and issubclass(each, Struct) and each.__module__ == module.__name__
     }
     assert {each for each in declared if each.__name__ not in values} == set(APPLY)
+
+
+async def test_a_group_has_a_limit(store):
+    """One transaction does not grow without end, so nobody waits for thousands of others."""
+    before = store.written
+    async with HeldWriter(store):
+        commits = [asyncio.ensure_future(store.commit(an_opening())) for _ in range(1_100)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*commits)
+    assert store.written.transactions - before.transactions == 1 + 3  # 512 + 512 + 76
+    assert len(await store.open_entries()) == 1_100

@@ -4,6 +4,7 @@ SQLite needs room even to delete or to empty its log, so a full disk would other
 """
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -62,12 +63,7 @@ class NoBallast:
 
 
 def _free(folder: Path) -> int:
-    if not hasattr(os, "statvfs"):
-        import shutil
-
-        return shutil.disk_usage(folder).free
-    at = os.statvfs(folder)
-    return at.f_bavail * at.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def _allocate(descriptor: int, size: int) -> None:
