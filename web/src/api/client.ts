@@ -27,8 +27,8 @@ export async function request<T>(method: Method, path: string, options: RequestO
     throw new ApiError(0, {})
   })
   if (!response.ok) throw await refused(response)
-  if (response.status === 204) return undefined as T
-  return (await response.json()) as T
+  const text = await response.text()
+  return (text === '' ? undefined : JSON.parse(text)) as T
 }
 
 /** Turn a refusal into an ApiError; a 401 also tells the session. */

@@ -22,7 +22,7 @@ export function startHeartbeat(): () => void {
     void beat()
   }
   const quiet = listen((news) => {
-    if (news.about === 'settings') void session.reread()
+    if (news.about === 'settings') void session.reread().catch(() => undefined)
     else if (news.about === 'signed-out') location.assign('/')
     else if (news.about === 'room-gone') {
       rooms.forget(news.id)

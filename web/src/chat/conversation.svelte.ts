@@ -30,6 +30,7 @@ export class Conversation {
   stage = $state<Stage>('empty')
   error = $state.raw<unknown>(null)
 
+  private opened: string | null = null
   private opening: AbortController | null = null
   private following: { runId: string; line: AbortController } | null = null
 
@@ -44,8 +45,10 @@ export class Conversation {
 
   /** Bring a room into view; null is a chat that has no room yet. */
   async open(roomId: string | null): Promise<void> {
-    if (roomId === (this.room?.id ?? null) && this.stage !== 'failed') return
+    const here = this.opened === roomId && this.stage !== 'failed' && this.stage !== 'missing'
+    if (here) return
     this.leave()
+    this.opened = roomId
     if (roomId === null) {
       this.stage = 'empty'
       return
@@ -112,6 +115,7 @@ export class Conversation {
     const fresh = this.room === null
     if (!fresh && this.room?.id !== asked.room.id) return
     this.room = asked.room
+    this.opened = asked.room.id
     if (fresh) this.stage = 'ready'
     const branch = placeQuestion(this.turns, this.turnOf(asked.question), this.turnOf(asked.answer))
     if (branch === null) void this.refresh()
