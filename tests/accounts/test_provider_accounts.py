@@ -121,8 +121,14 @@ async def test_the_environment_makes_a_provider(make):
 async def test_a_base_url_alone_makes_one_too(make):
     (account,) = (await make(OPENAI_BASE_URL="http://localhost:11434/v1/")).all()
     assert (account.name, account.base_url, account.key) == ("localhost:11434", "http://localhost:11434/v1", None)
-    with pytest.raises(BadInput):
+
+
+async def test_what_the_environment_says_wrong_is_a_setting_that_cannot_be(make):
+    with pytest.raises(SettingError, match=r"openai_base_url.*OPENAI_BASE_URL"):
         await make(OPENAI_BASE_URL="nonsense")
+    with pytest.raises(SettingError, match="OPENAI_API_KEY") as caught:
+        await make(OPENAI_API_KEY="sk canary")
+    assert "canary" not in f"{caught.value.message} {caught.value.message_ko} {caught.value.hint}"
 
 
 async def test_the_simulator_stands_in_while_there_is_nothing_else(make):

@@ -8,7 +8,7 @@ from talkmeter.accounts import base_urls
 from talkmeter.accounts.secrets import Sealer, hint_of
 from talkmeter.accounts.store import AccountStore, DeleteProvider, ProviderAccount, SaveProvider, SealedKey
 from talkmeter.clock import now
-from talkmeter.config import Resolved
+from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import BadInput, Conflict, NotFound
 from talkmeter.ids import new_id
 
@@ -209,10 +209,16 @@ def clean_key(key: str | None) -> str | None:
 
 
 def _environment(resolved: Resolved) -> ProviderAccount | None:
-    key, url = clean_key(resolved.get("openai_api_key")), resolved.get("openai_base_url")
+    url = resolved.get("openai_base_url")
+    try:
+        key = clean_key(resolved.get("openai_api_key"))
+        base_url = base_urls.normalise(url) if url else base_urls.OPENAI
+    except BadInput as error:
+        setting = BY_NAME["openai_api_key" if error.param == "key" else "openai_base_url"]
+        given = resolved.values[setting.name]
+        raise setting.error(given.source, given.where, given.value, error.message) from None
     if key is None and not url:
         return None
-    base_url = base_urls.normalise(url) if url else base_urls.OPENAI
     return ProviderAccount(
         id=ENVIRONMENT_ID,
         name="OpenAI" if base_url == base_urls.OPENAI else base_url.split("://", 1)[1].split("/", 1)[0],
