@@ -28,12 +28,8 @@ REGISTRIES = [
     "crates" + ".io",
     "proxy.gol" + "ang.org",
 ]
-MACHINE_PATHS = [
-    r"(?<![\w.])/wor" + r"k/",
-    r"(?<![\w.])/ro" + r"ot/",
-    r"(?<![\w./])/ho" + r"me/[a-z]",
-    r"\.libr" + r"ary/",
-]
+MACHINE_PATHS = [r"(?<![\w.])/wor" + r"k/", r"(?<![\w.])/ro" + r"ot/", r"\.libr" + r"ary/"]
+HOME = r"(?<![\w./])/ho" + r"me/[a-z]"
 BESIDE = [r"\.\./sha" + r"red"]
 
 
