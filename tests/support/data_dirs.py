@@ -1,0 +1,28 @@
+"""A data directory with something in it."""
+
+from support.store_values import ME, a_message, a_room, a_settlement, an_attachment, an_opening
+from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, LinkAttachments
+
+
+async def add_image(store, data_dir, room=None):
+    """A room with a question that has an image; gives the attachment."""
+    room = room or a_room()
+    question = a_message(room)
+    image = an_attachment()
+    (data_dir / "attachments" / image.file).write_bytes(image.id.encode() * 1000)
+    await store.commit(AddRoom(room), AddMessage(question), AddAttachment(image))
+    await store.commit(
+        LinkAttachments(principal=ME, room_id=room.id, message_id=question.id, attachment_ids=(image.id,))
+    )
+    return image
+
+
+async def some_content(store, data_dir):
+    image = await add_image(store, data_dir)
+    opening = an_opening()
+    await store.commit(opening, a_settlement(opening), an_opening())
+    return image, opening
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
