@@ -1,0 +1,124 @@
+"""Sockets: both loopback addresses on one port, clear words when they cannot be had."""
+
+import errno
+import socket
+
+import pytest
+
+from talkmeter.app import listening
+from talkmeter.app.listening import bind, is_loopback, url_of
+from talkmeter.errors import SettingError
+
+
+@pytest.fixture
+def bound():
+    """bound(host, port): the sockets, closed after the test."""
+    made = []
+
+    def binding(host, port=0):
+        sockets = bind(host, port)
+        made.extend(sockets)
+        return sockets
+
+    yield binding
+    for one in made:
+        one.close()
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_localhost_is_both_addresses_on_one_port(bound):
+    sockets = bound("localhost")
+    addresses = {one.getsockname()[0] for one in sockets}
+    assert addresses == ({"127.0.0.1", "::1"} if has_ipv6() else {"127.0.0.1"})
+    assert len({one.getsockname()[1] for one in sockets}) == 1
+
+
+def test_without_ipv6_it_carries_on(bound, monkeypatch):
+    real = listening._listen
+
+    def no_ipv6(family, address, port):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return real(family, address, port)
+
+    monkeypatch.setattr(listening, "_listen", no_ipv6)
+    (only,) = bound("localhost")
+    assert only.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_free_port_that_is_taken_on_the_other_address_is_tried_again(bound, monkeypatch):
+    real, tries = listening._listen, []
+
+    def taken_once(family, address, port):
+        tries.append(address)
+        if address == "::1" and tries.count("::1") == 1:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return real(family, "127.0.0.1", 0) if address == "::1" else real(family, address, port)
+
+    monkeypatch.setattr(listening, "_addresses", lambda *_: [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "::1")])
+    monkeypatch.setattr(listening, "_listen", taken_once)
+    assert len(bound("localhost")) == 2
+    assert tries == ["127.0.0.1", "::1", "127.0.0.1", "::1"]
+
+
+def test_a_taken_port_is_named_with_what_to_do(bound):
+    port = bound("127.0.0.1")[0].getsockname()[1]
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(SettingError) as caught:
+            bind(host, port)
+        assert caught.value.code == "port_taken"
+        assert str(port) in caught.value.message
+        assert str(port + 1) in caught.value.hint
+
+
+def test_a_port_of_the_system_is_named(monkeypatch):
+    def forbidden(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(listening, "_listen", forbidden)
+    with pytest.raises(SettingError) as caught:
+        bind("127.0.0.1", 80)
+    assert caught.value.code == "port_forbidden"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_that_is_not_ours(host):
+    with pytest.raises(SettingError) as caught:
+        bind(host, 0)
+    assert caught.value.code == "cannot_listen"
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.4", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_what_stays_on_this_machine(host, inside):
+    assert is_loopback(host) is inside
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("localhost", "localhost"), ("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost"), ("::1", "[::1]")],
+)
+def test_the_address_for_a_browser(bound, host, shown):
+    sockets = bound("127.0.0.1")
+    assert url_of(host, sockets) == f"http://{shown}:{sockets[0].getsockname()[1]}"

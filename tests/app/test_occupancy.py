@@ -1,0 +1,42 @@
+"""One server for one data directory, and where it is."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from talkmeter.app.occupancy import Occupancy, running
+from talkmeter.errors import SettingError
+
+
+def test_held_once_and_let_go(tmp_path):
+    assert running(tmp_path) is None
+    held = Occupancy(tmp_path)
+    held.say_where("http://localhost:1234")
+    assert running(tmp_path) == {"pid": os.getpid(), "url": "http://localhost:1234"}
+    with pytest.raises(SettingError, match="localhost:1234"):
+        Occupancy(tmp_path)
+    held.release()
+    held.release()
+    assert running(tmp_path) is None
+    Occupancy(tmp_path).release()
+
+
+def test_a_killed_process_holds_nothing(tmp_path):
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom talkmeter.app.occupancy import Occupancy\n"
+        "Occupancy(Path(sys.argv[1])).say_where('http://localhost:1')\nos.abort()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, check=False)
+    assert done.returncode != 0
+    assert running(tmp_path) is None
+    Occupancy(tmp_path).release()
+
+
+def test_a_server_that_has_not_said_where_it_is_still_holds_it(tmp_path):
+    held = Occupancy(tmp_path)
+    assert running(tmp_path) is None
+    with pytest.raises(SettingError):
+        Occupancy(tmp_path)
+    held.release()
