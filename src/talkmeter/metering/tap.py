@@ -13,6 +13,7 @@ from talkmeter.metering.sse import SseReader
 from talkmeter.metering.usage import Usage, UsageProblem, parse_usage
 
 MALFORMED_LIMIT = 16  # events that make no sense before the stream is given up
+NOTHING = (b"", b"null")  # a field that is not there, or says nothing
 
 
 class StreamUnreadable(Exception):
@@ -102,10 +103,11 @@ class Tap:
             return ""
         self.model = event.model or self.model
         self.service_tier = event.service_tier or self.service_tier
-        if event.usage:
-            self._take_usage(bytes(event.usage))
-        if event.error:
-            self._take_error(bytes(event.error))
+        # Most events say `"usage": null`; parsing that again would be a fifth of the reading.
+        if (usage := bytes(event.usage)) not in NOTHING:
+            self._take_usage(usage)
+        if (error := bytes(event.error)) not in NOTHING:
+            self._take_error(error)
         return "".join([self._choice(choice) for choice in event.choices or ()])
 
     def _choice(self, choice: _Choice) -> str:
@@ -129,8 +131,6 @@ class Tap:
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""
         value = json.loads(raw)
-        if value is None:
-            return
         self.raw_usage = raw.decode()
         try:
             if not isinstance(value, dict):
@@ -144,8 +144,7 @@ class Tap:
 
     def _take_error(self, raw: bytes) -> None:
         value = json.loads(raw)
-        if value is not None:
-            self.error = value if isinstance(value, dict) else {"message": str(value)}
+        self.error = value if isinstance(value, dict) else {"message": str(value)}
 
 
 def _read(data: bytes) -> _Event | None:
