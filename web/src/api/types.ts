@@ -304,7 +304,8 @@ export interface CostLine {
   picodollars_per: number | string
   per: number
   price_id: string
-  price_source: string
+  /** null when the price row is gone. */
+  price_source: string | null
   picodollars: string
 }
 
