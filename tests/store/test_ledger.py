@@ -176,9 +176,9 @@ async def test_the_newest_entry_of_an_answer_is_the_one_committed_last(store):
     await store.commit(first)
     await store.commit(second)
     await store.commit(other)
-    found = await store.entries_of_answers(["msg_1", "msg_2", "msg_3"])
+    found = (await store.around(["msg_1", "msg_2", "msg_3"])).entries
     assert {answer: entry.opening for answer, entry in found.items()} == {"msg_1": second, "msg_2": other}
-    assert await store.entries_of_answers([]) == {}
+    assert (await store.around([])).entries == {}
 
 
 async def test_entries_outlive_their_room(store):

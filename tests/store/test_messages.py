@@ -111,7 +111,7 @@ async def test_a_branch_is_the_way_from_the_root(store, tree, leaf, limit, expec
 
 
 async def test_siblings_share_parent_and_role_oldest_first(store, tree):
-    found = await store.siblings([message.id for message in tree.values()])
+    found = (await store.around([message.id for message in tree.values()])).siblings
     assert {name: names(found[f"msg_{name}"]) for name in tree} == {
         "q1": ["q1", "r1"],
         "r1": ["q1", "r1"],
@@ -123,8 +123,8 @@ async def test_siblings_share_parent_and_role_oldest_first(store, tree):
         "q2b": ["q2b"],
         "b1": ["b1"],
     }
-    assert await store.siblings(["msg_none"]) == {}
-    assert await store.siblings([]) == {}
+    assert (await store.around(["msg_none"])).siblings == {}
+    assert (await store.around([])).siblings == {}
 
 
 async def test_siblings_of_another_role_or_room_are_none(store, tree):
@@ -132,7 +132,7 @@ async def test_siblings_of_another_role_or_room_are_none(store, tree):
     root = a_message(room)
     system = a_message(room, role="system")
     await store.commit(AddRoom(room), AddMessage(root), AddMessage(system))
-    assert await store.siblings([root.id, system.id]) == {root.id: [root.id], system.id: [system.id]}
+    assert (await store.around([root.id, system.id])).siblings == {root.id: [root.id], system.id: [system.id]}
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ async def test_the_newest_descendant_follows_the_newest_child(store, tree, start
 
 
 async def test_the_newest_answer_is_the_one_committed_last(store, tree):
-    found = await store.newest_answers(["msg_q1", "msg_q2", "msg_r1", "msg_q2b", "msg_none"])
+    found = (await store.around(["msg_q1", "msg_q2", "msg_r1", "msg_q2b", "msg_none"])).answers
     assert found == {"msg_q1": "msg_a1b", "msg_q2": "msg_a2b", "msg_r1": "msg_b1"}
-    assert await store.newest_answers([]) == {}
+    assert (await store.around([])).answers == {}
 
 
 async def test_an_answer_ends(store, tree):
@@ -184,6 +184,6 @@ async def test_a_room_of_thousands_is_read_whole(store):
     assert await store.branch(leaf, 60) == messages[-60:]
     assert await store.newest_descendant(messages[0].id) == leaf
     ids = [message.id for message in messages]
-    assert await store.siblings(ids) == {each: [each] for each in ids}
+    assert (await store.around(ids)).siblings == {each: [each] for each in ids}
     questions = [message.id for message in messages if message.role == "user"]
-    assert len(await store.newest_answers(questions)) == 600
+    assert len((await store.around(questions)).answers) == 600

@@ -61,13 +61,13 @@ def test_any_tree_of_messages(shape):
                 assert await store.branch(message.id, limit) == way(message)[-limit:]
             assert await store.newest_descendant(message.id) == leaf(message).id
         ids = list(by_id)
-        assert await store.siblings(ids) == {
+        assert (await store.around(ids)).siblings == {
             message.id: [
                 other.id for other in tree if (other.parent_id, other.role) == (message.parent_id, message.role)
             ]
             for message in tree
         }
-        assert await store.newest_answers(ids) == {
+        assert (await store.around(ids)).answers == {
             above: [child for child in below if child.role == "assistant"][-1].id
             for above, below in children.items()
             if any(child.role == "assistant" for child in below)

@@ -180,12 +180,9 @@ class Conversation:
         return None if run is None else await self._asked(principal, run)
 
     async def _asked(self, principal: str, run: Run) -> Asked:
-        return Asked(
-            room=await self._rooms.room(principal, run.room_id),
-            question=await self._rooms.message_view(principal, run.question_id),
-            answer=await self._rooms.message_view(principal, run.answer_id),
-            run_id=run.id,
-        )
+        room = await self._rooms.room(principal, run.room_id)
+        question, answer = await self._rooms.message_views(principal, run.question_id, run.answer_id)
+        return Asked(room=room, question=question, answer=answer, run_id=run.id)
 
     async def _parent(self, room: Room, parent_id: str | None | UnsetType, principal: str) -> str | None:
         """The message that the question follows; it must be an answer of this room."""

@@ -95,8 +95,11 @@ class Rooms:
         return message
 
     async def message_view(self, principal: str, message_id: str) -> MessageView:
-        message = await self.message(principal, message_id)
-        return (await self._views([message]))[0]
+        return (await self.message_views(principal, message_id))[0]
+
+    async def message_views(self, principal: str, *message_ids: str) -> list[MessageView]:
+        """In the order asked for. Raises NotFound if one is not there or another's."""
+        return await self._views([await self.message(principal, message_id) for message_id in message_ids])
 
     async def totals(self, room_id: str) -> Totals:
         return await self._store.totals(room_id)
@@ -108,16 +111,12 @@ class Rooms:
 
     async def _views(self, messages: Sequence[Message]) -> list[MessageView]:
         """With siblings, and with the entry of the answer, or of a question's newest answer."""
-        siblings = await self._store.siblings([message.id for message in messages])
-        questions = [message.id for message in messages if message.role == "user"]
-        answer_of = await self._store.newest_answers(questions)
-        answers = [message.id for message in messages if message.role == "assistant"]
-        entries = await self._store.entries_of_answers([*answers, *answer_of.values()])
+        around = await self._store.around([message.id for message in messages])
         return [
             MessageView(
                 message=message,
-                siblings=tuple(siblings.get(message.id, (message.id,))),
-                entry=entries.get(answer_of.get(message.id, message.id)),
+                siblings=tuple(around.siblings.get(message.id, (message.id,))),
+                entry=around.entries.get(around.answers.get(message.id, message.id)),
             )
             for message in messages
         ]

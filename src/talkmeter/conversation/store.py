@@ -17,6 +17,19 @@ class RoomPage(Struct, frozen=True):
     total: int
 
 
+class Around(Struct, frozen=True):
+    """What stands around some messages, all as of one moment.
+
+    siblings: for each message the ids that share its parent and role, itself included, oldest first.
+    answers: for each question the id of its newest answer. entries: the newest entry of each answer that has one,
+    of those newest answers too.
+    """
+
+    siblings: Mapping[str, Sequence[str]]
+    answers: Mapping[str, str]
+    entries: Mapping[str, LedgerEntry]
+
+
 class ConversationStore(Protocol):
     async def commit(self, *changes: Struct) -> None:
         """All or nothing, durable on return. Raises Conflict when a change's condition does not hold."""
@@ -34,20 +47,10 @@ class ConversationStore(Protocol):
         """The newest `limit` messages (None: all) from the root to leaf_id, oldest first, with attachments."""
         ...
 
-    async def siblings(self, message_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """For each message the ids that share its parent and role, itself included, oldest first."""
-        ...
+    async def around(self, message_ids: Sequence[str]) -> Around: ...
 
     async def newest_descendant(self, message_id: str) -> str:
         """From a message down the newest child each time to a leaf; itself if it has no children."""
-        ...
-
-    async def entries_of_answers(self, answer_ids: Sequence[str]) -> Mapping[str, LedgerEntry]:
-        """The newest entry of each answer that has one."""
-        ...
-
-    async def newest_answers(self, question_ids: Sequence[str]) -> Mapping[str, str]:
-        """question id → id of its newest answer."""
         ...
 
     async def totals(self, room_id: str) -> Totals:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from talkmeter.accounts.store import ProviderAccount, Session
 from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, AddRun
-from talkmeter.conversation.store import RoomPage
+from talkmeter.conversation.store import Around, RoomPage
 from talkmeter.errors import StoreError
 from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, Totals
@@ -23,6 +23,7 @@ from talkmeter.store import (
     apply_ledger,
     faults,
     read_accounts,
+    read_around,
     read_ledger,
     read_messages,
     read_rooms,
@@ -142,9 +143,6 @@ class Store:
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
 
-    async def entries_of_answers(self, answer_ids: Sequence[str]) -> Mapping[str, LedgerEntry]:
-        return await self._readers.read(lambda connection: read_ledger.entries_of_answers(connection, answer_ids))
-
     async def totals(self, room_id: str) -> Totals:
         return await self._readers.read(lambda connection: read_ledger.totals(connection, room_id))
 
@@ -166,14 +164,11 @@ class Store:
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
         return await self._readers.read(lambda connection: read_messages.branch(connection, leaf_id, limit))
 
-    async def siblings(self, message_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        return await self._readers.read(lambda connection: read_messages.siblings(connection, message_ids))
+    async def around(self, message_ids: Sequence[str]) -> Around:
+        return await self._readers.read(lambda connection: read_around.around(connection, message_ids))
 
     async def newest_descendant(self, message_id: str) -> str:
         return await self._readers.read(lambda connection: read_messages.newest_descendant(connection, message_id))
-
-    async def newest_answers(self, question_ids: Sequence[str]) -> Mapping[str, str]:
-        return await self._readers.read(lambda connection: read_messages.newest_answers(connection, question_ids))
 
     async def attachments(self, attachment_ids: Sequence[str], principal: str) -> Sequence[Attachment]:
         return await self._readers.read(

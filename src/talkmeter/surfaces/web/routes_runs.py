@@ -50,14 +50,13 @@ class RunRoutes:
 
     async def _end(self, principal: str, event: RunEvent) -> dict[str, Any] | None:
         """What the page shows now; None if the room was deleted meanwhile."""
+        ids = event.data["answer_id"], event.data["question_id"]
         try:
-            return {
-                "answer": message_json(await self._rooms.message_view(principal, event.data["answer_id"])),
-                "question": message_json(await self._rooms.message_view(principal, event.data["question_id"])),
-                "totals": totals_json(await self._rooms.totals(event.data["room_id"])),
-            }
+            answer, question = await self._rooms.message_views(principal, *ids)
         except NotFound:
             return None
+        totals = await self._rooms.totals(event.data["room_id"])
+        return {"answer": message_json(answer), "question": message_json(question), "totals": totals_json(totals)}
 
 
 def _closable(events: AsyncIterator[RunEvent]) -> Any:
