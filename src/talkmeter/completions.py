@@ -70,7 +70,7 @@ class UpstreamBroke(UpstreamError):
         where_ko = "응답이 오기 전에" if phase == "headers" else "응답 도중에"
         super().__init__(
             f"The connection to the provider broke {where} ({reason}).",
-            f"{where_ko} 제공자와의 연결이 끊어졌습니다 ({reason}).",
+            f"{where_ko} 제공자와의 연결이 끊어졌습니다.",
             hint="Regenerate the answer; what had arrived is kept.",
             hint_ko="답변을 다시 생성하십시오. 도착한 내용은 보관되어 있습니다.",
         )

@@ -23,7 +23,7 @@ EXPECTED = {
     "hang-stream": ("failed", "counted", "failed"),
     "cut-200": ("failed", "counted", "failed"),
     "reset-200": ("failed", "counted", "failed"),
-    "malformed": ("finished", "counted", "complete"),
+    "malformed": ("failed", "counted", "failed"),
     "long-line": ("failed", "counted", "failed"),
     "split-utf8": ("finished", "reported", "complete"),
     "no-usage": ("finished", "counted", "complete"),

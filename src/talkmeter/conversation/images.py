@@ -39,7 +39,7 @@ class Images:
         except NotAnImage as error:
             raise UnsupportedMedia(
                 f"This is not a PNG, JPEG, WebP or GIF image ({error}).",
-                f"PNG, JPEG, WebP, GIF 이미지가 아닙니다 ({error}).",
+                "PNG, JPEG, WebP, GIF 이미지가 아닙니다.",
             ) from error
         if info.width * info.height > self._max_pixels:
             raise TooManyPixels(

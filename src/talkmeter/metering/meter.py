@@ -202,6 +202,8 @@ class Call:
             return self._broken("broke", None)
         if text := self._tap.finish():
             on_text(text)
+        if self._tap.ended_early:
+            return self._broken("broke", unreadable("ended_early", 0))
         return self._end("complete", self._tap.error and error_of_refusal(200, {}, _wrapped(self._tap.error)))
 
     def _start(self, head: Head) -> None:

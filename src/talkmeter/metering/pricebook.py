@@ -41,7 +41,7 @@ class PriceBook:
     def priced(self, provider_id: str, models: Sequence[str | None], at: int) -> Priced:
         """The first of the names (served before requested) that has a price, on the list that has it."""
         address = self._base_url_of(provider_id)
-        lists = [price_provider(address), OPENAI] if address else [OPENAI]
+        lists = [*([price_provider(address)] if address else []), OPENAI, SIMULATOR]
         names = [name for name in models if name]
         for name in names:
             for price_list in lists:

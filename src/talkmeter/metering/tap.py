@@ -76,6 +76,12 @@ class Tap:
     def hidden(self) -> str:
         return "".join(self._hidden)
 
+    @property
+    def ended_early(self) -> bool:
+        """A stream whose body ended properly, yet without any of the signs that the answer did."""
+        said_so = self.done or self.finish_reason or self.usage is not None or self.error is not None
+        return self._sse is not None and not said_so
+
     def feed(self, data: bytes) -> str:
         """The new text in these bytes. Raises EventTooLarge, StreamUnreadable or AnswerTooLong."""
         if self._sse is None:

@@ -40,11 +40,13 @@ def unreadable(code: str, limit: int) -> dict[str, Any]:
     english = {
         "event_too_large": f"The provider sent one event of more than {limit} bytes; reading was ended.",
         "answer_too_long": f"The answer passed {limit} characters; reading was ended.",
+        "ended_early": "The provider's stream ended before the answer was finished.",
         "stream_unreadable": "The provider's stream was not readable (malformed events); reading was ended.",
     }
     korean = {
         "event_too_large": f"제공자가 {limit}바이트를 넘는 이벤트를 보내 수신을 중단했습니다.",
         "answer_too_long": f"답변이 {limit}자를 넘어 수신을 중단했습니다.",
+        "ended_early": "답변이 끝나기 전에 제공자의 스트림이 끝났습니다.",
         "stream_unreadable": "제공자의 스트림을 해석할 수 없어(잘못된 이벤트) 수신을 중단했습니다.",
     }
     return {
