@@ -81,9 +81,18 @@ class Application:
         self.receipts = Receipts(store, self.counting)
 
     async def recover(self) -> int:
-        """Settles what a dead process left open; how many there were. Before anything new is sent."""
+        """Settles what a dead process left open, and takes up the questions that waited; how many were settled.
+
+        Before anybody can ask: a new question of a room must not overtake one that waits there.
+        """
         await self.prices.load()
-        return await settle_open_entries(self.store, self.prices)
+        settled = await settle_open_entries(self.store, self.prices)
+        if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
+            await self.simulator.start()
+        waiting = await resume_waiting(self.store, self.runs)
+        if waiting:
+            log.info("questions_resumed", extra={"count": waiting})
+        return settled
 
     async def reload(self) -> None:
         """Reads again what another process may have changed: settings, providers, prices."""
@@ -91,12 +100,9 @@ class Application:
         await self.prices.load()
 
     async def begin(self) -> None:
-        """What must not delay the first answer: the simulator if it is wanted, and the questions that wait."""
+        """What must not delay the first answer: the simulator if it is wanted, and the lists of models."""
         if self.accounts.providers.simulator_in_use:
             await self.simulator.start()
-        waiting = await resume_waiting(self.store, self.runs)
-        if waiting:
-            log.info("questions_resumed", extra={"count": waiting})
         if len(self.accounts.providers.enabled()) > 1:  # so that a model finds the provider that lists it
             await self.registry.offers()
 

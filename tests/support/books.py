@@ -1,0 +1,81 @@
+"""A data directory read without Talkmeter, and its ledger held against the simulator's bill."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+DATABASE = "talkmeter.db"
+FIGURES = ("prompt_tokens", "completion_tokens")
+
+
+@contextmanager
+def reading(data_dir: Path) -> Iterator[sqlite3.Connection]:
+    """The database, read only; a server may run on it."""
+    with closing(sqlite3.connect(f"{(data_dir / DATABASE).as_uri()}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+@contextmanager
+def reading_a_copy(data_dir: Path, to: Path) -> Iterator[sqlite3.Connection]:
+    """The database as a dead process left it. Opening the original would replay its log before Talkmeter does."""
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir()
+    for name in (DATABASE, f"{DATABASE}-wal"):
+        if (data_dir / name).exists():
+            shutil.copyfile(data_dir / name, to / name)
+    with closing(sqlite3.connect(to / DATABASE)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def rows(connection: sqlite3.Connection, statement: str, *values: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(statement, values)]
+
+
+def entries(data_dir: Path) -> dict[str, dict[str, Any]]:
+    """Every ledger entry by its id."""
+    with reading(data_dir) as connection:
+        return {row["id"]: row for row in rows(connection, "SELECT * FROM ledger_entries")}
+
+
+def unfinished(data_dir: Path) -> int:
+    """How many answers are being written or wait."""
+    with reading(data_dir) as connection:
+        return rows(connection, "SELECT count(*) n FROM runs WHERE status IN ('queued', 'running')")[0]["n"]
+
+
+def check_sound(connection: sqlite3.Connection) -> None:
+    assert rows(connection, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+    assert rows(connection, "PRAGMA foreign_key_check") == []
+
+
+def check_costs(ledger: Iterable[dict[str, Any]]) -> int:
+    """Each entry's cost is the sum of its lines, and each line is quantity × price; how many had a cost."""
+    costed = 0
+    for entry in ledger:
+        if entry["cost_picodollars"] is None:
+            continue
+        costed += 1
+        lines = json.loads(entry["cost_lines"])
+        assert entry["cost_picodollars"] == sum(line["picodollars"] for line in lines)
+        for line in lines:
+            assert line["picodollars"] * line["per"] == line["quantity"] * line["picodollars_per"]
+    return costed
+
+
+def check_equal(ledger: dict[str, dict[str, Any]], bill: dict[str, dict[str, Any]]) -> None:
+    """The contract where nothing could get lost: the same calls, settled, and the same figures in each."""
+    assert {id_ for id_, entry in ledger.items() if entry["state"] != "settled"} == set()
+    assert set(ledger) == set(bill)
+    for id_, entry in ledger.items():
+        row = bill[id_]
+        assert [entry[name] for name in FIGURES] == [row[name] for name in FIGURES], (
+            f"{id_}: {entry['outcome']}, {entry['provenance']}; {row['outcome']}"
+        )
+    for name in FIGURES:
+        assert sum(entry[name] for entry in ledger.values()) == sum(row[name] for row in bill.values())
