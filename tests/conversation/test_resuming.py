@@ -1,8 +1,11 @@
-"""A question that waited when the process died goes on with the log that it had."""
+"""What a process that died leaves: a waiting question goes on with its log, and unseen text is billed."""
 
 import asyncio
+import json
 
-from support.workspace import workspace
+from support.workspace import ME, workspace
+from talkmeter.completions import Chunk, Head
+from talkmeter.conversation.runlog import HIDDEN, text_of
 
 
 async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
@@ -28,3 +31,62 @@ async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
             assert [event.seq for event in events] == sorted({event.seq for event in events})
             assert [event.kind for event in events if event.kind != "delta"] == ["queued", "started", "finished"]
             assert "cannot be written" not in caplog.text
+
+
+async def killed_after(first, asked, kind, length):
+    """Ends the first process as SIGKILL would, once that much of the log is on the disk."""
+    async with asyncio.timeout(10):
+        while len(text_of(await first.store.run_events(asked.run_id, 0), kind)) < length:
+            await asyncio.sleep(0.01)
+    first.runs._closing = True
+    task = first.runs._live[asked.run_id].task
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_what_was_drained_is_counted_after_a_kill(tmp_path):
+    """Nobody saw it, but it is on the provider's bill."""
+    text = "one two three four five six seven eight nine ten"
+    async with workspace(tmp_path) as first:
+        first.simulator.script({"gate": True, "answer": text})
+        asked = await first.ask("count")
+        follower = first.runs.follow(ME, asked.run_id)
+        await first.simulator.step(3)
+        while (await anext(follower)).kind != "delta":
+            pass
+        await first.runs.stop(ME, asked.run_id, "drain")
+        await first.simulator.step(6)
+        await killed_after(first, asked, HIDDEN, len(" three four five six seven eight"))
+        assert {event.kind for event in first.runs._live[asked.run_id].log._events} >= {"delta", HIDDEN}
+        await first.simulator.settled()
+        async with workspace(tmp_path, simulator=first.simulator) as second:
+            answer = await second.rooms.message_view(ME, asked.answer.message.id)
+            assert (answer.message.status, answer.message.text) == ("interrupted", "one two")
+            (row,) = second.simulator.bill.rows
+            assert answer.entry.settlement.usage.completion_tokens == row.completion_tokens == 8
+            assert HIDDEN not in {event.kind for event in await second.events(asked.run_id)}
+
+
+class Reasoning:
+    """A provider that thinks aloud, then is silent. Our simulator does not, as OpenAI does not."""
+
+    id, name = "sim", "Thinker"
+
+    async def send(self, _request):
+        yield Head(200, {"content-type": "text/event-stream"})
+        for word in ("let ", "me ", "think"):
+            delta = {"choices": [{"delta": {"reasoning_content": word}}]}
+            yield Chunk(b"data: " + json.dumps(delta).encode() + b"\n\n")
+        await asyncio.Event().wait()
+
+
+async def test_what_was_thought_is_counted_after_a_kill(tmp_path, monkeypatch):
+    async with workspace(tmp_path) as first:
+        monkeypatch.setattr(first.providers, "pick", lambda *_: Reasoning())
+        asked = await first.ask("think")
+        await killed_after(first, asked, HIDDEN, len("let me think"))
+        async with workspace(tmp_path) as second:
+            answer = await second.rooms.message_view(ME, asked.answer.message.id)
+            settled = answer.entry.settlement
+            assert (answer.message.text, settled.usage.completion_tokens) == ("", 3)
+            assert (settled.outcome, settled.provenance) == ("interrupted", "counted")

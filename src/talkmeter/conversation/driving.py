@@ -65,6 +65,8 @@ class LiveRun:
         if self.stop_mode is None:
             self._pieces.append(text)
             self.log.text(text)
+        else:
+            self.log.hidden(text)
 
     @property
     def text(self) -> str:
@@ -153,7 +155,7 @@ class Driver:
     async def _read(self, live: LiveRun, call: Call) -> None:
         thinking = asyncio.get_running_loop().create_task(_report_thinking(live))
         try:
-            await call.read(live.read)
+            await call.read(live.read, live.log.hidden)
         finally:
             thinking.cancel()
 

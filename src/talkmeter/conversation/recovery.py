@@ -6,7 +6,7 @@ from typing import Protocol
 from talkmeter.clock import now
 from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents
 from talkmeter.conversation.driving import finish
-from talkmeter.conversation.runlog import text_of
+from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore
@@ -38,16 +38,18 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
 
 async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -> None:
     opening = entry.opening
-    text = text_of(await store.run_events(opening.run_id, 0)) if opening.run_id else ""
+    events = await store.run_events(opening.run_id, 0) if opening.run_id else ()
+    text = text_of(events)
+    billed = text + text_of(events, HIDDEN)
     if opening.run_id is None or opening.answer_id is None:
-        await settle_recovered(store, prices, entry, text)
+        await settle_recovered(store, prices, entry, billed)
         return
     at = now()
     await settle_recovered(
         store,
         prices,
         entry,
-        text,
+        billed,
         FinishMessage(id=opening.answer_id, text=text, status="interrupted", finished_at=at),
         ChangeRun(id=opening.run_id, status="interrupted", finished_at=at),
         ForgetRunEvents(opening.run_id),

@@ -2,6 +2,7 @@
 
 Followers read at their own pace from any seq; deltas that wait together reach them as one. What is on the disk lags
 by at most 250 ms or 32 deltas, which is what a killed process can lose of an answer's text (never of its entry).
+Text that is billed but shown to nobody is kept beside it, so that a killed process is counted by all that came.
 """
 
 import asyncio
@@ -19,25 +20,24 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.25
 FLUSH_DELTAS = 32
 ENDS = frozenset({"finished", "stopped", "failed", "interrupted"})
+HIDDEN = "hidden"  # a delta that followers do not get
 
 
 def merge_deltas(events: Sequence[RunEvent]) -> list[RunEvent]:
     """Deltas that continue each other become one, with the first's offset and the last's seq. Reads the same."""
     merged: list[RunEvent] = []
     pieces: list[str] = []
-    end = -1  # where the delta that is being put together ends
+    end: tuple[str, int] | None = None  # kind of the delta that is being put together, and where it ends
     for event in events:
-        offset = event.data["offset"] if event.kind == "delta" else None
-        if pieces and offset == end:
+        at = (event.kind, event.data["offset"]) if event.kind in ("delta", HIDDEN) else None
+        if pieces and at == end:
             pieces.append(event.data["text"])
-            merged[-1] = RunEvent(seq=event.seq, kind="delta", data=merged[-1].data)
+            merged[-1] = RunEvent(seq=event.seq, kind=event.kind, data=merged[-1].data)
         else:
             _close(merged, pieces)
             merged.append(event)
-            pieces = [event.data["text"]] if event.kind == "delta" else []
-            end = offset if offset is not None else -1
-        if event.kind == "delta":
-            end += len(event.data["text"])
+            pieces = [] if at is None else [event.data["text"]]
+        end = None if at is None else (event.kind, at[1] + len(event.data["text"]))
     _close(merged, pieces)
     return merged
 
@@ -46,14 +46,14 @@ def _close(merged: list[RunEvent], pieces: list[str]) -> None:
     """Puts the collected pieces into the delta they belong to, which is the last one."""
     if len(pieces) > 1:
         last = merged[-1]
-        merged[-1] = RunEvent(seq=last.seq, kind="delta", data={**last.data, "text": "".join(pieces)})
+        merged[-1] = RunEvent(seq=last.seq, kind=last.kind, data={**last.data, "text": "".join(pieces)})
 
 
-def text_of(events: Sequence[RunEvent]) -> str:
-    """The answer's text as a log tells it."""
+def text_of(events: Sequence[RunEvent], kind: str = "delta") -> str:
+    """The answer's text as a log tells it; kind HIDDEN: what was billed besides."""
     text = ""
     for event in merge_deltas(events):
-        if event.kind == "delta":
+        if event.kind == kind:
             text = text[: event.data["offset"]] + event.data["text"]
     return text
 
@@ -72,6 +72,7 @@ class RunLog:
         self._closed = False
         self._left = False
         self._length = 0
+        self._hidden = 0
 
     @property
     def ended(self) -> bool:
@@ -85,6 +86,11 @@ class RunLog:
     def text(self, text: str) -> None:
         self.add("delta", {"offset": self._length, "text": text})
         self._length += len(text)
+
+    def hidden(self, text: str) -> None:
+        """Billed text that followers do not get: a model's reasoning, and what comes after a stop."""
+        self.add(HIDDEN, {"offset": self._hidden, "text": text})
+        self._hidden += len(text)
 
     def add(self, kind: str, data: dict[str, Any]) -> None:
         event = RunEvent(seq=len(self._events) + 1, kind=kind, data=data)
@@ -106,7 +112,7 @@ class RunLog:
             news = self._news
             waiting = self._events[at:]
             at += len(waiting)
-            for event in merge_deltas(waiting):
+            for event in merge_deltas([event for event in waiting if event.kind != HIDDEN]):
                 yield event
             if at < len(self._events):
                 continue

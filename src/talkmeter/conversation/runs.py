@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from talkmeter.conversation.changes import ChangeRun
 from talkmeter.conversation.driving import Driver, LiveRun
-from talkmeter.conversation.runlog import ENDS
+from talkmeter.conversation.runlog import ENDS, HIDDEN
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.errors import BadInput, NotFound
 from talkmeter.messages import Run, RunEvent, StopMode
@@ -135,7 +135,7 @@ class Runs:
 
     async def _replay(self, run: Run, after: int) -> list[RunEvent]:
         """The log of a run that is not in memory: what is kept of it, or its answer as one delta and its end."""
-        stored = list(await self._store.run_events(run.id, after))
+        stored = [event for event in await self._store.run_events(run.id, after) if event.kind != HIDDEN]
         if run.status not in ENDS:
             return stored
         answer = await self._store.message(run.answer_id, run.principal)

@@ -1,7 +1,7 @@
 """The way of one call: count, open the entry, send, read, settle. The only code that reaches a provider.
 
     call = await meter.open(request, provider, context)   # the entry is on the disk now
-    await call.read(on_text)                               # the first byte goes out in here
+    await call.read(on_text, on_hidden)                    # the first byte goes out in here
     await call.settle(*also)                               # exactly once, together with `also`, in one transaction
 
 Whatever happens between open and settle, even SIGKILL, the entry is there and says so.
@@ -148,9 +148,10 @@ class Call:
         if self._reading is not None and self._ending is None:
             self._reading.cancel()
 
-    async def read(self, on_text: Callable[[str], None]) -> None:
+    async def read(self, on_text: Callable[[str], None], on_hidden: Callable[[str], None] | None = None) -> None:
         """Sends the request and reads the answer to its end, giving new text to `on_text` as it comes.
 
+        on_hidden: gets what is generated and billed besides the text.
         Never raises for what an upstream does: how it ended is in the settlement.
         """
         self._reading = asyncio.current_task()
@@ -158,7 +159,7 @@ class Call:
             if self._stop in ("cut", "shutdown"):
                 self._ending = Ending(kind="not_reached")
             else:
-                self._ending = await self._read(on_text)
+                self._ending = await self._read(on_text, on_hidden or _nowhere)
         except asyncio.CancelledError:
             if self._stop not in ("cut", "shutdown") or self._reading is None:
                 raise
@@ -169,10 +170,10 @@ class Call:
             log.exception("call %s: reading failed", self.opening.id)
             self._ending = self._broken("broke", unreadable("stream_unreadable", 0))
 
-    async def _read(self, on_text: Callable[[str], None]) -> Ending:
+    async def _read(self, on_text: Callable[[str], None], on_hidden: Callable[[str], None]) -> Ending:
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                return await self._stream(on_text)
+                return await self._stream(on_text, on_hidden)
         except TimeoutError:
             return self._broken("broke", error_of_stream(UpstreamSilent("stream", self._limits.total_seconds)))
         except UpstreamNotReached as error:
@@ -186,7 +187,7 @@ class Call:
         except StreamUnreadable:
             return self._broken("broke", unreadable("stream_unreadable", 0))
 
-    async def _stream(self, on_text: Callable[[str], None]) -> Ending:
+    async def _stream(self, on_text: Callable[[str], None], on_hidden: Callable[[str], None]) -> Ending:
         async with aclosing(self._provider.send(self._request)) as parts:
             async for part in parts:
                 if isinstance(part, Head):
@@ -198,6 +199,8 @@ class Call:
                 text = self._tap.feed(part.data)
                 if text:
                     on_text(text)
+                if hidden := self._tap.new_hidden():
+                    on_hidden(hidden)
         if self._tap is None:
             return self._broken("broke", None)
         if text := self._tap.finish():
@@ -312,7 +315,7 @@ async def commit_until_done(store: LedgerStore, change: SettleEntry, *also: Stru
 
 
 async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerEntry, text: str, *also: Struct) -> None:
-    """Settles an entry that a dead process left open, from the partial text that it had persisted.
+    """Settles an entry that a dead process left open, from the partial text, shown or not, that it had persisted.
 
     Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
     """
@@ -327,6 +330,10 @@ async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerE
 
 def new_call_id() -> str:
     return new_id("call")
+
+
+def _nowhere(_text: str) -> None:
+    """For those who do not keep it."""
 
 
 def _wrapped(error: dict[str, Any]) -> bytes:

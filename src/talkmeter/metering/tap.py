@@ -58,6 +58,7 @@ class Tap:
         self._size = 0
         self._parts: list[str] = []
         self._hidden: list[str] = []
+        self._hidden_told = 0
         self.usage: Usage | None = None
         self.raw_usage: str | None = None
         self.problem: str | None = None
@@ -81,6 +82,12 @@ class Tap:
         """A stream whose body ended properly, yet without any of the signs that the answer did."""
         said_so = self.done or self.finish_reason or self.usage is not None or self.error is not None
         return self._sse is not None and not said_so
+
+    def new_hidden(self) -> str:
+        """The part of `hidden` that has come since the last time."""
+        new = self._hidden[self._hidden_told :]
+        self._hidden_told = len(self._hidden)
+        return "".join(new)
 
     def feed(self, data: bytes) -> str:
         """The new text in these bytes. Raises EventTooLarge, StreamUnreadable or AnswerTooLong."""
