@@ -101,6 +101,10 @@ class Provider(Protocol):
         """
         ...
 
+    def hide(self, text: str) -> str:
+        """The text without this provider's key, should the upstream have quoted it."""
+        ...
+
     async def models(self) -> list[UpstreamModel]:
         """Asks `/models`. Raises UpstreamError with the provider's own words."""
         ...

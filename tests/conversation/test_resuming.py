@@ -71,6 +71,7 @@ class Reasoning:
     """A provider that thinks aloud, then is silent. Our simulator does not, as OpenAI does not."""
 
     id, name = "sim", "Thinker"
+    hide = staticmethod(str)
 
     async def send(self, _request):
         yield Head(200, {"content-type": "text/event-stream"})

@@ -16,10 +16,6 @@ import talkmeter
 
 SOURCE = Path(talkmeter.__file__).resolve().parents[1]
 START_SECONDS = 60  # far beyond any start; only keeps a hanging one from hanging the tests
-SIMULATE = (
-    "import sys, pathlib; from talkmeter.simulator.command import simulate; "
-    "simulate('127.0.0.1', 0, pathlib.Path(sys.argv[1]), float(sys.argv[2]), 0)"
-)
 
 
 class NotStarted(Exception):
@@ -154,9 +150,23 @@ class SimulatorProcess(Running):
 
 def start_simulator(bill: Path, tokens_per_second: float = 0) -> SimulatorProcess:
     """The simulator with its bill in a file, by default as fast as it can. Blocks until it can be asked."""
-    running = _spawn(["-c", SIMULATE, str(bill), str(tokens_per_second)], bill.with_suffix(".log"), {})
+    arguments = ["simulate", "--port", "0", "--bill", str(bill), "--tokens-per-second", str(tokens_per_second)]
+    running = _spawn(["-m", "talkmeter", *arguments], bill.with_suffix(".log"), {})
     url = _read_until(running, "http")[-1]
     return SimulatorProcess(running.process, running.log, url)
+
+
+def command(*arguments: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs another command of `talkmeter` to its end. typed: its standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", "talkmeter", *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        env=environment(**environ),
+        check=False,
+    )
 
 
 def _spawn(arguments: list[str], log: Path, environ: dict[str, str]) -> Running:

@@ -35,7 +35,13 @@ from talkmeter.metering.settlement import Ending, EndKind, decide_figures, decid
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
 from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
-from talkmeter.metering.upstream_words import error_of_refusal, error_of_stream, unreadable
+from talkmeter.metering.upstream_words import (
+    error_of_answer,
+    error_of_refusal,
+    error_of_stream,
+    unreadable,
+    without_key,
+)
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +213,7 @@ class Call:
             on_text(text)
         if self._tap.ended_early:
             return self._broken("broke", unreadable("ended_early", 0))
-        return self._end("complete", self._tap.error and error_of_refusal(200, {}, _wrapped(self._tap.error)))
+        return self._end("complete", self._tap.error and error_of_answer(self._tap.error, self._provider.hide))
 
     def _start(self, head: Head) -> None:
         self._head = head
@@ -238,7 +244,7 @@ class Call:
         billed = self._tap.text + self._tap.hidden if self._tap else ""
         missing = bool(billed) and self._tap is not None and self._tap.usage is None
         completion = await asyncio.to_thread(count_completion, billed, self._request.model) if missing else None
-        return settle(
+        change = settle(
             self.opening,
             self._prices,
             ending,
@@ -247,6 +253,7 @@ class Call:
             drained=self._stop == "drain",
             stopped=self._stop in ("drain", "cut"),
         )
+        return without_key(change, self._provider.hide)
 
     async def settle(self, change: SettleEntry, *also: Struct) -> None:
         """Commits the settlement with `also`, in one transaction; a full or busy disk is waited out."""
@@ -334,7 +341,3 @@ def new_call_id() -> str:
 
 def _nowhere(_text: str) -> None:
     """For those who do not keep it."""
-
-
-def _wrapped(error: dict[str, Any]) -> bytes:
-    return msgspec.json.encode({"error": error})

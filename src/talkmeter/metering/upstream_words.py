@@ -4,10 +4,15 @@ An error in a message is `{"code", "message", "message_ko", "status", "retry_aft
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from talkmeter.errors import UpstreamError
+from talkmeter.metering.ledger import SettleEntry
+
+Hide = Callable[[str], str]  # the text without the provider's key
 
 WORDS_LIMIT = 2000  # characters of a provider's text that are kept
 
@@ -23,6 +28,21 @@ def error_of_refusal(status: int, headers: Mapping[str, str], body: bytes) -> di
         "status": status,
         "retry_after": _seconds(headers.get("retry-after")),
     }
+
+
+def error_of_answer(error: dict[str, Any], hide: Hide) -> dict[str, Any]:
+    """An error object that came with status 200, hidden before its words are cut to their limit."""
+    return error_of_refusal(200, {}, hide(json.dumps({"error": error})).encode())
+
+
+def without_key(change: SettleEntry, hide: Hide) -> SettleEntry:
+    """What an upstream says of a call may quote the key that came with it; it is not kept."""
+    said = {name: getattr(change, name) for name in ("raw_usage", "model_served", "finish_reason", "problem")}
+    kept = {name: text if text is None else hide(text) for name, text in said.items()}
+    error = change.error and {
+        name: hide(part) if isinstance(part, str) else part for name, part in change.error.items()
+    }
+    return structs.replace(change, error=error, **kept)
 
 
 def error_of_stream(error: UpstreamError) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ERROR_BODY_BYTES = 262_144  # of an error's body; the rest is not read
 MODEL_LIST_BYTES = 16_000_000
-HIDDEN = b"***"
+HIDDEN = "***"
 
 
 class OpenAICompatible:
@@ -77,8 +77,7 @@ class OpenAICompatible:
             status = answer.status
             body = b"".join([piece async for piece in self._limited(answer, MODEL_LIST_BYTES)])
         if status != 200:
-            words = self._hide(words_of_error(body[:ERROR_BODY_BYTES]).encode()).decode("utf-8", "replace")
-            raise _refused(status, words)
+            raise _refused(status, self.hide(words_of_error(body[:ERROR_BODY_BYTES])))
         try:
             return read_models(body)
         except NoModels as error:
@@ -168,7 +167,11 @@ class OpenAICompatible:
             raise failure
 
     def _hide(self, data: bytes) -> bytes:
-        return data if self._key is None else data.replace(self._key.encode(), HIDDEN)
+        return data if self._key is None else data.replace(self._key.encode(), HIDDEN.encode())
+
+    def hide(self, text: str) -> str:
+        """See completions.Provider."""
+        return text if self._key is None else text.replace(self._key, HIDDEN)
 
 
 def _unread(answer: "aiohttp.ClientResponse") -> bytes:
