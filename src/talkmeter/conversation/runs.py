@@ -18,6 +18,7 @@ from talkmeter.messages import Run, RunEvent, StopMode
 
 log = logging.getLogger(__name__)
 
+SETTLE_SECONDS = 3.0  # how long settlements may wait for the disk at a shutdown
 KEPT_SECONDS = 30.0  # how long an ended run's log stays in memory for clients that come a moment later
 
 
@@ -47,7 +48,7 @@ class Runs:
 
     def is_running(self, room_id: str) -> bool:
         """Whether an answer is being written or waits in this room."""
-        return room_id in self._rooms
+        return any(not live.log.ended for live in self._rooms.get(room_id, ()))
 
     def running(self) -> int:
         """How many answers are being written or wait, in all rooms."""
@@ -101,7 +102,10 @@ class Runs:
             self._live.pop(live.run.id, None)  # the text goes with the room
 
     async def close(self, grace: float = 0.0) -> None:
-        """Shutdown: nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
+        """Shutdown: nothing new starts; what runs gets `grace` seconds, then is interrupted and settled.
+
+        What the store does not take even now stays open: the next start settles it from the persisted text.
+        """
         self._closing = True
         tasks = [live.task for live in self._live.values() if live.task is not None and not live.task.done()]
         if tasks and grace:
@@ -109,7 +113,10 @@ class Runs:
         for live in self._live.values():
             live.interrupt()
         if tasks:
-            await asyncio.wait(tasks)
+            _, unsettled = await asyncio.wait(tasks, timeout=SETTLE_SECONDS)
+            for task in unsettled:
+                log.error("run %s could not be ended; the next start does", task.get_name())
+                task.cancel()
         for live in self._live.values():
             live.log.leave()
 
