@@ -70,6 +70,33 @@ def test_hidden_reasoning_is_billed_but_not_shown():
     assert (shown, tap.hidden) == ("yes", "hmm")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"reasoning": "hmm"},
+        {"reasoning": "hmm", "reasoning_content": "hmm"},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}]},
+        {"content": [{"type": "thinking", "thinking": "hmm"}]},
+    ],
+)
+def test_reasoning_under_other_names_is_billed_once_and_not_shown(message):
+    tap, shown = streamed(sse({"choices": [{"delta": message}]}, delta("yes")))
+    assert (shown, tap.hidden) == ("yes", "hmm")
+
+
+def test_content_in_parts_is_text():
+    parts = [{"type": "text", "text": "y"}, "odd", {"type": "image"}, {"type": "text", "text": "es"}]
+    assert streamed(sse({"choices": [{"delta": {"content": parts}}]}))[1] == "yes"
+    assert streamed(sse({"choices": [{"delta": {"content": 5}}]}, delta("ok")))[1] == "ok"
+
+
+def test_an_odd_value_beside_the_text_costs_none_of_it():
+    odd = {"model": 5, "service_tier": {}, "choices": [{"delta": {"content": "yes"}, "finish_reason": 0}]}
+    tap, shown = streamed(sse(odd, {"choices": [{"delta": {"content": "!"}, "finish_reason": "stop"}], "model": "m"}))
+    assert (shown, tap.malformed) == ("yes!", 0)
+    assert (tap.model, tap.service_tier, tap.finish_reason) == ("m", None, "stop")
+
+
 def test_refusals_are_text():
     _, shown = streamed(sse({"choices": [{"delta": {"refusal": "I cannot."}}]}))
     assert shown == "I cannot."
@@ -121,6 +148,14 @@ def test_a_whole_answer_reads_the_same():
     assert tap.feed(body[:20]) + tap.feed(body[20:]) == ""
     assert tap.finish() == "hello" == tap.text
     assert tap.usage.completion_tokens == 1
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"response": "of another API"}', b"<html>"])
+def test_a_whole_body_that_is_no_answer_has_ended_early(body):
+    tap = Tap(streamed=False)
+    tap.feed(body)
+    assert tap.finish() == ""
+    assert tap.ended_early
 
 
 def test_a_whole_answer_without_end_is_refused():

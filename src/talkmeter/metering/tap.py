@@ -17,29 +17,33 @@ NOTHING = (b"", b"null")  # a field that is not there, or says nothing
 
 
 class StreamUnreadable(Exception):
-    """Too many events in a row of the stream are not what the API speaks."""
+    """Too many events of the stream are not what the API speaks."""
 
 
 class AnswerTooLong(Exception):
     """The answer passes the limit on its length: a stream that never ends."""
 
 
+# Strict only about what leads to the text: an odd value beside it must not cost a word that is billed.
+
+
 class _Message(Struct):
     content: Any = None
-    reasoning_content: Any = None
+    reasoning_content: Any = None  # DeepSeek, llama.cpp, older vLLM
+    reasoning: Any = None  # Ollama, OpenRouter, vLLM; some send both names with the same text
     refusal: Any = None
 
 
 class _Choice(Struct):
     delta: _Message | None = None
     message: _Message | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _Event(Struct):
     choices: list[_Choice] | None = None
-    model: str | None = None
-    service_tier: str | None = None
+    model: Any = None
+    service_tier: Any = None
     usage: Raw = Raw()
     error: Raw = Raw()
 
@@ -79,9 +83,9 @@ class Tap:
 
     @property
     def ended_early(self) -> bool:
-        """A stream whose body ended properly, yet without any of the signs that the answer did."""
+        """A body that ended properly, yet without any of the signs that the answer did."""
         said_so = self.done or self.finish_reason or self.usage is not None or self.error is not None
-        return self._sse is not None and not said_so
+        return not said_so and (self._sse is not None or not self.text)
 
     def new_hidden(self) -> str:
         """The part of `hidden` that has come since the last time."""
@@ -114,8 +118,8 @@ class Tap:
             if self.malformed > MALFORMED_LIMIT:
                 raise StreamUnreadable
             return ""
-        self.model = event.model or self.model
-        self.service_tier = event.service_tier or self.service_tier
+        self.model = _name(event.model) or self.model
+        self.service_tier = _name(event.service_tier) or self.service_tier
         # Most events say `"usage": null`; parsing that again would be a fifth of the reading.
         if (usage := bytes(event.usage)) not in NOTHING:
             self._take_usage(usage)
@@ -124,14 +128,20 @@ class Tap:
         return "".join([self._choice(choice) for choice in event.choices or ()])
 
     def _choice(self, choice: _Choice) -> str:
-        self.finish_reason = choice.finish_reason or self.finish_reason
+        self.finish_reason = _name(choice.finish_reason) or self.finish_reason
         message = choice.delta or choice.message
         if message is None:
             return ""
-        if isinstance(message.reasoning_content, str):
-            self._hidden.append(message.reasoning_content)
-            self._grow(message.reasoning_content)
-        text = "".join(part for part in (message.content, message.refusal) if isinstance(part, str))
+        text, hidden = _text_of(message.content)
+        if isinstance(message.refusal, str):
+            text += message.refusal
+        for reasoning in (message.reasoning_content, message.reasoning):
+            if isinstance(reasoning, str) and reasoning:
+                hidden += reasoning
+                break
+        if hidden:
+            self._hidden.append(hidden)
+            self._grow(hidden)
         self._parts.append(text)
         self._grow(text)
         return text
@@ -158,6 +168,30 @@ class Tap:
     def _take_error(self, raw: bytes) -> None:
         value = json.loads(raw)
         self.error = value if isinstance(value, dict) else {"message": str(value)}
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _text_of(content: Any) -> tuple[str, str]:
+    """What is shown of a message's content, and what was generated besides it.
+
+    Content is text, or a list of parts (Mistral): `{"type": "text", "text": …}` is shown, `thinking` is not.
+    """
+    if isinstance(content, str):
+        return content, ""
+    if not isinstance(content, list):
+        return "", ""
+    shown, hidden = "", ""
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        if isinstance(part.get("text"), str):
+            shown += part["text"]
+        elif (thought := part.get("thinking")) is not None:
+            hidden += thought if isinstance(thought, str) else _text_of(thought)[0]
+    return shown, hidden
 
 
 def _read(data: bytes) -> _Event | None:
