@@ -35,10 +35,17 @@ def test_rungs():
 
 def test_the_cache_forecast_needs_an_unbroken_prefix():
     course = Course([2000, 50, 10], 3)
-    assert cached_forecast(course, 0) == 1920  # 2003 tokens in steps of 128; the last question was new to the cache
-    assert cached_forecast(course, 3) == 1920
-    assert cached_forecast(course, 2) == 0
-    assert cached_forecast(Course([500, 50, 10], 3), 0) == 0
+    assert cached_forecast(course, 0, 0) == 1920  # 2003 tokens in steps of 128; the last question was new to the cache
+    assert cached_forecast(course, 3, 0) == 1920
+    assert cached_forecast(course, 2, 0) == 0
+    assert cached_forecast(Course([500, 50, 10], 3), 0, 0) == 0
+
+
+def test_the_cache_forecast_knows_what_the_last_request_left_out():
+    course = Course([2000, 50, 10, 50, 10], 3)
+    assert cached_forecast(course, 0, 3) == 2048  # q1 a1 q2 went out, and goes out again
+    assert cached_forecast(course, 0, 2) == 0  # a1 q2 went out: what begins with q1 is new
+    assert cached_forecast(Course([10], 2000), 0, 1) == 1920  # the system prompt goes out with every window
 
 
 def test_what_fits():

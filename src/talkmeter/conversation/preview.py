@@ -33,12 +33,14 @@ def prompt_tokens(course: Course, window: int) -> int:
     return course.frame + sum(sent)
 
 
-def cached_forecast(course: Course, window: int) -> int:
+def cached_forecast(course: Course, window: int, own: int) -> int:
     """Tokens of the longest prefix that the last request of this room had too, as a provider would cache it.
 
-    The prefix stays only while nothing is left out: a window that slides changes all that follows the system prompt.
+    own: the room's window, with which the last request is taken to have gone out. The prefix stays only while neither
+    request leaves anything out: a window that slides changes all that follows the system prompt.
     """
-    kept = window == ALL_MESSAGES or len(course.tokens) <= window
+    before = len(course.tokens) - 2  # messages up to the last question; its answer and the draft are new
+    kept = all(each == ALL_MESSAGES or count <= each for each, count in ((own, before), (window, before + 2)))
     prefix = course.frame + (sum(course.tokens[:-2]) if kept else 0)
     return prefix // CACHE_STEP * CACHE_STEP if prefix >= CACHE_FROM else 0
 
@@ -50,19 +52,20 @@ def ladder(
     price: Callable[[int, int], tuple[int | None, int | None]],
 ) -> tuple[Rung, ...]:
     """limit: tokens a prompt may have, None = unknown. price(prompt, cached) → (from, to) in picodollars."""
-    return tuple(_rung(course, window, limit, price) for window in windows_for(own))
+    return tuple(_rung(course, window, own, limit, price) for window in windows_for(own))
 
 
 def _rung(
     course: Course,
     window: int,
+    own: int,
     limit: int | None,
     price: Callable[[int, int], tuple[int | None, int | None]],
 ) -> Rung:
     count = len(course.tokens)
     sent = count if window == ALL_MESSAGES else min(window, count)
     prompt = prompt_tokens(course, window)
-    cached = cached_forecast(course, window)
+    cached = cached_forecast(course, window, own)
     low, high = price(prompt, cached)
     return Rung(
         window=window,
