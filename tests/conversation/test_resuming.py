@@ -5,7 +5,10 @@ import json
 
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, Head
+from talkmeter.conversation import runs
 from talkmeter.conversation.runlog import HIDDEN, text_of
+from talkmeter.errors import StoreFull
+from talkmeter.metering.ledger import SettleEntry
 
 
 async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
@@ -91,3 +94,26 @@ async def test_what_was_thought_is_counted_after_a_kill(tmp_path, monkeypatch):
             settled = answer.entry.settlement
             assert (answer.message.text, settled.usage.completion_tokens) == ("", 3)
             assert (settled.outcome, settled.provenance) == ("interrupted", "counted")
+
+
+async def test_a_shutdown_does_not_wait_for_a_full_disk_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "SETTLE_SECONDS", 0.1)
+    async with workspace(tmp_path) as first:
+        first.simulator.script({"gate": True})
+        asked = await first.ask("say: one two three")
+        await first.simulator.step(3)
+        commit = first.store.commit
+
+        async def refuse(*changes):
+            if any(isinstance(change, SettleEntry) for change in changes):
+                raise StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
+            await commit(*changes)
+
+        monkeypatch.setattr(first.store, "commit", refuse)
+        await first.runs.close()
+        assert [entry.opening.run_id for entry in await first.store.open_entries()] == [asked.run_id]
+        await first.simulator.settled()
+        async with workspace(tmp_path, simulator=first.simulator) as second:
+            answer = await second.rooms.message_view(ME, asked.answer.message.id)
+            assert answer.entry.settlement.outcome == "interrupted"
+            assert list(await second.store.open_entries()) == []

@@ -71,6 +71,7 @@ def _ours(what: Effect, reason: str, about: str) -> StoreError:
             f"다른 프로세스가 데이터베이스 {about}을(를) 사용하고 있습니다 ({reason}).",
             hint="Try again in a moment; end a sqlite3 shell or a backup that holds it.",
             hint_ko="잠시 후 다시 시도하십시오. 데이터베이스를 잡고 있는 sqlite3 셸이나 백업을 끝내십시오.",
+            details={"retry_after": 1},
         )
     if what is Effect.BROKEN:
         return broken(about, reason)
