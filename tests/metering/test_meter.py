@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from support.workspace import ME, workspace
-from talkmeter.completions import CompletionRequest, Head
+from talkmeter.completions import Chunk, CompletionRequest, Head
 from talkmeter.errors import StoreBusy, StoreFull
 from talkmeter.metering import tap
 from talkmeter.metering.meter import CallContext, MeterLimits, new_call_id
@@ -94,6 +94,30 @@ async def test_a_stream_of_nonsense_ends(desk, monkeypatch):
     desk.simulator.script({"fault": "malformed", "then": "continue"})
     _, settlement = await finish(desk, await call(desk, text="long 500"))
     assert (settlement.outcome, settlement.error["code"]) == ("failed", "stream_unreadable")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "code"),
+    [
+        ("text/html; charset=utf-8", b"<html>Welcome</html>", "not_an_answer"),
+        ("application/json", b'{"status": "ok"}', "not_an_answer"),
+        ("", b"", "not_an_answer"),
+        ("text/event-stream", b"", "ended_early"),
+        ("text/plain", b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', "ended_early"),
+    ],
+)
+async def test_a_page_in_place_of_an_answer_is_told_from_an_answer_that_broke_off(desk, content_type, body, code):
+    class Elsewhere:
+        id, name, hide = "sim", "Elsewhere", staticmethod(str)
+
+        async def send(self, _request):
+            yield Head(200, {"content-type": content_type} if content_type else {})
+            yield Chunk(body)
+
+    one = await call(desk)
+    one._provider = Elsewhere()
+    _, settlement = await finish(desk, one)
+    assert (settlement.outcome, settlement.error["code"]) == ("failed", code)
 
 
 async def test_a_refusal_that_breaks_off_is_still_a_refusal(desk):

@@ -212,7 +212,8 @@ class Call:
         if text := self._tap.finish():
             on_text(text)
         if self._tap.ended_early:
-            return self._broken("broke", unreadable("ended_early", 0))
+            spoken = self._tap.text or "event-stream" in self._content_type
+            return self._broken("broke", unreadable("ended_early" if spoken else "not_an_answer", 0))
         return self._end("complete", self._tap.error and error_of_answer(self._tap.error, self._provider.hide))
 
     def _start(self, head: Head) -> None:
@@ -220,10 +221,14 @@ class Call:
         self._first_byte_at = now()
         if head.status == 200:
             self._tap = Tap(
-                streamed="json" not in head.headers.get("content-type", ""),
+                streamed="json" not in self._content_type,
                 max_event_bytes=self._limits.event_bytes,
                 max_text=self._limits.answer_characters,
             )
+
+    @property
+    def _content_type(self) -> str:
+        return self._head.headers.get("content-type", "").lower() if self._head else ""
 
     def _broken(self, kind: Literal["broke", "cut"], error: dict[str, Any] | None) -> Ending:
         """An end before the answer's own: what it means depends on how far the upstream had come."""

@@ -60,12 +60,16 @@ def unreadable(code: str, limit: int) -> dict[str, Any]:
     english = {
         "event_too_large": f"The provider sent one event of more than {limit} bytes; reading was ended.",
         "answer_too_long": f"The answer passed {limit} characters; reading was ended.",
+        "not_an_answer": "What the provider sent is no answer of the API; perhaps a web page answers there. "
+        "Does the base URL end in the API's root, such as /v1?",
         "ended_early": "The provider's stream ended before the answer was finished.",
         "stream_unreadable": "The provider's stream was not readable (malformed events); reading was ended.",
     }
     korean = {
         "event_too_large": f"제공자가 {limit}바이트를 넘는 이벤트를 보내 수신을 중단했습니다.",
         "answer_too_long": f"답변이 {limit}자를 넘어 수신을 중단했습니다.",
+        "not_an_answer": "제공자가 보낸 것은 API의 응답이 아닙니다. 웹 페이지가 응답했을 수 있습니다. "
+        "기본 URL이 /v1 같은 API의 뿌리로 끝나는지 확인하십시오.",
         "ended_early": "답변이 끝나기 전에 제공자의 스트림이 끝났습니다.",
         "stream_unreadable": "제공자의 스트림을 해석할 수 없어(잘못된 이벤트) 수신을 중단했습니다.",
     }
