@@ -116,3 +116,7 @@ class Providers(Protocol):
     def pick(self, provider_id: str | None, model: str) -> Provider:
         """The provider for a model: the named one, else the first that lists it, else the first. Raises NotFound."""
         ...
+
+    def context_window(self, provider_id: str, model: str) -> int | None:
+        """Tokens that the provider itself says the model takes, as far as it has been asked; None: not known."""
+        ...

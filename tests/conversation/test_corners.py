@@ -35,6 +35,40 @@ async def test_without_a_provider_the_question_is_kept_and_the_reason_told(desk,
     assert (await desk.rooms.message(ME, asked.question.message.id)).text == "hello"
 
 
+async def test_a_provider_says_how_much_its_model_takes_and_the_person_decides(desk, monkeypatch):
+    monkeypatch.setattr(desk.providers, "context_window", lambda _provider_id, _model: 20)
+    draft = PreviewAsk(principal=ME, text="one two three " * 10, room=RoomSettings(model="sim-fast"))
+    preview = await desk.conversation.preview(draft)
+    assert (preview.context_window, preview.fits, preview.fits_window) == (20, False, None)
+    assert (await desk.answer(draft.text))[2] == "finished"
+
+
+async def test_a_preview_does_not_remember_an_answer_that_is_still_being_written(desk):
+    desk.simulator.script({"gate": True, "answer": "one two three four"})
+    first = await desk.ask("q1", settings={"window": 0})
+    waiting = await desk.ask("q2", first.room.id)
+    await desk.runs.stop(ME, waiting.run_id, "cut")
+    draft = PreviewAsk(principal=ME, text="q3", room_id=first.room.id)
+    before = await desk.conversation.preview(draft)
+    await desk.simulator.step(20)
+    await desk.events(first.run_id)
+    after = await desk.conversation.preview(draft)
+    assert after.ladder[-1].messages_sent == before.ladder[-1].messages_sent + 1
+    _, answer, _ = await desk.answer("q3", first.room.id)
+    assert after.ladder[-1].prompt_tokens == answer.entry.settlement.usage.prompt_tokens
+
+
+async def test_another_answer_can_come_from_another_provider(desk, monkeypatch):
+    asked, _, _ = await desk.answer("one", model="sim-fast")
+    picked, pick = [], desk.providers.pick
+    monkeypatch.setattr(desk.providers, "pick", lambda *names: picked.append(names) or pick(*names))
+    again = await desk.conversation.answer_again(
+        principal=ME, question_id=asked.question.message.id, client_id="again", provider_id="provider_other"
+    )
+    await desk.events(again.run_id)
+    assert set(picked) == {("provider_other", "sim-fast")}
+
+
 async def test_a_mistake_of_ours_before_sending_ends_the_run(desk, monkeypatch, caplog):
     real = desk.images.data_urls
 
@@ -251,6 +285,22 @@ async def test_a_model_that_is_silent_is_reported_as_thinking(desk, monkeypatch)
     kinds = [event.kind for event in await desk.events(asked.run_id)]
     assert kinds[-1] == "stopped"
     assert "reasoning" not in kinds[kinds.index("stopping") :]
+
+
+async def test_a_model_that_has_begun_to_speak_is_not_thinking(desk, monkeypatch):
+    from talkmeter.conversation import driving
+
+    monkeypatch.setattr(driving, "THINKING_SECONDS", 0.05)
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("say: one two three four")
+    await desk.simulator.step(4)
+    async for event in desk.runs.follow(ME, asked.run_id):
+        if event.kind == "delta":
+            break
+    await asyncio.sleep(0.12)
+    await desk.simulator.step(10_000)
+    kinds = [event.kind for event in await desk.events(asked.run_id)]
+    assert "reasoning" not in kinds[kinds.index("delta") :]
 
 
 async def test_opening_the_page_loads_the_default_models_encoding_once(desk, monkeypatch):

@@ -145,6 +145,19 @@ async def test_lists_are_kept_until_refreshed_or_the_account_changes(registry, a
     assert scripted.requests[2]["headers"]["authorization"] == "Bearer sk-new-0123456789"
 
 
+async def test_what_a_list_says_of_the_context_is_remembered(registry, accounts, scripted):
+    async def listing(_reader, writer, _request):
+        body = b'{"data": [{"id": "local", "max_model_len": 8192}, {"id": "other"}]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with scripted.running(listing):
+        account = await accounts.add("a", scripted.base_url)
+        assert registry.context_window(account.id, "local") is None
+        await registry.offers()
+    assert registry.context_window(account.id, "local") == 8192
+    assert registry.context_window(account.id, "other") is registry.context_window(account.id, "unheard") is None
+
+
 async def test_gone_and_switched_off_providers_are_not_picked(registry, accounts, simulator):
     account = await accounts.add("a", simulator.base_url)
     await accounts.change(account.id, enabled=False)

@@ -44,6 +44,9 @@ class OneProvider:
     def pick(self, _provider_id, _model):
         return self.provider
 
+    def context_window(self, _provider_id, _model):
+        return None
+
 
 class Workspace(SimpleNamespace):
     """The parts by name, and short ways to use them as a person would."""

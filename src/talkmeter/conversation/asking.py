@@ -82,7 +82,7 @@ class Conversation:
         model: str | None = None,
         provider_id: str | None = None,
     ) -> Asked:
-        """Another answer to a question: a sibling of the ones there are. model: for this answer only."""
+        """Another answer to a question: a sibling of the ones there are. model, provider_id: for this answer only."""
         _check_client_id(client_id)
         check(RoomSettings(model=model))
         if (known := await self._known(principal, client_id)) is not None:
@@ -96,6 +96,8 @@ class Conversation:
                 param="question_id",
             )
         room = await self._rooms.room(principal, question.room_id)
+        if provider_id is not None and model is None:
+            model = self._estimator.model_of(room.settings)
         settings = (
             room.settings if model is None else structs.replace(room.settings, model=model, provider_id=provider_id)
         )

@@ -66,9 +66,9 @@ class Estimator:
         resolved = resolve(settings, self._defaults)
         model, window = resolved.model or "", resolved.window or 0
         course = await self._course(resolved, draft)
-        limits = model_limits(model)
+        context = self._context_window(resolved)
         encoding = encoding_for(model)
-        room = prompt_limit(limits.context_window, resolved.max_tokens)
+        room = prompt_limit(context, resolved.max_tokens)
         fits = ladders.fitting_window(course, room)
         ladder = ladders.ladder(course, window, room, self._pricer(resolved))
         own = next(rung for rung in ladder if rung.window == window)
@@ -76,7 +76,7 @@ class Estimator:
             model=model,
             encoding=encoding.name,
             quality="exact" if encoding.known and course.exact else "estimate",
-            context_window=limits.context_window,
+            context_window=context,
             reserved_output=output_limit(model, own.prompt_tokens, resolved.max_tokens),
             window=window,
             fits=own.fits,
@@ -86,7 +86,11 @@ class Estimator:
         )
 
     async def check_fits(self, settings: RoomSettings, question: Message) -> None:
-        """Raises Conflict `context_too_small`, with the window that would fit, before anything is kept or sent."""
+        """Raises Conflict `context_too_small`, with the window that would fit, before anything is kept or sent.
+
+        Only for models whose limit and tokens we know ourselves; what a provider says of its own is for `preview` to
+        warn of, because there our count is an estimate and must not keep a question from being sent.
+        """
         resolved = resolve(settings, self._defaults)
         context = model_limits(resolved.model or "").context_window
         if context is None:
@@ -106,6 +110,14 @@ class Estimator:
                 details={"fits_window": fits, "prompt_tokens": prompt, "context_window": context},
             )
 
+    def _context_window(self, settings: RoomSettings) -> int | None:
+        model = settings.model or ""
+        try:
+            listed = self._providers.context_window(self._providers.pick(settings.provider_id, model).id, model)
+        except TalkmeterError:
+            listed = None
+        return listed or model_limits(model).context_window
+
     async def _course(self, settings: RoomSettings, draft: Message) -> ladders.Course:
         branch = await self._branch(draft.parent_id)
         return await asyncio.to_thread(self._count, settings, [*sendable(branch), draft])
@@ -124,7 +136,7 @@ class Estimator:
         if known is None:
             known = tuple(await self._store.branch(leaf_id, None))
             self._branches.clear()
-            if known and known[-1].status not in ("queued", "streaming"):
+            if all(message.status not in ("queued", "streaming") for message in known):
                 self._branches[leaf_id] = known
         return known
 

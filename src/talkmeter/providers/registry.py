@@ -67,6 +67,11 @@ class Registry:
                 return self._provider(account)
         return self._provider(enabled[0])
 
+    def context_window(self, provider_id: str, model: str) -> int | None:
+        """As the provider's list said when it was last read; asks nobody."""
+        _, offer = self._offers.get(provider_id, (0.0, None))
+        return next((one.context_window for one in offer.models if one.id == model), None) if offer else None
+
     async def offers(self, *, refresh: bool = False) -> list[Offer]:
         """Of all enabled providers, asked at once; each list is kept for five minutes. Raises nothing."""
         return list(await asyncio.gather(*(self._offer(one, refresh) for one in self._accounts.enabled())))
