@@ -81,9 +81,9 @@ class Meter:
         Raises StoreError: then nothing was stored and nothing may be sent.
         """
         count = await asyncio.to_thread(count_prompt, request.body, request.model)
-        opening = self._opening(request, provider, context, count)
+        opening, began = self._opening(request, provider, context, count), time.monotonic_ns()
         await self._store.commit(opening, *also)
-        return Call(self._store, self._prices, self._limits, provider, request, opening)
+        return Call(self._store, self._prices, self._limits, provider, request, opening, began)
 
     def _opening(
         self, request: CompletionRequest, provider: Provider, context: CallContext, count: PromptCount
@@ -119,7 +119,7 @@ class Meter:
 
 
 class Call:
-    """One call under way. `read` once, then `settle` once."""
+    """One call under way. `read` once, then `settle` once. began: the monotonic clock (ns) when it was opened."""
 
     def __init__(
         self,
@@ -129,6 +129,7 @@ class Call:
         provider: Provider,
         request: CompletionRequest,
         opening: OpenEntry,
+        began: int,
     ) -> None:
         self._store = store
         self._prices = prices
@@ -136,6 +137,7 @@ class Call:
         self._provider = provider
         self._request = request
         self.opening = opening
+        self._began = began
         self._tap: Tap | None = None
         self._refusal = bytearray()
         self._head: Head | None = None
@@ -218,7 +220,7 @@ class Call:
 
     def _start(self, head: Head) -> None:
         self._head = head
-        self._first_byte_at = now()
+        self._first_byte_at = self._now()
         if head.status == 200:
             self._tap = Tap(
                 streamed="json" not in self._content_type,
@@ -255,10 +257,15 @@ class Call:
             ending,
             self._tap,
             completion_tokens=completion.tokens if completion else 0,
+            at=self._now(),
             drained=self._stop == "drain",
             stopped=self._stop in ("drain", "cut"),
         )
         return without_key(change, self._provider.hide)
+
+    def _now(self) -> int:
+        """µs since 1970 by a clock that nobody sets while the call runs: it cannot end before it began."""
+        return self.opening.opened_at + (time.monotonic_ns() - self._began) // 1000
 
     async def settle(self, change: SettleEntry, *also: Struct) -> None:
         """Commits the settlement with `also`, in one transaction; a full or busy disk is waited out."""
@@ -272,10 +279,11 @@ def settle(
     tap: Tap | None,
     *,
     completion_tokens: int,
+    at: int,
     drained: bool = False,
     stopped: bool = False,
 ) -> SettleEntry:
-    """The settlement of an entry. Pure but for the clock."""
+    """The settlement of an entry, settled at `at`. Pure."""
     figures = decide_figures(
         ending,
         tap,
@@ -295,7 +303,7 @@ def settle(
         cost=prices.cost(
             figures.usage, opening.provider_id, (served, opening.model_requested), tier, opening.opened_at
         ),
-        settled_at=now(),
+        settled_at=at,
         first_byte_at=ending.first_byte_at,
         model_served=served,
         service_tier=tier,
@@ -334,7 +342,8 @@ async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerE
     opening = entry.opening
     completion = await asyncio.to_thread(count_completion, text, opening.model_requested)
     ending = Ending(kind="cut")
-    change = settle(opening, prices, ending, None, completion_tokens=completion.tokens)
+    at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
+    change = settle(opening, prices, ending, None, completion_tokens=completion.tokens, at=at)
     if not text:  # it may have been killed before the first byte went out
         change = msgspec.structs.replace(change, provenance="estimated")
     await commit_until_done(store, change, *also)
