@@ -174,7 +174,7 @@ async def test_a_backup_that_fails_leaves_no_file(running, data_dir, tmp_path, m
         raise OSError("the disk is full")
 
     monkeypatch.setattr("talkmeter.store.backup.copy_database", fail)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(BadInput, match="the disk is full"):
         make_backup(data_dir, tmp_path / "backup.tar")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
@@ -218,3 +218,11 @@ async def test_rows_that_refer_to_nothing_are_damage(sqlite, sqlite_path, tmp_pa
     shutil.copy(sqlite_path, tmp_path / "torn.db")
     with pytest.raises(StoreError):
         check_database(tmp_path / "torn.db")
+
+
+@pytest.mark.parametrize("place", ["no such folder", "talkmeter.sqlite"])
+async def test_a_place_where_nothing_can_be_written_is_named(running, data_dir, tmp_path, place):
+    (tmp_path / "talkmeter.sqlite").write_bytes(b"a file is no folder")
+    file = tmp_path / place / "backup.tar"
+    with pytest.raises(BadInput, match=r"backup\.tar cannot be made: (No such file|Not a directory)"):
+        make_backup(data_dir, file)

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -32,7 +32,7 @@ def make_backup(data_dir: Path, file: Path, include_key: bool = False) -> Manife
 
     The key file and the settings file are left out unless include_key: with them, whoever gets hold of the backup can
     read the provider keys that lie encrypted in the database. Keep them somewhere else, or ask for them.
-    Raises BadInput (no database there, file exists), StoreError (damaged), sqlite3.Error or OSError.
+    Raises BadInput (no database there, file exists, cannot be written there), StoreError (damaged) or sqlite3.Error.
     """
     database = data_dir / DATABASE
     if not database.is_file():
@@ -40,14 +40,17 @@ def make_backup(data_dir: Path, file: Path, include_key: bool = False) -> Manife
     if file.exists():
         raise _exists(file)
     unfinished = file.with_name(f"{file.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
     try:
+        unfinished.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".backup-") as temporary:
             _write(data_dir, unfinished, Path(temporary) / DATABASE, include_key=include_key)
         manifest = check_backup(unfinished)
         unfinished.replace(file)
+    except OSError as error:
+        raise _cannot_write(file, error) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     return manifest
 
 
@@ -194,6 +197,16 @@ def _exists(file: Path) -> BadInput:
         code="file_exists",
         hint="Choose another name or delete it first.",
         hint_ko="다른 이름을 쓰거나 먼저 삭제하십시오.",
+    )
+
+
+def _cannot_write(file: Path, error: OSError) -> BadInput:
+    return BadInput(
+        f"The backup {file} cannot be made: {error.strerror or error}.",
+        f"백업 {file}을(를) 만들 수 없습니다: {error.strerror or error}.",
+        code="backup_not_writable",
+        hint="Name a file in a folder that exists, that you may write to, and that has room.",
+        hint_ko="존재하고 쓰기 권한과 여유 공간이 있는 폴더의 파일 이름을 지정하십시오.",
     )
 
 
