@@ -29,9 +29,9 @@ export const en = {
   // Sign-in
   sign_in: 'Sign in',
   sign_in_title: 'Sign in to your workspace',
-  sign_in_expired: 'That link has been used or has expired. Restart Talkmeter for a new one, or sign in another way.',
+  sign_in_expired: 'That link has been used or has expired. Run “talkmeter link” in the terminal for a new one.',
   sign_in_link: 'Open the link that Talkmeter printed in the terminal. It signs this browser in.',
-  sign_in_link_hint: 'Each link works once. Restarting the server prints a new one.',
+  sign_in_link_hint: 'Each link works once. “talkmeter link” prints a new one at any time.',
   sign_in_or_link: 'Or open the link printed in the terminal.',
   sign_out: 'Sign out',
   password: 'Password',

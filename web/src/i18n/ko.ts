@@ -31,9 +31,9 @@ export const ko: Dictionary = {
   // 로그인
   sign_in: '로그인',
   sign_in_title: '작업 공간에 로그인하십시오',
-  sign_in_expired: '이미 사용했거나 만료된 링크입니다. Talkmeter를 다시 시작해 새 링크를 받거나 다른 방법으로 로그인하십시오.',
+  sign_in_expired: '이미 사용했거나 만료된 링크입니다. 터미널에서 “talkmeter link”를 실행해 새 링크를 받으십시오.',
   sign_in_link: '터미널에 표시된 Talkmeter 링크를 여십시오. 링크를 열면 이 브라우저로 로그인됩니다.',
-  sign_in_link_hint: '링크는 한 번만 쓸 수 있습니다. 서버를 다시 시작하면 새 링크가 표시됩니다.',
+  sign_in_link_hint: '링크는 한 번만 쓸 수 있습니다. “talkmeter link”를 실행하면 언제든 새 링크가 표시됩니다.',
   sign_in_or_link: '터미널에 표시된 링크를 열어도 됩니다.',
   sign_out: '로그아웃',
   password: '비밀번호',
