@@ -93,11 +93,21 @@ def test_the_setting_goes_before_the_file(tmp_path):
     assert load_key(base64.b64encode(KEY).decode(), file) == KEY
 
 
+def test_a_key_file_that_others_can_read_is_told(tmp_path, caplog):
+    file = tmp_path / "k"
+    key = make_key_file(file)
+    assert load_key(None, file) == key
+    assert not caplog.records
+    file.chmod(0o640)
+    assert load_key(None, file) == key
+    assert [record.message for record in caplog.records] == ["key_file_open_to_others"]
+
+
 @pytest.mark.parametrize("text", ["", "short", base64.b64encode(b"31 bytes are one too few......").decode(), "é"])
 def test_what_is_no_key_is_refused(tmp_path, text):
     file = tmp_path / "k"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingError):
+    with pytest.raises(SettingError, match="is not an encryption key"):
         load_key(None, file)
     with pytest.raises(SettingError, match="encryption_key"):
         load_key(text, file)

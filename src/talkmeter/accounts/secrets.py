@@ -2,13 +2,17 @@
 
 import base64
 import binascii
+import logging
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from talkmeter.accounts.store import AccountStore, ProviderAccount, SaveProvider, SealedKey
 from talkmeter.errors import SettingError
+
+log = logging.getLogger(__name__)
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -74,19 +78,26 @@ def load_key(setting: str | None, key_file: Path) -> bytes | None:
     if setting is not None:
         return _decode(setting, "encryption_key", "the setting encryption_key")
     try:
-        text = key_file.read_text(encoding="ascii")
+        text = key_file.read_bytes().decode("latin-1")  # whatever is no base64 is refused below
+        _warn_if_open(key_file)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SettingError(
-            f"The key file {key_file} cannot be read: {error}.",
-            f"키 파일 {key_file}을(를) 읽을 수 없습니다: {error}.",
+            f"The key file {key_file} cannot be read: {error.strerror}.",
+            f"키 파일 {key_file}을(를) 읽을 수 없습니다: {error.strerror}.",
             hint="Give it back to the user that runs Talkmeter, or restore it from a backup.",
             hint_ko="Talkmeter를 실행하는 사용자가 읽을 수 있게 하거나 백업에서 되돌리십시오.",
             code="key_file_unreadable",
             param="key_file",
         ) from None
     return _decode(text, "key_file", f"the key file {key_file}")
+
+
+def _warn_if_open(key_file: Path) -> None:
+    """A copied data directory loses the mode; a mounted secret may have another on purpose, so it is only told."""
+    if os.name == "posix" and stat.S_IMODE(key_file.stat().st_mode) & 0o077:
+        log.warning("key_file_open_to_others", extra={"key_file": str(key_file), "hint": f"chmod 600 {key_file}"})
 
 
 def make_key_file(key_file: Path) -> bytes:
