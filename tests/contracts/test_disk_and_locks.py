@@ -89,10 +89,12 @@ async def test_another_process_holds_the_database(home):
     running = await home.gated()
     with contextlib.closing(sqlite3.connect(home.data_dir / "talkmeter.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        refused = await home.try_to_ask("too early", client_id="once")
+        refused, ready = await asyncio.gather(
+            home.try_to_ask("too early", client_id="once"), home.browser.send("GET", "/readyz")
+        )
         assert (refused.status, refused.code) == (503, "store_busy")
         assert int(refused.headers["retry-after"]) > 0
-        assert (await home.browser.send("GET", "/readyz")).status == 503
+        assert (ready.status, ready.json()["reasons"]) == (503, ["store_busy"])
         assert len(await home.simulator.rows(wait=0)) == 1
         # Reading goes on, and so does the answer that is being written.
         assert (await home.browser.get(f"/api/rooms/{running['room']['id']}"))["room"]["running"]
