@@ -1,5 +1,6 @@
 """Lists of models as the many servers write them, and the registry that asks for them."""
 
+import asyncio
 import json
 
 import pytest
@@ -145,17 +146,25 @@ async def test_lists_are_kept_until_refreshed_or_the_account_changes(registry, a
     assert scripted.requests[2]["headers"]["authorization"] == "Bearer sk-new-0123456789"
 
 
-async def test_what_a_list_says_of_the_context_is_remembered(registry, accounts, scripted):
+async def test_what_a_list_says_of_the_context_is_read_meanwhile_and_remembered(registry, accounts, scripted):
+    read = asyncio.Event()
+
     async def listing(_reader, writer, _request):
         body = b'{"data": [{"id": "local", "max_model_len": 8192}, {"id": "other"}]}'
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        read.set()
 
+    assert registry.context_window("provider_simulator", "sim-fast") is None
     async with scripted.running(listing):
         account = await accounts.add("a", scripted.base_url)
         assert registry.context_window(account.id, "local") is None
+        assert registry.context_window(account.id, "local") is None
+        await asyncio.wait_for(read.wait(), 10)
         await registry.offers()
-    assert registry.context_window(account.id, "local") == 8192
-    assert registry.context_window(account.id, "other") is registry.context_window(account.id, "unheard") is None
+        assert registry.context_window(account.id, "local") == 8192
+        assert registry.context_window(account.id, "other") is registry.context_window(account.id, "unheard") is None
+        assert registry.context_window("provider_gone", "local") is None
+        assert len(scripted.requests) <= 2  # `offers` may have come before the first had been answered
 
 
 async def test_gone_and_switched_off_providers_are_not_picked(registry, accounts, simulator):

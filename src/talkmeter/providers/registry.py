@@ -46,6 +46,7 @@ class Registry:
         self._start_simulator = start_simulator
         self._made: dict[str, tuple[ProviderAccount, OpenAICompatible]] = {}
         self._offers: dict[str, tuple[float, Offer]] = {}  # account id → (monotonic seconds, offer)
+        self._asking: dict[str, asyncio.Task[Offer]] = {}
 
     def pick(self, provider_id: str | None, model: str) -> OpenAICompatible:
         """The provider for a model: the named one, else the first that lists it, else the first.
@@ -68,9 +69,21 @@ class Registry:
         return self._provider(enabled[0])
 
     def context_window(self, provider_id: str, model: str) -> int | None:
-        """As the provider's list said when it was last read; asks nobody."""
+        """As the provider's list said when it was last read. A list that never was is read meanwhile, for next time."""
         _, offer = self._offers.get(provider_id, (0.0, None))
-        return next((one.context_window for one in offer.models if one.id == model), None) if offer else None
+        account = next((one for one in self._accounts.enabled() if one.id == provider_id), None)
+        if account is None or account.source == "simulator":  # of our own models we know it
+            return None
+        if offer is None or offer.account != account:
+            self._ask_meanwhile(account)
+            return None
+        return next((one.context_window for one in offer.models if one.id == model), None)
+
+    def _ask_meanwhile(self, account: ProviderAccount) -> None:
+        if account.id not in self._asking:
+            task = asyncio.get_running_loop().create_task(self._offer(account, refresh=False), name="models")
+            self._asking[account.id] = task
+            task.add_done_callback(lambda _task: self._asking.pop(account.id))
 
     async def offers(self, *, refresh: bool = False) -> list[Offer]:
         """Of all enabled providers, asked at once; each list is kept for five minutes. Raises nothing."""
