@@ -50,41 +50,56 @@ class EventStream:
         self._pieces = pieces
         self._heartbeat_seconds = heartbeat_seconds
         self._first_seconds = first_seconds
+        self._written = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
             await _start(send)
         else:
             left = asyncio.create_task(_wait_until_left(receive))
+            writing = asyncio.create_task(self._write(send))
             try:
-                await self._write(left, send)
+                await asyncio.wait({writing, left}, return_when=asyncio.FIRST_COMPLETED)
+                if writing.done():
+                    writing.result()
             finally:
+                await _cancel(writing)
                 await _cancel(left)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _write(self, left: asyncio.Task[None], send: Send) -> None:
+    async def _write(self, send: Send) -> None:
         # The generator's own clean-up must run now, not when it is collected.
         async with aclosing(_closable(self._pieces)) as pieces:
-            coming = asyncio.create_task(_next(pieces))
+            first = asyncio.create_task(_next(pieces))
             try:
-                await asyncio.wait({coming, left}, timeout=self._first_seconds, return_when=asyncio.FIRST_COMPLETED)
-                if coming.done():
-                    coming.result()
+                await asyncio.wait({first}, timeout=self._first_seconds)
+                if first.done():
+                    first.result()
                 await _start(send)
-                while not left.done():
-                    if coming.done():
-                        piece = coming.result()
-                        if piece is None:
-                            return
-                        coming = asyncio.create_task(_next(pieces))
-                    else:
-                        piece = HEARTBEAT
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    await asyncio.wait(
-                        {coming, left}, timeout=self._heartbeat_seconds, return_when=asyncio.FIRST_COMPLETED
-                    )
+                await self._write_all(first, pieces, send)
             finally:
-                await _cancel(coming)
+                await _cancel(first)
+
+    async def _write_all(self, first: "asyncio.Task[bytes | None]", pieces: AsyncIterator[bytes], send: Send) -> None:
+        clock = asyncio.get_running_loop().time
+        self._written = clock()
+        heart = asyncio.create_task(self._beat(send))  # beside it: a task for each piece would double its cost
+        try:
+            piece = await first
+            while piece is not None:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                self._written = clock()
+                piece = await anext(pieces, None)
+        finally:
+            await _cancel(heart)
+
+    async def _beat(self, send: Send) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(self._written + self._heartbeat_seconds - clock())
+            if clock() >= self._written + self._heartbeat_seconds:
+                await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+                self._written = clock()
 
 
 async def _start(send: Send) -> None:
