@@ -3,6 +3,7 @@ export type News =
   | { about: 'room'; id: string }
   | { about: 'room-gone'; id: string }
   | { about: 'settings' }
+  | { about: 'prices' }
   | { about: 'signed-out' }
 
 const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('talkmeter')

@@ -23,6 +23,7 @@ export function startHeartbeat(): () => void {
   }
   const quiet = listen((news) => {
     if (news.about === 'settings') void session.reread().catch(() => undefined)
+    else if (news.about === 'prices') void conversation.refresh()
     else if (news.about === 'signed-out') location.assign('/')
     else if (news.about === 'room-gone') {
       rooms.forget(news.id)
