@@ -87,10 +87,19 @@ async def open_page(
     opened: list[ChatPage] = []
 
     async def open_one(
-        path: str = "/", *, signed_in: bool = True, beside: ChatPage | None = None, at: str | None = None, **options: Any
+        path: str = "/",
+        *,
+        signed_in: bool = True,
+        beside: ChatPage | None = None,
+        at: str | None = None,
+        **options: Any,
     ) -> ChatPage:
         if beside is None:
-            given = {"locale": "en-US", "viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"} | options
+            given = {
+                "locale": "en-US",
+                "viewport": {"width": 1280, "height": 800},
+                "reduced_motion": "reduce",
+            } | options
             context = await browser.new_context(**given)
             watch = Watch(at or server.origin)
             await watch.over(context)
@@ -104,8 +113,11 @@ async def open_page(
         return chat
 
     yield open_one
+    failed = request.node.stash.get(FAILED, False)
+    if failed:
+        print("".join(server.log[-20:]))
     for number, chat in enumerate(opened):
-        if request.node.stash.get(FAILED, False) and not chat.page.is_closed():
+        if failed and not chat.page.is_closed():
             await chat.shot(re.sub(r"[^\w-]+", "-", f"failed-{request.node.name}")[:100] + f"-{number}")
     for context in {chat.context for chat in opened}:
         await context.close()

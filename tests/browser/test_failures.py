@@ -10,7 +10,10 @@ from support.running import SimulatorProcess
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"fault": "429", "retry_after": 20}, ["Rate limit reached for sim-fast@0", "HTTP 429", "the provider asks to wait 20 s"]),
+        (
+            {"fault": "429", "retry_after": 20},
+            ["Rate limit reached for sim-fast@0", "HTTP 429", "the provider asks to wait 20 s"],
+        ),
         ({"fault": "500"}, ["The server had an error while processing your request", "HTTP 500"]),
         ({"fault": "401"}, ["Incorrect API key provided", "HTTP 401"]),
         ({"fault": "refuse"}, ["connection"]),
@@ -37,7 +40,9 @@ async def test_a_refusal_is_told_in_the_providers_words_and_can_be_tried_again(
 async def test_a_stream_that_breaks_keeps_what_arrived_and_its_bill(
     chat: ChatPage, simulator: SimulatorProcess
 ) -> None:
-    simulator.script({"fault": "cut", "after_bytes": 1500, "answer": "one two three four five six seven eight nine ten"})
+    simulator.script(
+        {"fault": "cut", "after_bytes": 1500, "answer": "one two three four five six seven eight nine ten"}
+    )
     await chat.asked("Will this end well?")
     await expect(chat.answer().locator(".note.error")).to_be_visible()
     receipt = await chat.entry()
@@ -76,7 +81,9 @@ async def test_no_provider_reachable(chat: ChatPage) -> None:
     try:
         room = {"model": "gpt-4o", "provider_id": provider["id"]}
         asked = await chat.call(
-            "POST", "/api/ask", {"room_id": None, "client_id": "unreachable-1", "text": "Anybody?", "attachment_ids": [], "room": room}
+            "POST",
+            "/api/ask",
+            {"room_id": None, "client_id": "unreachable-1", "text": "Anybody?", "attachment_ids": [], "room": room},
         )
         await chat.open(f"/room/{asked['room']['id']}")
         note = chat.answer().locator(".note.error")

@@ -20,7 +20,7 @@ async def test_the_first_message_makes_a_room_titled_by_its_first_line(chat: Cha
     assert room["room"]["title"] == "Where do tokens go?"
     assert await listed.get_attribute("href") == f"/room/{room['room']['id']}"
     await expect(chat.bubble()).to_have_text("Where do tokens go?\nAnd what do they cost?", use_inner_text=True)
-    assert [message["text"] for message in room["messages"]][0] == "Where do tokens go?\nAnd what do they cost?"
+    assert room["messages"][0]["text"] == "Where do tokens go?\nAnd what do they cost?"
 
 
 async def test_the_answer_grows_on_the_page_as_it_arrives(chat: ChatPage, simulator: SimulatorProcess) -> None:
@@ -83,7 +83,9 @@ async def test_the_receipt_adds_up_line_by_line(chat: ChatPage, simulator: Simul
     assert numbers(sent) == [3, 2, 1]
     for index, total in enumerate((prompt, completion)):
         lines = sheet.locator("ul.lines").nth(index)
-        amounts = [numbers(text)[0] for text in await lines.locator("li:not(.total, .of) span:last-child").all_inner_texts()]
+        amounts = [
+            numbers(text)[0] for text in await lines.locator("li:not(.total, .of) span:last-child").all_inner_texts()
+        ]
         assert amounts
         assert sum(amounts) == total
         assert numbers(await lines.locator("li.total").inner_text()) == [total]

@@ -20,7 +20,9 @@ class Keyboard:
         """The syllable in the making: ㅇ, 아, 안."""
         for text in steps:
             await self._key("rawKeyDown", key="Process", windowsVirtualKeyCode=229, code="KeyD")
-            await self._session.send("Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)})
+            await self._session.send(
+                "Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)}
+            )
             await self._key("keyUp", key="d", windowsVirtualKeyCode=68, code="KeyD")
 
     async def commit(self, text: str) -> None:

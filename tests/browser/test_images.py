@@ -33,7 +33,8 @@ def tray(chat: ChatPage) -> Locator:
 async def hand_over(chat: ChatPage, event: str, files: list[FilePayload]) -> None:
     """Drops or pastes files as the browser would tell it."""
     given = [
-        {"name": one["name"], "type": one["mimeType"], "data": base64.b64encode(one["buffer"]).decode()} for one in files
+        {"name": one["name"], "type": one["mimeType"], "data": base64.b64encode(one["buffer"]).decode()}
+        for one in files
     ]
     await chat.field.evaluate(
         """(field, [event, files]) => {
@@ -61,9 +62,7 @@ async def assert_shown(locator: Locator) -> None:
 
 
 @pytest.mark.parametrize("way", ["file", "drop", "paste"])
-async def test_an_image_is_attached_sent_and_shown_again(
-    chat: ChatPage, simulator: SimulatorProcess, way: str
-) -> None:
+async def test_an_image_is_attached_sent_and_shown_again(chat: ChatPage, simulator: SimulatorProcess, way: str) -> None:
     if way == "file":
         async with chat.page.expect_file_chooser() as choosing:
             await chat.composer.get_by_role("button", name="Attach images").click()

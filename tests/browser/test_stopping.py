@@ -38,7 +38,9 @@ async def test_stop_ends_the_answer_here_and_reads_on_for_the_exact_bill(
     await chat.shot("stopped")
 
 
-async def test_cut_cancels_upstream_and_marks_the_figure_as_counted(chat: ChatPage, simulator: SimulatorProcess) -> None:
+async def test_cut_cancels_upstream_and_marks_the_figure_as_counted(
+    chat: ChatPage, simulator: SimulatorProcess
+) -> None:
     await begin(chat, simulator)
     await chat.composer.get_by_role("button", name="How to stop").click()
     menu = chat.page.get_by_role("menu", name="How to stop")

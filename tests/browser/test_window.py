@@ -92,7 +92,9 @@ async def test_the_receipt_greys_what_was_left_out(chat: ChatPage) -> None:
 async def test_typing_counts_the_next_request_and_never_waits_for_it(chat: ChatPage) -> None:
     await chat.field.press_sequentially("How many tokens is this?")
     await expect(chat.field).to_have_value("How many tokens is this?")
-    counted = await chat.call("POST", "/api/preview", {"room_id": None, "text": "How many tokens is this?", "attachment_ids": []})
+    counted = await chat.call(
+        "POST", "/api/preview", {"room_id": None, "text": "How many tokens is this?", "attachment_ids": []}
+    )
     one = next(one for one in counted["ladder"] if one["window"] == counted["window"])
     await expect(chat.composer.locator(".meter:not(.stale)")).to_contain_text(tokens(one["prompt_tokens"]))
     # A count that never comes leaves typing and sending alone.
@@ -111,7 +113,7 @@ async def test_a_window_of_ones_own_number(chat: ChatPage) -> None:
     await expect(chat.composer.get_by_role("button", name="History sent: Last 3")).to_be_visible()
     await chat.page.keyboard.press("Escape")
     await chat.asked("say: third")
-    assert [message["excerpt"] for message in (await chat.entry())["sent"]][0] == "Write a table for the second answer"
+    assert (await chat.entry())["sent"][0]["excerpt"] == "Write a table for the second answer"
 
 
 async def test_what_does_not_fit_says_so_before_sending_and_offers_what_does(

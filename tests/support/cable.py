@@ -68,6 +68,8 @@ class Cable:
         await self.plug_in()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.pull()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -91,7 +91,9 @@ class Running:
 class Server(Running):
     """`talkmeter serve`. origin: where it is; link: signs one browser in, once."""
 
-    def __init__(self, data_dir: Path, *options: str, port: int = 0, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, *options: str, port: int = 0, environment: Mapping[str, str] | None = None
+    ) -> None:
         command = ["-m", "talkmeter", "serve", "--no-open", "--host", "127.0.0.1", "--shutdown-seconds", "1"]
         command += ["--port", str(port), "--data-dir", str(data_dir), *options]
         super().__init__(command, environment or {}, _LINK)
@@ -141,9 +143,9 @@ class SimulatorProcess(Running):
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own address
+        request = urllib.request.Request(
             self.base_url.removesuffix("/v1") + path, data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()
         return json.loads(text) if text else None

@@ -23,7 +23,7 @@ class Watch:
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self.requests: list[str] = []
-        self._elsewhere: list[str] = []
+        self.elsewhere: list[str] = []  # requests to another origin, also such as the policy has stopped
         self._troubles: list[str] = []
         self._allowed: list[re.Pattern[str]] = []
 
@@ -41,7 +41,7 @@ class Watch:
 
     def assert_clean(self) -> None:
         unexpected = [trouble for trouble in self._troubles if not any(p.search(trouble) for p in self._allowed)]
-        assert not self._elsewhere, f"requests left for another origin: {self._elsewhere}"
+        assert not self.elsewhere, f"requests left for another origin: {self.elsewhere}"
         assert not unexpected, "on the page: " + "\n".join(unexpected)
 
     def _asked(self, request: Request) -> None:
@@ -50,7 +50,7 @@ class Watch:
         if parts.scheme in ("data", "blob", "about"):
             return
         if f"{parts.scheme}://{parts.netloc}" != self.origin:
-            self._elsewhere.append(request.url)
+            self.elsewhere.append(request.url)
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type not in ("error", "warning", "assert"):
