@@ -13,7 +13,8 @@ from pathlib import Path
 class Figure:
     """One measured figure; bar: what it may be at most (None: there is none).
 
-    runs: every run, of which the median counts. note: what a reader must know to take the measurement again.
+    runs: every run. The median is held against the bar; with by_best the smallest, for what other programs on the
+    machine can spoil but never improve. note: what a reader must know to take the measurement again.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Figure:
     unit: str
     bar: float | None = None
     note: str = ""
+    by_best: bool = False
 
     @property
     def median(self) -> float:
@@ -28,12 +30,14 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        return self.bar is None or self.median <= self.bar
+        return self.bar is None or (min(self.runs) if self.by_best else self.median) <= self.bar
 
     def cells(self) -> tuple[str, ...]:
         span = f"{shown(min(self.runs))} – {shown(max(self.runs))}" if len(self.runs) > 1 else ""
         bar = "" if self.bar is None else f"≤ {shown(self.bar)}" if self.bar else "0"
-        verdict = "" if self.bar is None else ("met" if self.met else "NOT MET")
+        verdict = (
+            "" if self.bar is None else ("met" if self.met else "NOT MET") + (" by the best" if self.by_best else "")
+        )
         return self.name, f"{shown(self.median)} {self.unit}", span, bar, verdict, self.note
 
 
