@@ -128,12 +128,12 @@ LIMITS = (
     Setting(
         name="answer_bytes",
         kind="int",
-        default=8_000_000,
+        default=2_000_000,
         group="limits",
         minimum=10_000,
         maximum=1_000_000_000,
-        help="The longest answer that is read; the call is cut there.",
-        help_ko="읽어들이는 답변의 최대 바이트 수. 넘으면 호출을 끊습니다.",
+        help="The longest answer that is read, in characters; the call is cut there.",
+        help_ko="읽어들이는 답변의 최대 글자 수. 넘으면 호출을 끊습니다.",
     ),
 )
 

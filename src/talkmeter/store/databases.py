@@ -62,6 +62,20 @@ def _unusable() -> SettingError:
 # SQLite
 
 
+def watch_file(path: Path) -> Callable[[], bool]:
+    """Tells whether the path still names the file that it names now."""
+    made = path.stat()
+
+    def present() -> bool:
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (made.st_dev, made.st_ino)
+
+    return present
+
+
 def sqlite_connection(path: Path, busy_timeout: float, *, read_only: bool) -> sqlite3.Connection:
     """A connection in autocommit mode with our settings, usable from any one thread at a time.
 

@@ -30,7 +30,7 @@ from talkmeter.store import (
     read_sums,
 )
 from talkmeter.store.ballast import Ballast, NoBallast
-from talkmeter.store.databases import Database, database
+from talkmeter.store.databases import Database, database, watch_file
 from talkmeter.store.exclusive import exclusive
 from talkmeter.store.migrate import prepare
 from talkmeter.store.readers import Readers
@@ -225,6 +225,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             begin=database.begin,
             ballast=kept,
             begins_work=BEGINS_WORK,
+            present=_always if database.path is None else watch_file(database.path),
         )
     except OSError as error:
         raise StoreError(
@@ -236,3 +237,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
     except database.dialect.loaded_dbapi.Error as error:
         raise faults.as_ours(error, database.name) from error
     return Store(database, writer, Readers(database.reading(readers), readers, database.name))
+
+
+def _always() -> bool:
+    return True

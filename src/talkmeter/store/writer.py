@@ -50,6 +50,7 @@ class Writer:
     """connect: opens the connection, in autocommit mode; called on the writer's thread, again if it is lost.
 
     begins_work: changes that are refused while the disk is full, so that what is open can still be settled.
+    present: whether the database is still where the next start will look for it; nothing is acknowledged otherwise.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Writer:
         begin: str,
         ballast: Ballast,
         begins_work: frozenset[type] = frozenset(),
+        present: Callable[[], bool],
         max_batch: int = 512,
     ) -> None:
         self._connect = connect
@@ -72,6 +74,7 @@ class Writer:
         self._ballast = ballast
         self._begins_work = begins_work
         self._max_batch = max_batch
+        self._present = present
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -179,6 +182,8 @@ class Writer:
         return what is Effect.LOST and self._committing
 
     def _together(self, batch: Sequence[Job]) -> list[Outcome]:
+        if self.broken is None and not self._present():
+            self.broken = "its file was removed or replaced while Talkmeter runs"
         if self.broken is not None:
             raise faults.broken(self._about, self.broken)
         self._begun = self._committing = False

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from talkmeter.errors import Forbidden, NotFound, NotSignedIn, TalkmeterError
+from talkmeter.errors import Forbidden, NotFound, NotSignedIn, StoreError, TalkmeterError
 from talkmeter.surfaces.web.limits import SAFE_METHODS
 from talkmeter.surfaces.web.problems import internal_error, problem_response
 
@@ -98,13 +98,14 @@ class Door:
         return answer
 
     async def _let_in(self, route: WebRoute, request: Request) -> str | None:
-        principal = await self._principal_of(request)
-        allowed = (
-            principal is not None
-            or route.access is Access.OPEN
-            or (route.access is Access.LOCAL_OR_SIGNED_IN and is_loopback(request))
-        )
-        if not allowed:
+        free = route.access is Access.OPEN or (route.access is Access.LOCAL_OR_SIGNED_IN and is_loopback(request))
+        try:
+            principal = await self._principal_of(request)
+        except StoreError:
+            if not free:
+                raise
+            principal = None  # who asks how we are must hear it, above all when the store is not well
+        if principal is None and not free:
             raise NotSignedIn(
                 "You are not signed in.",
                 "로그인되어 있지 않습니다.",
