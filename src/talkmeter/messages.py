@@ -90,6 +90,7 @@ class Run(Struct, frozen=True, kw_only=True):
     model: str | None = None  # asked for with this very run; None: the room's
     provider_id: str | None = None
     surface: str = "web"  # the way in by which the question came
+    system_prompt: str | None = None  # as it was sent; the room's own may have changed since
 
 
 class RunEvent(Struct, frozen=True, kw_only=True):

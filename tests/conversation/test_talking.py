@@ -65,7 +65,9 @@ async def test_the_receipt_still_adds_up_after_the_room_is_gone(desk):
     asked, answer, _ = await desk.answer("hello", settings={"system_prompt": "Be brief."})
     entry_id = answer.entry.opening.id
     before = await desk.receipts.receipt(ME, entry_id)
-    assert [line.role for line in before.sent] == ["system", "user"]
+    assert [(line.role, line.excerpt) for line in before.sent] == [("system", "Be brief."), ("user", "hello")]
+    await desk.rooms.change(ME, asked.room.id, RoomChange(system_prompt="Be long."))
+    assert await desk.receipts.receipt(ME, entry_id) == before
     await desk.rooms.delete(ME, asked.room.id)
     after = await desk.receipts.receipt(ME, entry_id)
     assert after.lines == before.lines

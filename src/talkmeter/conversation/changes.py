@@ -69,6 +69,7 @@ class ChangeRun(Struct, frozen=True, kw_only=True):
     started_at: int | UnsetType = UNSET
     finished_at: int | UnsetType = UNSET
     stop_mode: StopMode | UnsetType = UNSET
+    system_prompt: str | UnsetType = UNSET
 
 
 class AppendRunEvents(Struct, frozen=True):

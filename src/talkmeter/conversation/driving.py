@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from talkmeter.clock import now
 from talkmeter.completions import CompletionRequest, Provider, Providers
@@ -77,6 +77,7 @@ class Prepared(Struct, frozen=True):
     provider: Provider
     request: CompletionRequest
     context: CallContext
+    system_prompt: str
 
 
 class Driver:
@@ -128,6 +129,7 @@ class Driver:
                 answer_id=run.answer_id,
                 window=window,
             ),
+            settings.system_prompt or "",
         )
 
     async def _open(self, live: LiveRun, prepared: Prepared) -> Call:
@@ -136,7 +138,7 @@ class Driver:
             prepared.request,
             prepared.provider,
             prepared.context,
-            ChangeRun(id=run.id, status="running", started_at=now()),
+            ChangeRun(id=run.id, status="running", started_at=now(), system_prompt=prepared.system_prompt or UNSET),
             SetMessageStatus(run.answer_id, "streaming"),
         )
         if live.stop_mode is not None:

@@ -39,10 +39,11 @@ class Receipts:
         opening = entry.opening
         lines = msgspec.json.decode(opening.preflight_lines, type=list[Line])
         sent, left_out = await self._messages(opening)
+        run = await self._store.run(opening.run_id, principal) if opening.run_id else None
         raw = entry.settlement.raw_usage if entry.settlement else None
         return Receipt(
             entry=entry,
-            sent=tuple(sent_lines(opening, lines, sent)),
+            sent=tuple(sent_lines(opening, lines, sent, (run and run.system_prompt) or "")),
             left_out=tuple(self._left_out(left_out, opening.model_requested)),
             lines=tuple(prompt_lines(entry, lines)),
             output_lines=tuple(output_lines(entry)),
@@ -67,7 +68,9 @@ class Receipts:
         ]
 
 
-def sent_lines(opening: OpenEntry, lines: Sequence[Line], sent: Sequence[Message]) -> list[SentLine]:
+def sent_lines(
+    opening: OpenEntry, lines: Sequence[Line], sent: Sequence[Message], system_prompt: str
+) -> list[SentLine]:
     """One line for each message of the request; the system prompt, if any, is the first and has no message."""
     system = opening.messages_sent - len(sent) if sent else 0
     by_message: dict[int | None, list[Line]] = {}
@@ -82,7 +85,7 @@ def sent_lines(opening: OpenEntry, lines: Sequence[Line], sent: Sequence[Message
             SentLine(
                 message_id=message.id if message else None,
                 role=message.role if message else ("system" if is_system else "unknown"),
-                excerpt=message.text[:EXCERPT] if message else "",
+                excerpt=(message.text if message else system_prompt if is_system else "")[:EXCERPT],
                 tokens=sum(line.tokens for line in of_message if line.kind not in ("framing", "image")),
                 framing_tokens=sum(line.tokens for line in of_message if line.kind == "framing"),
                 image_tokens=sum(line.tokens for line in of_message if line.kind == "image"),

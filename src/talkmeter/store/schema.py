@@ -170,6 +170,7 @@ runs = Table(
     Column("model", Text),
     Column("provider_id", Text),
     Column("surface", Text, nullable=False),
+    Column("system_prompt", Text),
     UniqueConstraint("principal", "client_id"),
     _some_rows("ix_runs_unfinished", "status IN ('queued', 'running')", "position"),
 )

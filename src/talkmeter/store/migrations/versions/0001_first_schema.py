@@ -271,6 +271,7 @@ def _runs() -> None:
         sa.Column("model", sa.Text()),
         sa.Column("provider_id", sa.Text()),
         sa.Column("surface", sa.Text(), nullable=False),
+        sa.Column("system_prompt", sa.Text()),
         sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_runs_room_id"),
         sa.PrimaryKeyConstraint("position", name="pk_runs"),
         sa.UniqueConstraint("id", name="uq_runs_id"),
