@@ -6,8 +6,7 @@ from pathlib import Path
 
 import seeding
 from figures import Figure, progress
-from long_room import timed
-from running import Server, Simulator, scratch
+from running import Server, Simulator, scratch, timed
 
 from talkmeter.conversation.counting import count_message
 from talkmeter.messages import Message

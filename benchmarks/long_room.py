@@ -1,37 +1,15 @@
 """A room of 5,000 messages over HTTP: opening it, paging back, and pricing a draft over its whole branch."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import seeding
 from figures import Figure, progress
-from running import Server, cpu_seconds, scratch
+from running import Server, scratch, timed
 
 BAR = 150.0  # ms of server time
 MESSAGES = 5_000
 SIZE = 600  # bytes of each message
 MODEL = "gpt-4o"
-
-
-@dataclass(frozen=True)
-class Times:
-    """Milliseconds of each request: round trip; and of one, by the server's CPU clock."""
-
-    trips: tuple[float, ...]
-    cpu: float
-
-
-def timed(server: Server, runs: int, request: Callable[[int], object]) -> Times:
-    """Repeats a request one at a time."""
-    trips = []
-    before = cpu_seconds(server.pid)
-    for run in range(runs):
-        begun = time.perf_counter()
-        request(run)
-        trips.append((time.perf_counter() - begun) * 1e3)
-    return Times(tuple(trips), (cpu_seconds(server.pid) - before) * 1e3 / runs)
 
 
 def measure(python: Path, runs: int) -> list[Figure]:
@@ -43,6 +21,7 @@ def measure(python: Path, runs: int) -> list[Figure]:
             _preview(server, rooms[-1])  # loads the encoding
             whole = timed(server, runs, lambda run: _preview(server, rooms[run]))
             inside = tuple(server.logged("preview")[-runs:])
+            _preview(server, rooms[0])
             again = timed(server, runs, lambda run: _preview(server, rooms[0], f"draft {run}"))
             opened = timed(server, runs, lambda run: server.send("GET", f"/api/rooms/{rooms[run]}"))
             opened_inside = tuple(server.logged("room")[-runs:])

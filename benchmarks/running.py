@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -141,6 +143,25 @@ class Server(Process):
         """Milliseconds inside the server of each request to a route so far, as its own log says."""
         lines = (json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines() if line[:1] == "{")
         return [line["milliseconds"] for line in lines if line.get("route") == route]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of each request: round trip; and of one, by the server's CPU clock."""
+
+    trips: tuple[float, ...]
+    cpu: float
+
+
+def timed(server: Server, runs: int, request: Callable[[int], object]) -> Times:
+    """Repeats a request one at a time."""
+    trips = []
+    before = cpu_seconds(server.pid)
+    for run in range(runs):
+        begun = time.perf_counter()
+        request(run)
+        trips.append((time.perf_counter() - begun) * 1e3)
+    return Times(tuple(trips), (cpu_seconds(server.pid) - before) * 1e3 / runs)
 
 
 def serve_command(python: Path, data_dir: Path, port: int) -> list[str]:
