@@ -20,6 +20,8 @@ export interface Upload {
 export class Uploads {
   list = $state.raw<Upload[]>([])
   private next = 1
+  /** Settled when every image before the newest one has arrived or failed. */
+  private turn: Promise<void> = Promise.resolve()
 
   get busy(): boolean {
     return this.list.some((upload) => upload.error === null)
@@ -53,18 +55,34 @@ export class Uploads {
     const cancel = (): void => line.abort()
     this.list = [...this.list, { key, name: file.name, picture, share: 0, error: refusal, cancel }]
     if (refusal !== null) return
+    const before = this.turn
+    const { promise, resolve } = withResolver()
+    this.turn = promise
     try {
       const attachment = await uploadImage(file, (share) => this.patch(key, { share }), line.signal)
+      await before // they are shown and sent in the order they were given, whichever arrives first
+      if (line.signal.aborted) return
       this.remove(key)
       done(attachment)
     } catch (error) {
       if (!isAbort(error)) this.patch(key, { error: explain(error) })
+    } finally {
+      await before
+      resolve()
     }
   }
 
   private patch(key: number, change: Partial<Upload>): void {
     this.list = this.list.map((upload) => (upload.key === key ? { ...upload, ...change } : upload))
   }
+}
+
+function withResolver(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
 }
 
 function refuse(file: File, count: number, limits: Limits): string | null {
