@@ -1,5 +1,6 @@
 """The tools that `dev` and the wheel's build share: when the page is stale, and which Node builds it."""
 
+import gzip
 import importlib.util
 import os
 from pathlib import Path
@@ -55,6 +56,21 @@ def test_an_archive_with_the_built_page_alone_is_fresh(tool):
     assert tool.page_is_fresh()
     (tool.STATIC / "index.html").unlink()
     assert not tool.page_is_fresh()
+
+
+def test_what_shrinks_has_a_zipped_twin_that_is_the_same_at_every_build(tool):
+    (tool.STATIC / "assets").mkdir()
+    script = tool.STATIC / "assets/index-1a2b.js"
+    script.write_text("let tokens = 1\n" * 100)
+    (tool.STATIC / "tiny.js").write_text("1")
+    (tool.STATIC / "font.woff2").write_bytes(bytes(1000))
+    tool.zip_files()
+    twin = script.with_name("index-1a2b.js.gz")
+    assert list(tool.STATIC.rglob("*.gz")) == [twin]
+    first = twin.read_bytes()
+    assert gzip.decompress(first) == script.read_bytes()
+    tool.zip_files()
+    assert twin.read_bytes() == first
 
 
 def fake(folder, name, says):
