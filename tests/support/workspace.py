@@ -76,15 +76,17 @@ class Workspace(SimpleNamespace):
 
 
 @asynccontextmanager
-async def workspace(folder: Path, *, simulator=None, defaults=None, limits=None, timeouts=None, recover=True):
-    """simulator: one that runs already (with its `base_url` set), else a new one as fast as it can. Nothing is left open at the end."""
+async def workspace(
+    folder: Path, *, simulator=None, defaults=None, limits=None, timeouts=None, recover=True, database=None
+):
+    """database: a URL, else SQLite in the folder. simulator: one that runs already (with its `base_url` set), else a new one as fast as it can. Nothing is left open at the end."""
     own = simulator is None
     if own:
         simulator = Simulator(folder / "bill.jsonl", tokens_per_second=0)
         simulator.base_url = await simulator.start()
     base_url = simulator.base_url
     client = Client(timeouts or Timeouts(connect=2, headers=2, silence=2))
-    store = await open_store(folder / "talkmeter.sqlite")
+    store = await open_store(database or folder / "talkmeter.sqlite")
     defaults = SimpleNamespace(get=(DEFAULTS | (defaults or {})).get)
     providers = OneProvider(base_url, client)
     prices = PriceBook(store, {"sim": base_url}.get)
