@@ -3,11 +3,14 @@
 Followers read at their own pace from any seq; deltas that wait together reach them as one. What is on the disk lags
 by at most 250 ms or 32 deltas, which is what a killed process can lose of an answer's text (never of its entry).
 Text that is billed but shown to nobody is kept beside it, so that a killed process is counted by all that came.
+In memory, too, deltas are merged once they have been persisted: a long answer would else be thousands of objects.
 """
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from talkmeter.conversation.changes import AppendRunEvents
@@ -58,13 +61,17 @@ def text_of(events: Sequence[RunEvent], kind: str = "delta") -> str:
     return text
 
 
+_seq_of = attrgetter("seq")
+
+
 class RunLog:
     """Events of a run under way; `add` never waits. kept: what an earlier process has persisted, from seq 1 on."""
 
     def __init__(self, run_id: str, store: ConversationStore, kept: Sequence[RunEvent] = ()) -> None:
         self.run_id = run_id
         self._store = store
-        self._events: list[RunEvent] = list(kept)
+        self._events: list[RunEvent] = list(kept)  # seqs ascend, with gaps where deltas have been merged
+        self._seq = kept[-1].seq if kept else 0
         self._pending: list[RunEvent] = []
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -93,7 +100,8 @@ class RunLog:
         self._hidden += len(text)
 
     def add(self, kind: str, data: dict[str, Any]) -> None:
-        event = RunEvent(seq=len(self._events) + 1, kind=kind, data=data)
+        self._seq += 1
+        event = RunEvent(seq=self._seq, kind=kind, data=data)
         self._events.append(event)
         self._news.set()
         self._news = asyncio.Event()
@@ -106,15 +114,18 @@ class RunLog:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_soon)
 
     async def follow(self, after: int) -> AsyncIterator[RunEvent]:
-        """Events with a seq above `after`, the waiting deltas merged; ends with the run."""
-        at = max(after, 0)
+        """Events with a seq above `after`, the waiting deltas merged; ends with the run.
+
+        A delta may begin before `after`, where it was merged since: its offset says so.
+        """
+        at = after
         while True:
             news = self._news
-            waiting = self._events[at:]
-            at += len(waiting)
+            waiting = self._events[self._index(at) :]
+            at = max(at, self._seq)
             for event in merge_deltas([event for event in waiting if event.kind != HIDDEN]):
                 yield event
-            if at < len(self._events):
+            if at < self._seq:
                 continue
             if self.ended or self._left:
                 return
@@ -141,10 +152,17 @@ class RunLog:
         if self._flushing is None and not self._closed:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
+    def _index(self, seq: int) -> int:
+        """Where the events above a seq begin."""
+        return bisect_right(self._events, seq, key=_seq_of)
+
     async def _flush(self) -> None:
         taken, self._pending = self._pending, []
+        merged = merge_deltas(taken)
         try:
-            await self._store.commit(AppendRunEvents(self.run_id, tuple(merge_deltas(taken))))
+            await self._store.commit(AppendRunEvents(self.run_id, tuple(merged)))
+            start = self._index(taken[0].seq - 1)
+            self._events[start : start + len(taken)] = merged
         except TalkmeterError as error:
             # The answer goes on; the next flush, or the settlement, writes what this one could not.
             log.warning("run %s: events cannot be written yet: %s", self.run_id, error)
