@@ -113,6 +113,11 @@ class Lane:
                 else:
                     await self.live()
             await self.prove()
+        except BaseException as error:
+            if self.server is not None:
+                state, said = self.server.process.poll(), self.server.log.read_text().splitlines()[-5:]
+                error.add_note("\n".join([f"The server's exit status: {state}. Its log ends:", *said]))
+            raise
         finally:
             if self.server is not None:
                 self.server.stop()
