@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator
 
 import pytest
-from playwright.async_api import FilePayload, Locator, expect
+from playwright.async_api import FilePayload, Locator, Route, expect
 
 from support.chat_page import ChatPage
 from support.images import png
@@ -103,6 +103,25 @@ async def test_a_real_paste_from_the_clipboard(chat: ChatPage) -> None:
     await chat.field.focus()
     await chat.page.keyboard.press("Control+V")
     await assert_shown(tray(chat).locator("img"))
+
+
+async def test_images_keep_their_order_whichever_arrives_first(chat: ChatPage) -> None:
+    held: list[Route] = []
+
+    async def hold_the_first(route: Route) -> None:
+        if "first" in route.request.headers["x-file-name"]:
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await chat.page.route("**/api/attachments", hold_the_first)
+    async with chat.page.expect_response("**/api/attachments"):
+        await hand_over(chat, "drop", [file("first.png"), file("second.png")])
+    await held[0].continue_()
+    await expect(tray(chat).locator("progress")).to_have_count(0)
+    await chat.asked("In which order?")
+    (question, _) = await chat.messages()
+    assert [one["name"] for one in question["attachments"]] == ["first.png", "second.png"]
 
 
 async def test_several_images_and_one_taken_away(chat: ChatPage) -> None:
