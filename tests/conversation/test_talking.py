@@ -108,6 +108,16 @@ async def test_the_same_client_id_never_asks_twice(desk):
     assert desk.simulator.bill.totals()["requests"] == 1
 
 
+async def test_two_questions_that_come_together_follow_each_other(desk):
+    asked, _, _ = await desk.answer("one")
+    both = await asyncio.gather(desk.ask("two", asked.room.id), desk.ask("three", asked.room.id))
+    for one in both:
+        await desk.events(one.run_id)
+    view = await desk.rooms.view(ME, asked.room.id)
+    assert sorted(m.message.text for m in view.messages if m.message.role == "user") == ["one", "three", "two"]
+    assert all(len(m.siblings) == 1 for m in view.messages)
+
+
 async def test_questions_wait_their_turn(desk):
     first = await desk.ask("long 3000", settings={"window": 0})
     second = await desk.ask("second", first.room.id)

@@ -1,5 +1,8 @@
 """From a question to a run: checks it, keeps it, and sets the answer going. Previews what it would cost."""
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from talkmeter.clock import now
@@ -39,6 +42,7 @@ class Conversation:
         self._runs = runs
         self._estimator = estimator
         self._limits = limits or AskLimits()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ask(self, ask: Ask) -> Asked:
         """Keeps the question and starts its answer; on return both are on the disk.
@@ -46,6 +50,14 @@ class Conversation:
         Raises BadInput, NotFound, StoreError or Conflict (`context_too_small`, with what would fit): nothing was kept.
         """
         self._check(ask)
+        if ask.room_id is None:
+            return await self._ask(ask)
+        # One at a time in a room: two that come together follow each other instead of both following its last answer.
+        turn = self._turns.setdefault(ask.room_id, asyncio.Lock())
+        async with turn:
+            return await self._ask(ask)
+
+    async def _ask(self, ask: Ask) -> Asked:
         if (known := await self._known(ask.principal, ask.client_id)) is not None:
             return known
         if ask.room_id is None:
