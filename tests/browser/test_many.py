@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from support.chat_page import ChatPage
 from support.running import Server
@@ -164,8 +164,12 @@ async def test_older_messages_do_not_move_what_is_being_read(chat: ChatPage) -> 
     await chat.open("/room/room_long")
     await expect(chat.page.get_by_text(f"Message {MESSAGES - 1}.")).to_be_in_viewport()
     view = chat.page.locator("main .view")
-    held: list[Any] = []
-    await chat.page.route("**/messages?before=*", held.append)
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+
+    await chat.page.route("**/messages?before=*", hold)
     async with asyncio.timeout(20):
         while not held:
             await view.evaluate("(view) => view.scrollBy(0, -400)")
