@@ -142,8 +142,11 @@ async def test_several_images_and_one_taken_away(chat: ChatPage) -> None:
         (file("large.png", png(120, 80) + b"\0" * LARGEST), "large.png is larger than 60 kB"),
         (file("notes.txt", b"no image at all", "text/plain"), "notes.txt is not a PNG, JPEG, WebP or GIF image"),
         (file("script.svg", b"<svg onload='alert(1)'/>", "image/svg+xml"), "script.svg is not a PNG"),
-        (file("lies.png", b"GIF? No: only its name says what it is"), "lies.png"),
-        (file("huge.png", png(2000, 2000)), "huge.png"),
+        (
+            file("lies.png", b"GIF? No: only its name says what it is"),
+            "lies.png This is no PNG, JPEG, WebP or GIF image",
+        ),
+        (file("huge.png", png(2000, 2000)), "huge.png The image is 2000 × 2000"),
     ],
     ids=["too-large", "text", "svg", "not-what-it-says", "too-many-pixels"],
 )

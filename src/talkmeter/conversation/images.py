@@ -37,10 +37,7 @@ class Images:
         try:
             info = image_size(data)
         except NotAnImage as error:
-            raise UnsupportedMedia(
-                f"This is not a PNG, JPEG, WebP or GIF image ({error}).",
-                "PNG, JPEG, WebP, GIF 이미지가 아닙니다.",
-            ) from error
+            raise UnsupportedMedia(str(error), "PNG, JPEG, WebP, GIF 이미지가 아니거나 손상된 파일입니다.") from error
         if info.width * info.height > self._max_pixels:
             raise TooManyPixels(
                 f"The image is {info.width} × {info.height}; {self._max_pixels} pixels are allowed.",
