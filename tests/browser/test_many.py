@@ -103,6 +103,22 @@ async def size(chat: ChatPage) -> int:
     return int(await chat.page.evaluate("document.querySelectorAll('*').length"))
 
 
+# What the document holds now; then on to the next rooms, or up to the messages before.
+_TWO_FRAMES = "await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+_ROOMS_AND_ON = f"""async (list) => {{
+  const rooms = [...list.querySelectorAll('a')].map((link) => link.pathname)
+  list.scrollBy(0, 1.4 * list.clientHeight)
+  {_TWO_FRAMES}
+  return rooms
+}}"""
+_TURNS_AND_UP = f"""async (view) => {{
+  const turns = [...document.querySelectorAll('[data-turn]')].map((turn) => turn.dataset.turn)
+  view.scrollBy(0, -2500)
+  {_TWO_FRAMES}
+  return turns
+}}"""
+
+
 async def test_three_thousand_rooms_scroll_in_a_small_document(chat: ChatPage) -> None:
     listing = chat.page.locator("nav.sidebar .list")
     await expect(listing.get_by_role("link", name="A very long talk")).to_be_visible()
@@ -110,11 +126,7 @@ async def test_three_thousand_rooms_scroll_in_a_small_document(chat: ChatPage) -
     seen: set[str] = set()
     async with asyncio.timeout(40):
         while not {f"/room/room_{n}" for n in range(ROOMS)} <= seen:
-            seen |= set(
-                await listing.evaluate("(list) => [...list.querySelectorAll('a')].map((link) => link.pathname)")
-            )
-            await listing.evaluate("(list) => list.scrollBy(0, list.clientHeight)")
-            await frames(chat)
+            seen |= set(await listing.evaluate(_ROOMS_AND_ON))
     assert await listing.locator("a").count() < 100
     assert await size(chat) < smallest + 1500
     await expect(listing.get_by_role("link", name="Room number 0", exact=True)).to_be_visible()
@@ -148,13 +160,9 @@ async def test_a_room_of_two_thousand_messages_opens_small_and_loads_upwards(cha
     largest = 0
     async with asyncio.timeout(60):
         while 0 not in numbers:
-            turns = await chat.page.evaluate(
-                "[...document.querySelectorAll('[data-turn]')].map((turn) => turn.dataset.turn)"
-            )
+            turns = await view.evaluate(_TURNS_AND_UP)
             numbers |= {int(turn.removeprefix("msg_")) for turn in turns}
             largest = max(largest, len(turns))
-            await view.evaluate("(view) => view.scrollBy(0, -2500)")
-            await frames(chat)
     assert numbers == set(range(MESSAGES))
     assert largest <= 300
     assert await size(chat) < 8_000
