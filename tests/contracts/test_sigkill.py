@@ -104,6 +104,7 @@ class Lane:
         self.asked: dict[str, Asked] = {}
         self.rooms: list[str] = []
         self.ledger: dict = {}
+        self.streaming = asyncio.Event()
 
     async def run(self) -> None:
         try:
@@ -138,7 +139,12 @@ class Lane:
 
     async def live(self) -> None:
         async with await self.start() as browser:
+            self.streaming.clear()
             talks = [asyncio.create_task(self.talk(browser)) for _ in range(self.random.randint(2, 4))]
+            if self.random.random() < 0.6:  # else at any moment, also before anything has come
+                begun = asyncio.create_task(self.streaming.wait())
+                await asyncio.wait([begun, *talks], return_when=asyncio.FIRST_COMPLETED)
+                begun.cancel()
             await asyncio.sleep(self.random.uniform(0.05, 1.2))
             await asyncio.to_thread(self.server.kill)
             self.counts.kills += 1
@@ -202,7 +208,9 @@ class Lane:
         stop_at = self.random.randrange(len(asked.expected)) if self.random.random() < 0.15 else None
         async with browser.following(asked.run_id) as following:
             try:
-                async for _ in following:
+                async for event in following:
+                    if event.kind == "delta":
+                        self.streaming.set()
                     if stop_at is not None and len(following.text) >= stop_at and not asked.stopped:
                         asked.stopped = True
                         await browser.stop(asked.run_id, "drain")
