@@ -3,10 +3,10 @@
 import secrets
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
+_PAIRS = tuple(low + high for high in ALPHABET for low in ALPHABET)  # of ten bits, the lower five first
 
 
 def new_id(kind: str) -> str:
     """`room_5v…` (26 characters after the prefix). Unguessable, so an id found in a log opens nothing by luck."""
     number = secrets.randbits(128)
-    letters = [ALPHABET[(number >> shift) & 31] for shift in range(0, 130, 5)]
-    return f"{kind}_{''.join(letters)}"
+    return f"{kind}_{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(0, 130, 10)])}"

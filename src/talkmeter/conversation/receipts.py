@@ -37,7 +37,7 @@ class Receipts:
         if entry is None or entry.opening.principal != principal:
             raise NotFound(f"There is no entry {entry_id}.", f"{entry_id} 기록이 없습니다.", code="entry_not_found")
         opening = entry.opening
-        lines = msgspec.json.decode(opening.preflight_lines, type=list[Line])
+        lines = msgspec.json.decode(opening.preflight_lines, type=list[Line]) if opening.preflight_lines else []
         sent, left_out = await self._messages(opening)
         run = await self._store.run(opening.run_id, principal) if opening.run_id else None
         raw = entry.settlement.raw_usage if entry.settlement else None
@@ -72,12 +72,13 @@ def sent_lines(
     opening: OpenEntry, lines: Sequence[Line], sent: Sequence[Message], system_prompt: str
 ) -> list[SentLine]:
     """One line for each message of the request; the system prompt, if any, is the first and has no message."""
-    system = opening.messages_sent - len(sent) if sent else 0
+    messages_sent = opening.messages_sent or 0
+    system = messages_sent - len(sent) if sent else 0
     by_message: dict[int | None, list[Line]] = {}
     for line in lines:
         by_message.setdefault(line.message, []).append(line)
     found: list[SentLine] = []
-    for index in range(opening.messages_sent):
+    for index in range(messages_sent):
         of_message = by_message.get(index, [])
         message = sent[index - system] if sent and index >= system else None
         is_system = bool(sent) and index < system

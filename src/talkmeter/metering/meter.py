@@ -31,7 +31,7 @@ from talkmeter.ids import new_id
 from talkmeter.metering.cost import worst_case
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, SettleEntry
 from talkmeter.metering.pricebook import PriceBook, output_limit
-from talkmeter.metering.settlement import Ending, EndKind, decide_figures, decide_outcome
+from talkmeter.metering.settlement import Ending, EndKind, Figures, Reading, decide_figures, decide_outcome
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
 from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
@@ -276,20 +276,21 @@ def settle(
     opening: OpenEntry,
     prices: PriceBook,
     ending: Ending,
-    tap: Tap | None,
+    tap: Reading | None,
     *,
     completion_tokens: int,
     at: int,
     drained: bool = False,
     stopped: bool = False,
+    figures: Figures | None = None,
 ) -> SettleEntry:
-    """The settlement of an entry, settled at `at`. Pure."""
-    figures = decide_figures(
+    """The settlement of an entry, settled at `at`. figures: where they have been decided already. Pure."""
+    figures = figures or decide_figures(
         ending,
         tap,
         prompt_tokens=opening.preflight_tokens,
         completion_tokens=completion_tokens,
-        quality=opening.preflight_quality,
+        quality=opening.preflight_quality or "exact",
         drained=drained,
     )
     tier = tap.service_tier if tap else None
@@ -301,7 +302,12 @@ def settle(
         usage=figures.usage,
         raw_usage=tap.raw_usage if tap else None,
         cost=prices.cost(
-            figures.usage, opening.provider_id, (served, opening.model_requested), tier, opening.opened_at
+            figures.usage,
+            opening.provider_id,
+            (served, opening.model_requested),
+            tier,
+            opening.opened_at,
+            opening.billing,
         ),
         settled_at=at,
         first_byte_at=ending.first_byte_at,
@@ -311,6 +317,7 @@ def settle(
         http_status=ending.http_status,
         error=ending.error,
         problem=tap.problem if tap else None,
+        upstream_id=tap.upstream_id if tap else None,
     )
 
 

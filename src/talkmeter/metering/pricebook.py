@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from talkmeter.clock import now
-from talkmeter.metering.cost import Cost, price_usage
+from talkmeter.metering.billing import TOKENS, cost_of, is_priced
+from talkmeter.metering.cost import Cost
 from talkmeter.metering.ledger import LedgerEntry, PriceEntry
 from talkmeter.metering.models_info import model_limits
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, PriceBookStore
@@ -38,24 +39,30 @@ class PriceBook:
     async def load(self) -> None:
         self.table = PriceTable(await self._store.price_rows())
 
-    def priced(self, provider_id: str, models: Sequence[str | None], at: int) -> Priced:
+    def priced(self, provider_id: str, models: Sequence[str | None], at: int, billing: str = TOKENS) -> Priced:
         """The first of the names (served before requested) that has a price, on the list that has it."""
         address = self._base_url_of(provider_id)
         lists = [*([price_provider(address)] if address else []), OPENAI, SIMULATOR]
         names = [name for name in models if name]
         for name in names:
             for price_list in lists:
-                if self.table.has_prices(price_list, name, tier="standard", at=at):
+                if is_priced(self.table, price_list, name, billing, at):
                     return Priced(price_list, name)
         return Priced(lists[0], names[-1])
 
     def cost(
-        self, usage: Usage | None, provider_id: str, models: Sequence[str | None], tier: str | None, at: int
+        self,
+        usage: Usage | None,
+        provider_id: str,
+        models: Sequence[str | None],
+        tier: str | None,
+        at: int,
+        billing: str = TOKENS,
     ) -> Cost:
         """What a call has cost; models: served, requested. tier: the `service_tier` of the response."""
-        priced = self.priced(provider_id, models, at)
-        return price_usage(
-            usage, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
+        priced = self.priced(provider_id, models, at, billing)
+        return cost_of(
+            usage, billing, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
         )
 
     def rows(self, model: str) -> list[PriceRow]:
@@ -95,6 +102,7 @@ class PriceBook:
             (settlement.model_served, entry.opening.model_requested),
             settlement.service_tier,
             entry.opening.opened_at,
+            entry.opening.billing,
         )
         return None if cost.picodollars is None else PriceEntry(id=entry.opening.id, cost=cost)
 

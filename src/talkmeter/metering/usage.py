@@ -5,6 +5,7 @@ reasoning, audio and image tokens of the answer are *inside* `completion_tokens`
 (Anthropic's cache, xAI's reasoning) are turned into this form here and nowhere else: mixing the two bills twice.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -14,8 +15,9 @@ MOST_TOKENS = 10**12  # more than any single call can use; a larger figure is a 
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens of one call. None: not said. 0: said to be zero.
+    """What one call has used. None: not said. 0: said to be zero.
 
+    Calls that are not billed by the token say characters (speech), seconds (transcription, rounded up) or images.
     cached_audio_tokens and cached_image_tokens are inside cached_tokens (realtime and image endpoints say them);
     cache_write_1h_tokens is inside cache_write_tokens (Anthropic's dearer, longer-lived writes).
     """
@@ -32,6 +34,9 @@ class Usage(Struct, frozen=True, kw_only=True):
     cached_audio_tokens: int | None = None
     cached_image_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
+    characters: int | None = None
+    seconds: int | None = None
+    images: int | None = None
 
 
 class UsageProblem(ValueError):
@@ -49,6 +54,8 @@ def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
     """
     if raw is None:
         return None
+    if raw.get("type") == "duration":  # transcription by the second
+        return Usage(seconds=_seconds(raw))
     _refuse_foreign_cache(raw)
     prompt = _first(raw, "prompt_tokens", "input_tokens")
     completion = _first(raw, "completion_tokens", "output_tokens")
@@ -114,6 +121,14 @@ def parse_anthropic_usage(raw: Mapping[str, Any] | None) -> Usage | None:
             reasoning_tokens=_figure(_details(raw, "output_tokens_details"), "thinking_tokens"),
         )
     )
+
+
+def _seconds(raw: Mapping[str, Any]) -> int:
+    """Begun seconds count, as they are billed."""
+    value = raw.get("seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
+        _refuse(f"seconds is {value!r:.60}, not a duration")
+    return math.ceil(value)
 
 
 def _completion(prompt: int, completion: int | None, reasoning: int | None, total: int) -> int:

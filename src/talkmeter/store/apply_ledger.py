@@ -6,12 +6,20 @@ from typing import Any
 from sqlalchemy import delete, insert, literal_column, select, update
 
 from talkmeter.errors import Conflict
-from talkmeter.metering.ledger import OpenEntry, PriceEntry, SettleEntry
+from talkmeter.metering.ledger import (
+    CorrectEntry,
+    CountEntry,
+    ForgetPartials,
+    KeepPartial,
+    OpenEntry,
+    PriceEntry,
+    SettleEntry,
+)
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow
 from talkmeter.metering.usage import Usage
 from talkmeter.store import rows
 from talkmeter.store.parameters import THIS
-from talkmeter.store.schema import ledger_entries, price_rows
+from talkmeter.store.schema import ledger_entries, partial_texts, price_rows
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
 _entries = ledger_entries.c
@@ -36,6 +44,24 @@ _PRICE = Statement(
     ),
     columns=_COST,
 )
+_COUNT = Statement(
+    update(ledger_entries).where(_entries.id == THIS, _entries.state == literal_column("'open'")),
+    columns=["preflight_tokens", "preflight_quality", "preflight_encoding"],
+)
+_CORRECT = Statement(
+    update(ledger_entries).where(
+        _entries.id == THIS,
+        _entries.state == literal_column("'settled'"),
+        _entries.provenance.in_([literal_column(f"'{name}'") for name in ("counted", "estimated", "unknown")]),
+    ),
+    columns=["provenance", "has_usage", *Usage.__struct_fields__, *_COST],
+)
+_TELL = Statement(
+    update(ledger_entries).where(_entries.id == THIS),
+    columns=["raw_usage", "model_served", "service_tier"],
+)
+_KEEP_PARTIAL = Statement(insert(partial_texts))
+_FORGET_PARTIALS = Statement(delete(partial_texts).where(partial_texts.c.entry_id == THIS))
 _STATE = Statement(select(_entries.state).where(_entries.id == THIS))
 _ADD_PRICE = Statement(insert(price_rows))
 _DELETE_PRICE = Statement(delete(price_rows).where(price_rows.c.id == THIS))
@@ -64,6 +90,30 @@ def price_entry(at: Transaction, change: PriceEntry) -> None:
             "is still open or has its cost already",
             "아직 열려 있거나 이미 비용이 있습니다",
         )
+
+
+def count_entry(at: Transaction, change: CountEntry) -> None:
+    """An entry that has been settled meanwhile is left as it is."""
+    values = {name: getattr(change, name) for name in change.__struct_fields__ if name != "id"}
+    at.run(_COUNT, {**values, "this": change.id})
+
+
+def correct_entry(at: Transaction, change: CorrectEntry) -> None:
+    values = {**rows.usage_values(change.usage), **rows.cost_values(change.cost)}
+    values |= {"provenance": change.provenance, "has_usage": True, "this": change.id}
+    if at.run(_CORRECT, values) == 0:
+        _refuse(at, change.id, "not_correctable", "has figures of its own, or is still open", "이미 확정된 값이 있습니다")
+    told = {name: getattr(change, name) for name in ("raw_usage", "model_served", "service_tier")}
+    if any(value is not None for value in told.values()):
+        at.run(_TELL, {**told, "this": change.id})
+
+
+def keep_partial(at: Transaction, change: KeepPartial) -> None:
+    at.run(_KEEP_PARTIAL, {name: getattr(change, name) for name in change.__struct_fields__})
+
+
+def forget_partials(at: Transaction, change: ForgetPartials) -> None:
+    at.run(_FORGET_PARTIALS, {"this": change.entry_id})
 
 
 def _refuse(at: Transaction, entry_id: str, code: str, why: str, why_ko: str) -> None:
@@ -98,6 +148,10 @@ APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
     OpenEntry: open_entry,
     SettleEntry: settle_entry,
     PriceEntry: price_entry,
+    CountEntry: count_entry,
+    CorrectEntry: correct_entry,
+    KeepPartial: keep_partial,
+    ForgetPartials: forget_partials,
     AddPriceRow: add_price_row,
     DeletePriceRow: delete_price_row,
 }

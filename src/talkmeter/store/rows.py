@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from talkmeter.accounts.routes import ModelRoute, RouteTarget
 from talkmeter.accounts.store import ProviderAccount, SealedKey
 from talkmeter.messages import Attachment, Message, Room, RoomSettings, Run, RunEvent
 from talkmeter.metering.cost import Cost, CostLine
@@ -25,6 +26,7 @@ _object = msgspec.json.Decoder(dict[str, Any]).decode
 _room_settings = msgspec.json.Decoder(RoomSettings).decode
 _cost_lines = msgspec.json.Decoder(tuple[CostLine, ...]).decode
 _texts = msgspec.json.Decoder(tuple[str, ...]).decode
+_targets = msgspec.json.Decoder(tuple[RouteTarget, ...]).decode
 _any = msgspec.json.Decoder().decode
 
 
@@ -136,12 +138,16 @@ def opening_values(entry: OpenEntry) -> dict[str, Any]:
 def settlement_values(entry: SettleEntry) -> dict[str, Any]:
     values = {name: getattr(entry, name) for name in _SETTLING}
     usage = entry.usage
-    values.update(_NO_USAGE if usage is None else {name: getattr(usage, name) for name in _USAGE})
+    values.update(_NO_USAGE if usage is None else usage_values(usage))
     values.update(cost_values(entry.cost))
     values["this"] = entry.id
     values["has_usage"] = usage is not None
     values["error"] = _json_or_none(entry.error)
     return values
+
+
+def usage_values(usage: Usage) -> dict[str, Any]:
+    return {name: getattr(usage, name) for name in _USAGE}
 
 
 def cost_values(cost: Cost) -> dict[str, Any]:
@@ -198,6 +204,15 @@ def provider(row: Row) -> ProviderAccount:
         created_at=row.created_at,
         source=row.source,
     )
+
+
+def route_values(route: ModelRoute) -> dict[str, Any]:
+    return {**_fields(route), "targets": to_json(route.targets)}
+
+
+def route(row: Row) -> ModelRoute:
+    fields = {name: getattr(row, name) for name in ModelRoute.__struct_fields__}
+    return ModelRoute(**{**fields, "targets": _targets(row.targets)})
 
 
 def by_message(attachments: Sequence[Attachment]) -> dict[str, tuple[Attachment, ...]]:

@@ -198,11 +198,11 @@ ledger_entries = Table(
     Column("provider_name", Text, nullable=False),
     Column("model_requested", Text, nullable=False),
     Column("opened_at", BigInteger, nullable=False, index=True),
-    Column("preflight_tokens", BigInteger, nullable=False),
-    Column("preflight_quality", Text, nullable=False),
-    Column("preflight_encoding", Text, nullable=False),
-    Column("preflight_lines", Text, nullable=False),  # JSON
-    Column("messages_sent", Integer, nullable=False),
+    Column("preflight_tokens", BigInteger),
+    Column("preflight_quality", Text),
+    Column("preflight_encoding", Text),
+    Column("preflight_lines", Text),  # JSON
+    Column("messages_sent", Integer),
     Column("attempt", Integer, nullable=False),
     Column("window", Integer),
     Column("max_output_tokens", BigInteger),
@@ -239,12 +239,48 @@ ledger_entries = Table(
     Column("http_status", Integer),
     Column("error", Text),  # JSON
     Column("problem", Text),
+    # since 0004, as opened and as settled
+    Column("key_id", Text),
+    Column("end_user", Text),
+    Column("tags", Text),  # JSON
+    Column("metadata", Text),  # JSON
+    Column("upstream_id", Text),
+    Column("request_bytes", BigInteger),
+    Column("characters", BigInteger),
+    Column("seconds", BigInteger),
+    Column("images", BigInteger),
+    Column("billing", Text, nullable=False, server_default="tokens"),
     _some_rows("ix_ledger_open", "state = 'open'", "position"),
     _some_rows("ix_ledger_unpriced", "state = 'settled' AND cost_picodollars IS NULL", "position"),
     _some_rows("ix_ledger_room", "room_id IS NOT NULL", "room_id"),
     _some_rows("ix_ledger_run", "run_id IS NOT NULL", "run_id"),
     _some_rows("ix_ledger_question", "question_id IS NOT NULL", "question_id"),
     _some_rows("ix_ledger_answer", "answer_id IS NOT NULL", "answer_id"),
+    _some_rows("ix_ledger_unknown", "provenance = 'unknown'", "position"),
+    # Only these are ever asked for again by the provider's name for them.
+    _some_rows("ix_ledger_upstream", "endpoint IN ('responses', 'batches') AND upstream_id IS NOT NULL", "upstream_id"),
+)
+
+# What calls without a room have brought so far; a settled call has none.
+partial_texts = Table(
+    "partial_texts",
+    metadata,
+    Column("entry_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+# Which provider answers to a model's name; see accounts.routes.
+model_routes = Table(
+    "model_routes",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("pattern", Text, nullable=False, unique=True),
+    Column("targets", Text, nullable=False),  # JSON
+    Column("retries", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 price_rows = Table(

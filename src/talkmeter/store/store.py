@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from talkmeter.accounts.routes import ModelRoute
 from talkmeter.accounts.store import ProviderAccount, Session
 from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, AddRun
 from talkmeter.conversation.store import Around, RoomPage
@@ -21,6 +22,7 @@ from talkmeter.store import (
     apply_accounts,
     apply_conversation,
     apply_ledger,
+    apply_routes,
     faults,
     read_accounts,
     read_around,
@@ -38,7 +40,7 @@ from talkmeter.store.sqlite_copy import copy_database
 from talkmeter.store.sqlite_facts import StoreWarning, warnings_about
 from talkmeter.store.writer import Writer
 
-APPLY = {**apply_accounts.APPLY, **apply_conversation.APPLY, **apply_ledger.APPLY}
+APPLY = {**apply_accounts.APPLY, **apply_conversation.APPLY, **apply_ledger.APPLY, **apply_routes.APPLY}
 BEGINS_WORK = frozenset({OpenEntry, AddRoom, AddMessage, AddRun, AddAttachment})
 
 
@@ -118,6 +120,10 @@ class Store:
         if changes:
             await self._writer.submit(changes)
 
+    def submit(self, *changes: Struct) -> asyncio.Future[None]:
+        """As commit, without waiting: the future carries what commit would raise. At least one change."""
+        return self._writer.submit(changes)
+
     # Accounts and the price book
 
     async def providers(self) -> Sequence[ProviderAccount]:
@@ -132,6 +138,9 @@ class Store:
     async def price_rows(self) -> Sequence[PriceRow]:
         return await self._readers.read(read_accounts.all_price_rows)
 
+    async def model_routes(self) -> Sequence[ModelRoute]:
+        return await self._readers.read(read_accounts.all_routes)
+
     # The ledger
 
     async def entry(self, entry_id: str) -> LedgerEntry | None:
@@ -139,6 +148,12 @@ class Store:
 
     async def open_entries(self) -> Sequence[LedgerEntry]:
         return await self._readers.read(read_ledger.open_entries)
+
+    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
+        return await self._readers.read(lambda connection: read_ledger.entry_of_answer(connection, upstream_id))
+
+    async def partial_text(self, entry_id: str) -> str:
+        return await self._readers.read(lambda connection: read_ledger.partial_text(connection, entry_id))
 
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))

@@ -67,7 +67,8 @@ def _difference(entry: LedgerEntry) -> int | None:
     if settled is None or settled.usage is None or settled.provenance not in ("reported", "drained"):
         return None
     prompt = settled.usage.prompt_tokens
-    return None if prompt is None else prompt - entry.opening.preflight_tokens
+    counted = entry.opening.preflight_tokens
+    return None if prompt is None or counted is None else prompt - counted
 
 
 def _cost_line(line: CostLine, price_sources: Mapping[str, str]) -> dict[str, Any]:

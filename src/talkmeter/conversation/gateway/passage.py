@@ -1,0 +1,79 @@
+"""One answer on its way through: bytes as they came, to a client that may leave at any moment."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from talkmeter.completions import Answer
+from talkmeter.conversation.gateway.values import Disconnect
+from talkmeter.conversation.gateway.withholding import UsageWithheld
+from talkmeter.metering.passing import PassingCall
+
+if TYPE_CHECKING:
+    from talkmeter.conversation.gateway.passing_on import Gateway
+
+
+class Passage:
+    """Read to the end, or until the client has gone and the policy says that it is enough."""
+
+    def __init__(
+        self,
+        gateway: "Gateway",
+        call: PassingCall,
+        answer: Answer,
+        withheld: UsageWithheld | None,
+        disconnect: Disconnect,
+    ) -> None:
+        self._gateway = gateway
+        self._withheld = withheld
+        self._disconnect = disconnect
+        self._answer = answer
+        self.call = call
+        self.left = False
+        self.limit: asyncio.TimerHandle | None = None
+
+    @property
+    def status(self) -> int:
+        return self._answer.status
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """As they came, hop-by-hop ones included."""
+        return self._answer.headers
+
+    @property
+    def entry_id(self) -> str:
+        return self.call.opening.id
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will come; the settlement is on its way."""
+        return self.call.ended
+
+    async def read(self) -> bytes:
+        """The next bytes for the client; empty at the end. Raises UpstreamError if the answer breaks off."""
+        call, withheld = self.call, self._withheld
+        while not call.ended:
+            data = await call.read()
+            if withheld is not None:
+                data = withheld.feed(data) + (withheld.finish() if call.ended else b"")
+            if call.ended and self.limit is not None:
+                self._gateway.drained(self)
+            if data:
+                return data
+        return b""
+
+    def client_left(self) -> None:
+        """The client is gone: the rest is read for the bill, or the call is cancelled."""
+        if self.left or self.call.ended:
+            return
+        self.left = True
+        if self._disconnect == "cut" or not self._gateway.may_drain(self):
+            self.cut()
+        else:
+            self.call.drained = True
+
+    def cut(self) -> None:
+        self.call.cut()
+        if self.limit is not None:
+            self._gateway.drained(self)

@@ -1,0 +1,360 @@
+"""The door for OpenAI clients: reads a request, has it passed on, writes the answer's bytes as they come.
+
+No router, no middleware, no request object: what this does is done for every call, and for every piece of an answer.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from talkmeter.accounts.principals import Principal
+from talkmeter.conversation.gateway.passage import Passage
+from talkmeter.conversation.gateway.values import PassAsk
+from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
+from talkmeter.ids import new_id
+from talkmeter.metering.asked import Asked
+from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.metering.passing import PassingContext
+from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
+from talkmeter.surfaces.openai.entrance import check_endpoint, check_model, principal_of, refuse_shared
+from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json, tags_of
+from talkmeter.surfaces.openai.forms import read_form
+from talkmeter.surfaces.openai.headers import client_headers, header, upstream_headers
+from talkmeter.surfaces.openai.problems import problem
+from talkmeter.surfaces.openai.services import ClientWatch, GatewayOptions, Services
+
+log = logging.getLogger(__name__)
+
+SURFACE = "openai"
+PREFIX = "/v1/"
+WHOLE_BYTES = 1 << 20  # answers in one piece up to this are read to their end, so that their head can say the cost
+USAGE_STREAMS = ("chat/completions", "completions")
+COST_HEADER, CALL_HEADER = b"x-talkmeter-cost", b"x-talkmeter-call-id"
+
+Send = Any
+Receive = Any
+
+
+class OpenAIDoor:
+    """ASGI, for paths below /v1/."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        answering = _Answering(scope, send)
+        try:
+            await self._answer(scope, receive, answering)
+        except TalkmeterError as error:
+            await answering.refuse(error)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("gateway_failed", extra={"path": scope["path"][:200]})
+            await answering.refuse(_internal())
+
+    async def _answer(self, scope: Any, receive: Receive, answering: "_Answering") -> None:
+        options = self._services.options()
+        principal = principal_of(scope, self._services, options)
+        path, method = scope["path"][len(PREFIX) :], scope["method"]
+        if path == "models" or path.startswith("models/"):
+            await self._models(path, method, principal, answering)
+            return
+        endpoint = check_endpoint(find_endpoint(method, path), options, principal, path)
+        ask = await self._ask(scope, receive, endpoint, principal, options)
+        passage = await self._services.gateway.pass_on(ask)
+        await answering.passes(passage, self._services.price_of, trailer=_wants_trailer(scope))
+
+    async def _ask(
+        self, scope: Any, receive: Receive, endpoint: Endpoint, principal: Principal, options: GatewayOptions
+    ) -> PassAsk:
+        headers = scope["headers"]
+        path, query = scope["path"][len(PREFIX) :], scope["query_string"]
+        earlier, provider_id = await self._earlier(path, endpoint, principal, options)
+        body: bytes | AsyncIterator[bytes] = b""
+        length: int | None = None
+        span: tuple[int, int] | None = None
+        fields = _NO_FIELDS
+        if endpoint.body == "any":
+            length = _length(headers)
+            if length is None and header(headers, b"transfer-encoding") is None:
+                await _body(receive, options.body_bytes)
+            elif length is not None and length <= WHOLE_BYTES:
+                body, length = await _body(receive, WHOLE_BYTES), None
+            else:
+                body = _pieces(receive)
+            asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=earlier is not None)
+        else:
+            whole = body = await _body(receive, options.body_bytes)
+            kind = header(headers, b"content-type") or b""
+            if endpoint.body == "json" or kind.startswith(b"application/json"):
+                _refuse_coded(headers)
+                fields = read_json(whole)
+            else:
+                form = read_form(whole, kind)
+                fields, span = form.fields, form.span
+            asked = asked_of(endpoint, fields, whole if span is None else b"", len(whole))
+            check_model(principal, asked.model)
+        tags = tags_of(header(headers, b"x-talkmeter-tags"))
+        key = principal.key
+        return PassAsk(
+            context=PassingContext(
+                surface=SURFACE,
+                principal=principal.user_id,
+                key_id=key.id if key is not None else None,
+                end_user=end_user_of(fields),
+                tags=msgspec.json.encode(tags).decode() if tags else None,
+                metadata=metadata_of(fields),
+            ),
+            asked=asked,
+            method=scope["method"],
+            path=f"{path}?{query.decode('latin-1')}" if query else path,
+            headers=upstream_headers(headers),
+            body=body,
+            body_length=length,
+            usage_unasked=asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields),
+            stream_options=fields.stream_options,
+            model_span=span,
+            provider_id=provider_id,
+            late_for=earlier,
+            disconnect=key.disconnect if key is not None else "drain",
+        )
+
+    async def _earlier(
+        self, path: str, endpoint: Endpoint, principal: Principal, options: GatewayOptions
+    ) -> tuple[LedgerEntry | None, str | None]:
+        """The call that made what this one asks about, and its provider: nobody sees another's answers."""
+        if not endpoint.shared:
+            return None, None
+        named = answer_id(path)
+        entry = await self._services.entry_of_answer(named) if named is not None else None
+        if entry is None:
+            refuse_shared(endpoint, principal, options)
+            return None, None
+        if entry.opening.principal != principal.user_id and principal.role != "owner":
+            raise NotFound(f"There is no {named!r:.80}.", f"{named!r:.80}이(가) 없습니다.", code="not_found")
+        late = entry if self._services.gateway.entry_is_late(entry) else None
+        return late, entry.opening.provider_id
+
+    async def _models(self, path: str, method: str, principal: Principal, answering: "_Answering") -> None:
+        if method not in ("GET", "HEAD"):
+            raise _wrong_method()
+        found = await self._services.models()
+        key = principal.key
+        if key is not None and key.models is not None:
+            from talkmeter.accounts.keys import allows_model
+
+            found = [model for model in found if allows_model(key, model["id"])]
+        _, _, name = path.partition("/")
+        if not name:
+            await answering.says(200, msgspec.json.encode({"object": "list", "data": found}))
+            return
+        for model in found:
+            if model["id"] == name:
+                await answering.says(200, msgspec.json.encode(model))
+                return
+        raise NotFound(
+            f"The model “{name:.100}” does not exist here, or this key may not use it.",
+            f"“{name:.100}” 모델이 없거나 이 키로 쓸 수 없습니다.",
+            code="model_not_found",
+            param="model",
+        )
+
+
+class _Answering:
+    """Writes one answer; remembers how far it has come."""
+
+    def __init__(self, scope: Any, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._begun = False
+        extensions = scope.get("extensions") or {}
+        self._watch: ClientWatch | None = extensions.get("talkmeter.client")
+
+    async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
+        """Forwards the answer. The client's leaving is the passage's business: reading goes on or is cut there."""
+        watch = self._watch
+        if watch is not None:
+            if watch.gone:
+                passage.client_left()
+            watch.on_gone = passage.client_left
+        try:
+            await self._forward(passage, price_of, trailer=trailer)
+        except UpstreamError as error:
+            if not self._begun:
+                raise
+            log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
+            self._abort()
+        except asyncio.CancelledError:
+            passage.call.cut_at_shutdown()
+            raise
+        finally:
+            if watch is not None:
+                watch.on_gone = None
+            if not passage.ended:
+                passage.cut()
+
+    async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
+        send = self._send
+        extra = [(CALL_HEADER, passage.entry_id.encode())]
+        length = _length(passage.headers)
+        if length is not None and length <= WHOLE_BYTES:
+            body = await _whole(passage)
+            cost = _cost(passage, price_of)
+            if cost is not None:
+                extra.append((COST_HEADER, cost))
+            await self._start(passage.status, client_headers(passage.headers, extra))
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            return
+        await self._start(passage.status, client_headers(passage.headers, extra))
+        while not passage.ended:
+            data = await passage.read()
+            if data:
+                more = trailer or not passage.ended
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+                if not more:
+                    return
+        last = _trailer(passage, price_of) if trailer else b""
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._begun = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def says(self, status: int, body: bytes) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", new_id("req").encode()),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        await self._start(status, headers)
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def refuse(self, error: TalkmeterError) -> None:
+        """Our own error; an answer that has begun cannot be changed any more and is broken off."""
+        if self._begun:
+            self._abort()
+            return
+        status, headers, body = problem(error)
+        headers.append((b"x-request-id", new_id("req").encode()))
+        await self._start(status, headers)
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _abort(self) -> None:
+        if self._watch is None:
+            raise ConnectionAbortedError("the provider's answer broke off")
+        self._watch.abort()
+
+
+async def _whole(passage: Passage) -> bytes:
+    pieces = [await passage.read()]
+    while not passage.ended:
+        pieces.append(await passage.read())
+    return b"".join(pieces)
+
+
+def _cost(passage: Passage, price_of: Any) -> bytes | None:
+    """US dollars, exactly; None while it is being counted, or if it has no price."""
+    settled = passage.call.settlement
+    if settled is None or settled.cost.picodollars is None:
+        return None
+    text: str = price_of(settled.cost.picodollars)
+    return text.encode()
+
+
+def _trailer(passage: Passage, price_of: Any) -> bytes:
+    """A comment, which every reader of events passes over."""
+    cost = _cost(passage, price_of)
+    return b": talkmeter call=%b cost=%b\n\n" % (passage.entry_id.encode(), cost or b"unknown")
+
+
+def _wants_trailer(scope: Any) -> bool:
+    return header(scope["headers"], b"x-talkmeter-cost") == b"trailer"
+
+
+async def _body(receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises TooLarge; BadInput if the client leaves before its end."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    pieces = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadInput("The client left.", "클라이언트가 연결을 끊었습니다.", code="client_left", status=499)
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > limit:
+            break
+    if size > limit:
+        raise TooLarge(
+            f"The body is larger than {limit:,} bytes.",
+            f"본문이 {limit:,}바이트보다 큽니다.",
+            code="body_too_large",
+            hint="The setting gateway_body_bytes raises the limit.",
+            hint_ko="설정 gateway_body_bytes로 늘릴 수 있습니다.",
+        )
+    return body if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it comes, for uploads that need no reading."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadInput("The client left.", "클라이언트가 연결을 끊었습니다.", code="client_left", status=499)
+        more = message.get("more_body", False)
+        if data := message.get("body", b""):
+            yield data
+
+
+def _length(headers: Any) -> int | None:
+    for name, value in headers:
+        if name.lower() == b"content-length":
+            return int(value) if value.isdigit() and len(value) < 16 else None
+    return None
+
+
+def _refuse_coded(headers: Any) -> None:
+    if (header(headers, b"content-encoding") or b"identity").lower() != b"identity":
+        raise BadInput(
+            "A compressed body cannot be read here.",
+            "압축된 본문은 읽을 수 없습니다.",
+            code="unsupported_encoding",
+            status=415,
+            param="Content-Encoding",
+            hint="Send it as it is.",
+            hint_ko="압축하지 않고 보내십시오.",
+        )
+
+
+def _asks_for_usage(fields: Fields) -> bool:
+    options = fields.stream_options
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _wrong_method() -> TalkmeterError:
+    return TalkmeterError(
+        "Use GET here.",
+        "여기서는 GET을 쓰십시오.",
+        code="wrong_method",
+        status=405,
+        details={"allow": "GET, HEAD"},
+    )
+
+
+def _internal() -> TalkmeterError:
+    return TalkmeterError(
+        "Something went wrong inside Talkmeter.",
+        "Talkmeter 내부에서 문제가 생겼습니다.",
+        hint="The log has the details.",
+        hint_ko="자세한 내용은 로그에 있습니다.",
+    )
+
+
+_NO_FIELDS = Fields()
