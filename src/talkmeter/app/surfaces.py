@@ -1,17 +1,54 @@
 """The ways in: a tuple, not a scan. A new surface is one folder and one line here."""
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from talkmeter.accounts.settings import Settings
 from talkmeter.app.wiring import Application
+from talkmeter.metering.cost import format_usd
+from talkmeter.surfaces.openai import services as openai
+from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
 from talkmeter.surfaces.web.services import Services
 from talkmeter.surfaces.web.surface import web_surface
 
 
 def build_surfaces(application: Application) -> ASGIApp:
-    """What answers HTTP requests. The page is the only surface so far, so nothing needs to choose among them."""
-    return web_surface(services_of(application))
+    """What answers HTTP requests: programs below /v1/, and the page."""
+    page = web_surface(services_of(application))
+    programs = OpenAIDoor(gateway_services_of(application))
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await programs(scope, receive, send)
+        else:
+            await page(scope, receive, send)
+
+    return choose
+
+
+def gateway_services_of(application: Application) -> openai.Services:
+    accounts = application.accounts
+    options = gateway_options(accounts.settings)  # none of them changes while the server runs
+    return openai.Services(
+        gateway=application.gateway,
+        options=options,
+        principal=accounts.keys.principal,
+        models=application.offered_models,
+        entry_of_answer=application.store.entry_of_answer,
+        price_of=lambda picodollars: format_usd(picodollars).removeprefix("$"),
+    )
+
+
+def gateway_options(settings: Settings) -> openai.GatewayOptions:
+    get = settings.get
+    return openai.GatewayOptions(
+        local=get("gateway_local"),
+        groups=frozenset(get("gateway_endpoints")),
+        hosts=frozenset(host.strip().lower() for host in get("allowed_hosts")),
+        members_share=get("gateway_members_share"),
+        body_bytes=get("gateway_body_bytes"),
+    )
 
 
 def services_of(application: Application) -> Services:

@@ -4,18 +4,23 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
+from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.app.simulating import InProcessSimulator
+from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
+from talkmeter.conversation.gateway.passing_on import Gateway
+from talkmeter.conversation.gateway.values import GatewayLimits
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
@@ -24,7 +29,9 @@ from talkmeter.conversation.runs import Runs
 from talkmeter.errors import NotFound, SettingError
 from talkmeter.logs import hide
 from talkmeter.metering.meter import Meter, MeterLimits
+from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.prices.rows import PICODOLLARS
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
 from talkmeter.store import Store, open_store
@@ -43,11 +50,13 @@ class Accounts:
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
+        self.routes = Routes(store, self.providers)
 
     async def load(self) -> None:
         """Raises SettingError if there are sealed keys that our key does not open."""
         await self.settings.load()
         await self.providers.load()
+        await self.routes.load()
 
 
 class Application:
@@ -79,6 +88,8 @@ class Application:
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
+        self.passing = PassingMeter(store, self.prices)
+        self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
 
     async def recover(self) -> int:
         """Settles what a dead process left open, and takes up the questions that waited; how many were settled.
@@ -108,7 +119,18 @@ class Application:
 
     async def end_runs(self, grace: float) -> None:
         """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
-        await self.runs.close(grace)
+        await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+
+    async def offered_models(self) -> list[dict[str, Any]]:
+        """`/v1/models`: what the providers offer and what routes add, in OpenAI's shape."""
+        names: dict[str, str] = {}
+        for offer in await self.registry.offers():
+            for model in offer.models:
+                names.setdefault(model.id, offer.account.name)
+        for alias in self.accounts.routes.aliases():
+            names.setdefault(alias, "talkmeter")
+        made = now() // SECOND
+        return [{"id": name, "object": "model", "created": made, "owned_by": owner} for name, owner in names.items()]
 
     async def close(self) -> None:
         """After `end_runs`, and once no request is being answered any more."""
@@ -171,6 +193,16 @@ def _timeouts(settings: Settings) -> Timeouts:
         connect=settings.get("upstream_connect_seconds"),
         headers=settings.get("upstream_header_seconds"),
         silence=settings.get("upstream_silence_seconds"),
+    )
+
+
+def _gateway_limits(settings: Settings) -> GatewayLimits:
+    get = settings.get
+    return GatewayLimits(
+        drain_calls=get("gateway_drain_calls"),
+        drain_seconds=get("gateway_drain_seconds"),
+        drain_picodollars=int(get("gateway_drain_dollars") * PICODOLLARS),
+        retry_after_seconds=get("gateway_retry_after_seconds"),
     )
 
 

@@ -9,7 +9,7 @@ from talkmeter.conversation.driving import finish
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
-from talkmeter.metering.ledger import LedgerEntry, LedgerStore
+from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
 from talkmeter.metering.meter import settle_recovered
 from talkmeter.metering.pricebook import PriceBook
 
@@ -38,10 +38,14 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
 
 async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -> None:
     opening = entry.opening
-    events = await store.run_events(opening.run_id, 0) if opening.run_id else ()
+    if opening.run_id is None:  # it passed through the gateway
+        kept = await store.partial_text(opening.id)
+        await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
+        return
+    events = await store.run_events(opening.run_id, 0)
     text = text_of(events)
     billed = text + text_of(events, HIDDEN)
-    if opening.run_id is None or opening.answer_id is None:
+    if opening.answer_id is None:
         await settle_recovered(store, prices, entry, billed)
         return
     at = now()

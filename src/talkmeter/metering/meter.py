@@ -351,7 +351,7 @@ async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerE
     ending = Ending(kind="cut")
     at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
     change = settle(opening, prices, ending, None, completion_tokens=completion.tokens, at=at)
-    if not text:  # it may have been killed before the first byte went out
+    if not text and change.usage is not None:  # it may have been killed before the first byte went out
         change = msgspec.structs.replace(change, provenance="estimated")
     await commit_until_done(store, change, *also)
 

@@ -42,6 +42,11 @@ class Passage:
         return self._answer.headers
 
     @property
+    def is_json(self) -> bool:
+        """An answer in one piece, which can be held until its cost is known."""
+        return (self._answer.header(b"content-type") or b"").startswith(b"application/json")
+
+    @property
     def entry_id(self) -> str:
         return self.call.opening.id
 

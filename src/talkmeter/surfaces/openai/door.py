@@ -57,7 +57,7 @@ class OpenAIDoor:
             await answering.refuse(_internal())
 
     async def _answer(self, scope: Any, receive: Receive, answering: "_Answering") -> None:
-        options = self._services.options()
+        options = self._services.options
         principal = principal_of(scope, self._services, options)
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
@@ -200,16 +200,18 @@ class _Answering:
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         send = self._send
         extra = [(CALL_HEADER, passage.entry_id.encode())]
-        length = _length(passage.headers)
-        if length is not None and length <= WHOLE_BYTES:
-            body = await _whole(passage)
+        if passage.is_json:
+            body = await _beginning(passage)
             cost = _cost(passage, price_of)
             if cost is not None:
                 extra.append((COST_HEADER, cost))
             await self._start(passage.status, client_headers(passage.headers, extra))
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-            return
-        await self._start(passage.status, client_headers(passage.headers, extra))
+            more = not passage.ended
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+            if not more:
+                return
+        else:
+            await self._start(passage.status, client_headers(passage.headers, extra))
         while not passage.ended:
             data = await passage.read()
             if data:
@@ -250,10 +252,15 @@ class _Answering:
         self._watch.abort()
 
 
-async def _whole(passage: Passage) -> bytes:
-    pieces = [await passage.read()]
-    while not passage.ended:
+async def _beginning(passage: Passage) -> bytes:
+    """All of an answer in one piece, or as much as is kept back for the sake of its cost."""
+    piece = await passage.read()
+    if passage.ended:
+        return piece
+    pieces, size = [piece], len(piece)
+    while not passage.ended and size < WHOLE_BYTES:
         pieces.append(await passage.read())
+        size += len(pieces[-1])
     return b"".join(pieces)
 
 

@@ -20,7 +20,8 @@ _NOT_SENT_ON = HOP_BY_HOP | {
     b"origin", b"referer", b"accept-encoding", b"priority",
 }  # fmt: skip
 _NOT_SENT_ON_PREFIXES = (b"x-forwarded-", b"x-talkmeter-", b"sec-", b"cf-")
-_NOT_GIVEN_BACK = HOP_BY_HOP | {b"set-cookie", b"alt-svc", b"strict-transport-security", b"public-key-pins"}
+# The server writes a date of its own.
+_NOT_GIVEN_BACK = HOP_BY_HOP | {b"date", b"set-cookie", b"alt-svc", b"strict-transport-security", b"public-key-pins"}
 _OURS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),

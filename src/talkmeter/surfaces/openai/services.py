@@ -43,7 +43,7 @@ class Services:
     """
 
     gateway: Gateway
-    options: Callable[[], GatewayOptions]
+    options: GatewayOptions
     principal: Callable[[str], Principal]
     models: Callable[[], Awaitable[Sequence[dict[str, Any]]]]
     entry_of_answer: Callable[[str], Awaitable[LedgerEntry | None]]

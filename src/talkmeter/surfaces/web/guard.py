@@ -58,6 +58,25 @@ TOO_MANY_CONNECTIONS = Refusal(
 )
 
 
+class ClientWatch:
+    """Lets whoever answers a request know that the client has left, and break the connection off."""
+
+    __slots__ = ("_transport", "gone", "on_gone")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.gone = False
+        self.on_gone: Callable[[], object] | None = None
+
+    def leave(self) -> None:
+        self.gone = True
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
 class _StopParsing(Exception):
     pass
 
@@ -84,6 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_at = 0.0  # when body bytes last came, loop time
     _refusal: Refusal | None = None
     _refused = False
+    _client: ClientWatch | None = None
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -101,6 +121,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        if self._client is not None:
+            self._client.leave()
         self._resume_stall()
         if self.client is not None:
             self.addresses[self.client[0]] -= 1
@@ -156,6 +178,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()  # may find the address unreadable: then this is still a broken header section
+        client = self._client = ClientWatch(self.transport)
+        self.scope["extensions"] = {"talkmeter.client": client}  # its task begins after this
         self._reading = "body"
         self._section_bytes = 0
         self._disarm()
