@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 BILL_FILE = "simulator-bill.jsonl"
 
 
-def simulate_alone(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int) -> None:
+def simulate_alone(
+    host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int, *, any_model: bool
+) -> None:
     """`talkmeter simulate`: until SIGINT or SIGTERM. Raises SettingError if it cannot listen there."""
     from talkmeter.simulator.command import simulate
 
     try:
-        simulate(host, port, bill, tokens_per_second, seed)
+        simulate(host, port, bill, tokens_per_second, seed, any_model=any_model)
     except OSError as error:
         raise SettingError(
             f"The simulator cannot start on {host}, port {port}: {error.strerror or error}.",

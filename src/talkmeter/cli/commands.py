@@ -36,11 +36,12 @@ def serve(**flags: Any) -> None:
 )
 @click.option("--tokens-per-second", default=80.0, show_default=True, help="Speed of answers; 0 is without a pause.")
 @click.option("--seed", default=0, show_default=True, help="Chooses among the answers.")
-def simulate(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int) -> None:
+@click.option("--any-model", is_flag=True, help="Answer to the names of real models, too.")
+def simulate(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int, *, any_model: bool) -> None:
     """Run the simulated upstream by itself and print its base URL; see docs/simulator.md."""
     from talkmeter.app.simulating import simulate_alone
 
-    simulate_alone(host, port, bill, tokens_per_second, seed)
+    simulate_alone(host, port, bill, tokens_per_second, seed, any_model=any_model)
 
 
 @talkmeter.command()

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from talkmeter.simulator import models
-from talkmeter.simulator.asked import decode
+from talkmeter.simulator.checks import decode
+from talkmeter.simulator.endpoints import ENDPOINTS
 from talkmeter.simulator.faults import parse_fault
+from talkmeter.simulator.jobs import Endpoint
 from talkmeter.simulator.refusals import Refusal, bad_key
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def openai_routes(service: "Service") -> "list[web.AbstractRouteDef]":
     async def show_model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         try:
-            models.find(name)
+            models.find(name, any_model=service.any_model)
         except Refusal as refusal:
             return _json(refusal.body(), refusal.status)
         return _json(_model(name))
@@ -37,7 +39,7 @@ def openai_routes(service: "Service") -> "list[web.AbstractRouteDef]":
     return [
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name}", show_model),
-        web.post("/v1/chat/completions", service.complete),
+        *(_route(service, endpoint) for endpoint in ENDPOINTS),
     ]
 
 
@@ -96,6 +98,15 @@ def control_routes(service: "Service") -> "list[web.AbstractRouteDef]":
         web.post("/_step", step),
         web.route("*", "/{path:.*}", unknown),
     ]
+
+
+def _route(service: "Service", endpoint: Endpoint) -> "web.RouteDef":
+    from aiohttp import web
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await service.answer(endpoint, request)
+
+    return web.route(endpoint.method, endpoint.path, answer)
 
 
 def _has_bad_key(request: "web.Request") -> bool:
