@@ -3,7 +3,7 @@
 TalkmeterError
 ├── BadInput 400 ── what came in cannot be used
 │   ├── TooLarge 413 · UnsupportedMedia 415 · TooManyPixels 422
-├── NotSignedIn 401 · Forbidden 403 · NotFound 404 · Conflict 409 · TooManyTries 429
+├── NotSignedIn 401 · InvalidKey 401 · Forbidden 403 · NotFound 404 · Conflict 409 · TooManyTries 429
 ├── SettingError ── start-up: a setting has a value that cannot be used
 ├── StoreError 503 ── the database cannot take or give what was asked
 │   ├── StoreFull 507 · StoreBusy 503 · StoreTooNew ── start-up
@@ -68,6 +68,12 @@ class TooManyPixels(BadInput):
 
 class NotSignedIn(TalkmeterError):
     status, code = 401, "not_signed_in"
+
+
+class InvalidKey(TalkmeterError):
+    """An API key that opens nothing. `details["reason"]`: malformed, typo, unknown, revoked, expired, user_disabled."""
+
+    status, code = 401, "invalid_api_key"
 
 
 class Forbidden(TalkmeterError):

@@ -207,7 +207,8 @@ async def test_every_change_that_the_core_declares_can_be_applied():
     from talkmeter.metering import ledger, pricebook_store
     from talkmeter.store.store import APPLY
 
-    values = {"ProviderAccount", "SealedKey", "Session", "LedgerEntry", "Totals"}
+    values = {"ProviderAccount", "SealedKey", "Session", "User", "Credentials", "ApiKey", "StoredKey"}
+    values |= {"LedgerEntry", "Totals"}
     declared = {
         each
         for module in (accounts, changes, ledger, pricebook_store)

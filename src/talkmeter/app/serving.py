@@ -159,7 +159,7 @@ async def _refuse_open_door(application: Application, host: str) -> None:
     """Beyond this machine only with a password, and over plain HTTP only if that is said on purpose."""
     if is_loopback(host):
         return
-    if not await application.accounts.passwords.is_set():
+    if not await application.accounts.passwords.owner_has_one():
         raise SettingError(
             f"The server would be open to others on {host}, but no password is set.",
             f"{host}에서 다른 사람도 접속할 수 있게 되지만 비밀번호가 설정되지 않았습니다.",

@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
+from talkmeter.accounts.users import Users
 from talkmeter.app.simulating import InProcessSimulator
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
@@ -51,9 +53,16 @@ class Accounts:
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
         self.routes = Routes(store, self.providers)
+        self.users = Users(store, self.passwords)
+        self.keys = Keys(store, self.users)
 
     async def load(self) -> None:
-        """Raises SettingError if there are sealed keys that our key does not open."""
+        """Who may come in first of all: nothing that is wrong with the rest may keep a revoked key alive.
+
+        Raises SettingError if there are sealed keys that our key does not open.
+        """
+        await self.users.load()
+        await self.keys.load()
         await self.settings.load()
         await self.providers.load()
         await self.routes.load()

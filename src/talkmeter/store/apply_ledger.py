@@ -19,6 +19,7 @@ from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow
 from talkmeter.metering.usage import Usage
 from talkmeter.store import rows
 from talkmeter.store.parameters import THIS
+from talkmeter.store.revising import revise
 from talkmeter.store.schema import ledger_entries, partial_texts, price_rows
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
@@ -125,6 +126,7 @@ def _refuse(at: Transaction, entry_id: str, code: str, why: str, why_ko: str) ->
 
 
 def add_price_row(at: Transaction, change: AddPriceRow) -> None:
+    revise(at)
     row = change.row
     values = {name: getattr(row, name) for name in row.__struct_fields__}
     exists = Refusal(
@@ -136,6 +138,7 @@ def add_price_row(at: Transaction, change: AddPriceRow) -> None:
 
 
 def delete_price_row(at: Transaction, change: DeletePriceRow) -> None:
+    revise(at)
     absent = Refusal(
         "no_such_price_row",
         f"There is no price row {change.id} of your own.",

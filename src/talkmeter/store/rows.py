@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from talkmeter.accounts.names import name_key
 from talkmeter.accounts.routes import ModelRoute, RouteTarget
-from talkmeter.accounts.store import ProviderAccount, SealedKey
+from talkmeter.accounts.store import ApiKey, ProviderAccount, SealedKey, StoredKey, User
 from talkmeter.messages import Attachment, Message, Room, RoomSettings, Run, RunEvent
 from talkmeter.metering.cost import Cost, CostLine
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, SettleEntry
@@ -213,6 +214,36 @@ def route_values(route: ModelRoute) -> dict[str, Any]:
 def route(row: Row) -> ModelRoute:
     fields = {name: getattr(row, name) for name in ModelRoute.__struct_fields__}
     return ModelRoute(**{**fields, "targets": _targets(row.targets)})
+
+
+def user_values(user: User) -> dict[str, Any]:
+    values = _fields(user)
+    del values["has_password"]
+    return {**values, "name_key": name_key(user.name), "password": None}
+
+
+def user(row: Row) -> User:
+    """has_password is a column of the query."""
+    return User(**{name: getattr(row, name) for name in User.__struct_fields__})
+
+
+_LISTS = ("models", "doors")
+
+
+def key_value(name: str, value: Any) -> Any:
+    return _json_or_none(value) if name in _LISTS else value
+
+
+def key_values(stored: StoredKey) -> dict[str, Any]:
+    values = {name: key_value(name, value) for name, value in _fields(stored.key).items()}
+    return {**values, "digest": stored.digest}
+
+
+def stored_key(row: Row) -> StoredKey:
+    values = {name: getattr(row, name) for name in ApiKey.__struct_fields__}
+    for name in _LISTS:
+        values[name] = None if values[name] is None else _texts(values[name])
+    return StoredKey(bytes(row.digest), ApiKey(**values))
 
 
 def by_message(attachments: Sequence[Attachment]) -> dict[str, tuple[Attachment, ...]]:

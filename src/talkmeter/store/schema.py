@@ -20,9 +20,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    insert,
     text,
 )
 from sqlalchemy.sql.elements import TextClause
+
+from talkmeter.clock import now
 
 metadata = MetaData(
     naming_convention={
@@ -93,6 +96,51 @@ sign_in_tokens = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
+    Column("user_id", Text, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),  # what makes two names one: accounts/names.py
+    Column("role", Text, nullable=False),
+    Column("password", Text),  # argon2id
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("rpm", BigInteger),
+    Column("tpm", BigInteger),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the token, which is kept nowhere
+    Column("name", Text, nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("hint", Text, nullable=False),
+    Column("models", Text),  # JSON
+    Column("doors", Text),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("disconnect", Text, nullable=False),
+    Column("rpm", BigInteger),
+    Column("tpm", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("replaces", Text, unique=True),
+)
+
+# How often each kind of thing has changed: other processes look here to see that they must read it again.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 rooms = Table(
@@ -299,3 +347,10 @@ price_rows = Table(
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+
+
+def add_first_rows(connection: Connection) -> None:
+    """What a new database holds from the beginning: its first owner, who has no password yet."""
+    owner = {"id": "owner", "name": "owner", "name_key": "owner", "role": "owner", "created_at": now()}
+    connection.execute(insert(users).values(owner))
+    connection.execute(insert(revisions).values(name="accounts", number=0))

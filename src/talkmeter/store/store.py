@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from talkmeter.accounts.routes import ModelRoute
-from talkmeter.accounts.store import ProviderAccount, Session
+from talkmeter.accounts.store import Credentials, ProviderAccount, Role, Session, StoredKey, User
 from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, AddRun
 from talkmeter.conversation.store import Around, RoomPage
 from talkmeter.errors import StoreError
@@ -22,6 +22,7 @@ from talkmeter.store import (
     apply_accounts,
     apply_conversation,
     apply_ledger,
+    apply_people,
     apply_routes,
     faults,
     read_accounts,
@@ -40,7 +41,13 @@ from talkmeter.store.sqlite_copy import copy_database
 from talkmeter.store.sqlite_facts import StoreWarning, warnings_about
 from talkmeter.store.writer import Writer
 
-APPLY = {**apply_accounts.APPLY, **apply_conversation.APPLY, **apply_ledger.APPLY, **apply_routes.APPLY}
+APPLY = {
+    **apply_accounts.APPLY,
+    **apply_people.APPLY,
+    **apply_conversation.APPLY,
+    **apply_ledger.APPLY,
+    **apply_routes.APPLY,
+}
 BEGINS_WORK = frozenset({OpenEntry, AddRoom, AddMessage, AddRun, AddAttachment})
 
 
@@ -134,6 +141,27 @@ class Store:
 
     async def session(self, session_hash: bytes, at: int) -> Session | None:
         return await self._readers.read(lambda connection: read_accounts.session(connection, session_hash, at))
+
+    async def sign_in_user(self, token_hash: bytes) -> str | None:
+        return await self._readers.read(lambda connection: read_accounts.sign_in_user(connection, token_hash))
+
+    async def users(self) -> Sequence[User]:
+        return await self._readers.read(read_accounts.all_users)
+
+    async def credentials(self, user_id: str) -> Credentials | None:
+        return await self._readers.read(lambda connection: read_accounts.credentials(connection, user_id))
+
+    async def credentials_by_name(self, name_key: str) -> Credentials | None:
+        return await self._readers.read(lambda connection: read_accounts.credentials_by_name(connection, name_key))
+
+    async def roles_with_password(self) -> Sequence[Role]:
+        return await self._readers.read(read_accounts.roles_with_password)
+
+    async def api_keys(self) -> Sequence[StoredKey]:
+        return await self._readers.read(read_accounts.all_keys)
+
+    async def revisions(self) -> Mapping[str, int]:
+        return await self._readers.read(read_accounts.all_revisions)
 
     async def price_rows(self) -> Sequence[PriceRow]:
         return await self._readers.read(read_accounts.all_price_rows)
