@@ -33,25 +33,38 @@ class ProviderAccounts:
         self._environment_key: str | None = resolved.get("openai_api_key")
         self._environment = _environment(resolved)
         self._stored: tuple[ProviderAccount, ...] = ()
+        self._gather()
+
+    def _gather(self) -> None:
+        """Puts together what is asked for with every call; after each change."""
+        real = (*((self._environment,) if self._environment else ()), *self._stored)
+        some = any(account.enabled for account in real)
+        self._real = real
+        self._in_use = not some if self._simulator_wanted == "auto" else self._simulator_wanted == "on"
+        self._alone = not some and self._in_use
+        self._all = (*real, *((self._simulator,) if self._in_use else ()))
+        self._enabled = tuple(account for account in self._all if account.enabled)
+        self._by_id: dict[str, ProviderAccount] = {account.id: account for account in self._all}
 
     async def load(self) -> None:
         """Reads the stored accounts. Raises SettingError if a key does not open: see Sealer.check."""
         stored = tuple(await self._store.providers())
         self._sealer.check(stored)
         self._stored = stored
+        self._gather()
 
     def all(self) -> tuple[ProviderAccount, ...]:
         """From the environment, then stored in order of creation, then the simulator where it is in use."""
-        return (*self._real(), *((self._simulator,) if self.simulator_in_use else ()))
+        return self._all
 
     def enabled(self) -> tuple[ProviderAccount, ...]:
-        return tuple(account for account in self.all() if account.enabled)
+        return self._enabled
 
     def get(self, provider_id: str) -> ProviderAccount:
         """Raises NotFound."""
-        for account in self.all():
-            if account.id == provider_id:
-                return account
+        account = self._by_id.get(provider_id)
+        if account is not None:
+            return account
         raise NotFound(
             "There is no such provider; it may have been deleted.",
             "그런 제공자가 없습니다. 삭제되었을 수 있습니다.",
@@ -63,14 +76,12 @@ class ProviderAccounts:
 
     @property
     def simulator_in_use(self) -> bool:
-        if self._simulator_wanted == "auto":
-            return not any(account.enabled for account in self._real())
-        return self._simulator_wanted == "on"
+        return self._in_use
 
     @property
     def only_simulator(self) -> bool:
         """Whether answers come from the simulator because there is nothing else."""
-        return not any(account.enabled for account in self._real()) and self.simulator_in_use
+        return self._alone
 
     @property
     def usual_model(self) -> str:
@@ -80,6 +91,7 @@ class ProviderAccounts:
     def simulator_runs_at(self, base_url: str) -> None:
         """Told by whoever started it."""
         self._simulator = _simulator(base_url)
+        self._gather()
 
     def reveal(self, account: ProviderAccount) -> str | None:
         """The key in clear, for the provider's client and nobody else."""
@@ -135,6 +147,7 @@ class ProviderAccounts:
         self._changeable(provider_id)
         await self._store.commit(DeleteProvider(provider_id))
         self._stored = tuple(account for account in self._stored if account.id != provider_id)
+        self._gather()
 
     async def _save(self, account: ProviderAccount) -> None:
         await self._store.commit(SaveProvider(account))
@@ -144,9 +157,7 @@ class ProviderAccounts:
             if known
             else (*self._stored, account)
         )
-
-    def _real(self) -> tuple[ProviderAccount, ...]:
-        return (*((self._environment,) if self._environment else ()), *self._stored)
+        self._gather()
 
     def _changeable(self, provider_id: str) -> ProviderAccount:
         account = self.get(provider_id)
@@ -174,7 +185,7 @@ class ProviderAccounts:
                 code="bad_name",
                 param="name",
             )
-        others = [*self._real(), self._simulator]
+        others = [*self._real, self._simulator]
         if any(other.name.casefold() == clean.casefold() for other in others if other.id != provider_id):
             raise Conflict(
                 f"There is already a provider called {clean}.",

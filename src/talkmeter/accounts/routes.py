@@ -153,9 +153,7 @@ class Routes:
         for route in self._routes:
             if route.id == route_id:
                 return route
-        raise NotFound(
-            f"There is no route {route_id:.60}.", f"{route_id:.60} 경로가 없습니다.", code="route_not_found"
-        )
+        raise NotFound(f"There is no route {route_id:.60}.", f"{route_id:.60} 경로가 없습니다.", code="route_not_found")
 
     def _set(self, routes: tuple[ModelRoute, ...]) -> None:
         self._routes = routes

@@ -5,7 +5,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from talkmeter.accounts.settings import Settings
 from talkmeter.app.wiring import Application
-from talkmeter.metering.cost import format_usd
+from talkmeter.metering.cost import plain_dollars
 from talkmeter.surfaces.openai import services as openai
 from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
@@ -36,7 +36,7 @@ def gateway_services_of(application: Application) -> openai.Services:
         principal=accounts.keys.principal,
         models=application.offered_models,
         entry_of_answer=application.store.entry_of_answer,
-        price_of=lambda picodollars: format_usd(picodollars).removeprefix("$"),
+        price_of=plain_dollars,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the meter must know of a request that only passes through, and how its prompt is counted should it matter. Pure."""
+"""What the meter must know of a request that passes through, and how its prompt is counted should it matter. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -45,7 +45,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 def count_asked(asked: Asked) -> PromptCount | None:
-    """The tokens of the prompt by our own count; None where no formula is known (audio, pictures). Slow: use a thread."""
+    """The prompt by our own count; None where no formula is known (audio, pictures). Slow: for a thread."""
     counter = _COUNTERS.get(asked.endpoint)
     if counter is None or asked.billing != TOKENS:
         return None

@@ -196,6 +196,12 @@ def format_usd(picodollars: int, *, digits: int | None = None) -> str:
     return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def plain_dollars(picodollars: int) -> str:
+    """`0.0000012`: exact, for programs; a figure that is not negative."""
+    whole, part = divmod(picodollars, 10**12)
+    return f"{whole}.{part:012d}".rstrip("0").ljust(len(str(whole)) + 3, "0")
+
+
 def convert(picodollars: int, rate: str) -> Decimal:
     """The amount in another currency, exactly; `rate` is how many of its units one USD is, as decimal text.
 

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from talkmeter.clock import now
@@ -200,7 +199,7 @@ class PassingCall:
         self._kept = 0
 
     async def open(self, *also: Struct) -> Any:
-        """Commits the open entry together with `also`, and gives what that commit gives. Raises StoreError, Conflict."""
+        """Commits the open entry together with `also`; what that commit gives. Raises StoreError, Conflict."""
         return await self._meter.store.submit(self.opening, *also)
 
     async def send(self, request: UpstreamCall) -> Answer:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from talkmeter.metering.sse import EventTooLarge, SseReader
-from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, parse_usage
+from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
 WHOLE_LIMIT = 8 << 20  # bytes of an answer in one piece that are kept; of longer ones the beginning and the end
 ENDS = 128 << 10  # bytes of either
@@ -296,12 +296,9 @@ class PassingTap:
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""
-        value = json.loads(raw)
         self.raw_usage = raw.decode("utf-8", "replace")
         try:
-            if not isinstance(value, dict):
-                raise UsageProblem("usage is not an object")
-            usage = parse_images_usage(value) if self._images else parse_usage(value)
+            usage = parse_images_usage(json.loads(raw)) if self._images else read_usage(raw)
         except UsageProblem as problem:
             self.problem = str(problem)
         else:

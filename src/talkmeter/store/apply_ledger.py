@@ -103,7 +103,9 @@ def correct_entry(at: Transaction, change: CorrectEntry) -> None:
     values = {**rows.usage_values(change.usage), **rows.cost_values(change.cost)}
     values |= {"provenance": change.provenance, "has_usage": True, "this": change.id}
     if at.run(_CORRECT, values) == 0:
-        _refuse(at, change.id, "not_correctable", "has figures of its own, or is still open", "이미 확정된 값이 있습니다")
+        _refuse(
+            at, change.id, "not_correctable", "has figures of its own, or is still open", "이미 확정된 값이 있습니다"
+        )
     told = {name: getattr(change, name) for name in ("raw_usage", "model_served", "service_tier")}
     if any(value is not None for value in told.values()):
         at.run(_TELL, {**told, "this": change.id})

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, update
 from talkmeter.accounts.routes import DeleteRoute, SaveRoute
 from talkmeter.store import rows
 from talkmeter.store.parameters import THIS
+from talkmeter.store.revising import revise
 from talkmeter.store.schema import model_routes
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
@@ -20,6 +21,7 @@ _DELETE = Statement(delete(model_routes).where(model_routes.c.id == THIS))
 
 
 def save_route(at: Transaction, change: SaveRoute) -> None:
+    revise(at)
     values = rows.route_values(change.route)
     replaced = {**values, "this": change.route.id}
     del replaced["id"]
@@ -33,6 +35,7 @@ def save_route(at: Transaction, change: SaveRoute) -> None:
 
 
 def delete_route(at: Transaction, change: DeleteRoute) -> None:
+    revise(at)
     at.run(_DELETE, {"this": change.id})
 
 

@@ -37,9 +37,7 @@ _OF_UPSTREAM = (
     .order_by(_entry.position)
     .limit(1)
 )
-_PARTIALS = (
-    select(partial_texts.c.text).where(partial_texts.c.entry_id == THIS).order_by(partial_texts.c.seq)
-)
+_PARTIALS = select(partial_texts.c.text).where(partial_texts.c.entry_id == THIS).order_by(partial_texts.c.seq)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -60,9 +60,10 @@ class Passage:
         call, withheld = self.call, self._withheld
         while not call.ended:
             data = await call.read()
+            ended = self.ended
             if withheld is not None:
-                data = withheld.feed(data) + (withheld.finish() if call.ended else b"")
-            if call.ended and self.limit is not None:
+                data = withheld.feed(data) + (withheld.finish() if ended else b"")
+            if ended and self.limit is not None:
                 self._gateway.drained(self)
             if data:
                 return data

@@ -8,6 +8,9 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import AsyncIterable
+
+from msgspec import structs
 
 from talkmeter.accounts.routes import RouteTarget
 from talkmeter.completions import Answer, Provider, UpstreamCall
@@ -87,9 +90,7 @@ class Gateway:
         asked, request_body = self._request(ask, target)
         call = self._meter.begin(asked, provider, ask.context, attempt=attempt)
         await call.open()
-        request = UpstreamCall(
-            call.opening.id, ask.method, ask.path, ask.headers, request_body, ask.body_length
-        )
+        request = UpstreamCall(call.opening.id, ask.method, ask.path, ask.headers, request_body, ask.body_length)
         try:
             answer = await call.send(request)
         except UpstreamError as error:
@@ -118,7 +119,7 @@ class Gateway:
         call.on_end = lambda: self._passages.discard(passage)
         return passage
 
-    def _request(self, ask: PassAsk, target: RouteTarget) -> tuple[Asked, object]:
+    def _request(self, ask: PassAsk, target: RouteTarget) -> tuple[Asked, bytes | AsyncIterable[bytes]]:
         """What is asked of this target: the client's bytes, unless another model or its usage must be asked for."""
         asked, body = ask.asked, ask.body
         if not isinstance(body, bytes):
@@ -128,7 +129,7 @@ class Gateway:
                 body = form_with_model(body, *ask.model_span, target.model)
             else:
                 body = with_model(body, target.model)
-            asked = _replaced(asked, target.model, len(body))
+            asked = structs.replace(asked, model=target.model, request_bytes=len(body))
         if ask.usage_unasked:
             body = with_usage_asked(body, ask.stream_options)
         return asked, body
@@ -178,7 +179,7 @@ class Gateway:
         """Nothing new; what is under way gets `grace` seconds, then is cut and settled."""
         self._closing = True
         until = time.monotonic() + grace
-        while self._meter.under_way and time.monotonic() < until:
+        while self._meter.under_way and time.monotonic() < until:  # noqa: ASYNC110 - the last of many, once
             await asyncio.sleep(0.02)
         for passage in list(self._passages):
             passage.call.cut_at_shutdown()
@@ -188,12 +189,6 @@ class Gateway:
         """Whether an entry still waits for figures that a later answer may tell."""
         settled = entry.settlement if entry is not None else None
         return settled is not None and settled.provenance in ("unknown", "counted", "estimated")
-
-
-def _replaced(asked: Asked, model: str, size: int) -> Asked:
-    from msgspec import structs
-
-    return structs.replace(asked, model=model, request_bytes=size)
 
 
 def _pause(attempt: int) -> float:

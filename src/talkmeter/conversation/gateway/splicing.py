@@ -19,7 +19,7 @@ def with_model(body: bytes, model: str) -> bytes:
 
 
 def with_usage_asked(body: bytes, options: object) -> bytes:
-    """The JSON object with `stream_options.include_usage` set. options: its stream_options as decoded, None if absent."""
+    """The JSON object with `stream_options.include_usage` set. options: its stream_options, decoded; None: absent."""
     if options is None and b'"stream_options"' not in body:
         match = _OPEN.match(body)
         if match is not None and body[match.end() : match.end() + 1] != b"}":

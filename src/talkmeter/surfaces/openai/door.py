@@ -19,10 +19,10 @@ from talkmeter.metering.asked import Asked
 from talkmeter.metering.ledger import LedgerEntry
 from talkmeter.metering.passing import PassingContext
 from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
-from talkmeter.surfaces.openai.entrance import check_endpoint, check_model, principal_of, refuse_shared
+from talkmeter.surfaces.openai.entrance import Headers, check_endpoint, check_model, principal_of, refuse_shared
 from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json, tags_of
 from talkmeter.surfaces.openai.forms import read_form
-from talkmeter.surfaces.openai.headers import client_headers, header, upstream_headers
+from talkmeter.surfaces.openai.headers import client_headers, upstream_headers
 from talkmeter.surfaces.openai.problems import problem
 from talkmeter.surfaces.openai.services import ClientWatch, GatewayOptions, Services
 
@@ -57,21 +57,21 @@ class OpenAIDoor:
             await answering.refuse(_internal())
 
     async def _answer(self, scope: Any, receive: Receive, answering: "_Answering") -> None:
-        options = self._services.options
-        principal = principal_of(scope, self._services, options)
+        headers = dict(scope["headers"])
+        principal = principal_of(scope.get("client"), headers, self._services)
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
             return
-        endpoint = check_endpoint(find_endpoint(method, path), options, principal, path)
-        ask = await self._ask(scope, receive, endpoint, principal, options)
+        endpoint = check_endpoint(find_endpoint(method, path), self._services.options, path)
+        ask = await self._ask(scope, receive, headers, endpoint, principal)
         passage = await self._services.gateway.pass_on(ask)
-        await answering.passes(passage, self._services.price_of, trailer=_wants_trailer(scope))
+        await answering.passes(passage, self._services.price_of, trailer=headers.get(COST_HEADER) == b"trailer")
 
     async def _ask(
-        self, scope: Any, receive: Receive, endpoint: Endpoint, principal: Principal, options: GatewayOptions
+        self, scope: Any, receive: Receive, headers: Headers, endpoint: Endpoint, principal: Principal
     ) -> PassAsk:
-        headers = scope["headers"]
+        options = self._services.options
         path, query = scope["path"][len(PREFIX) :], scope["query_string"]
         earlier, provider_id = await self._earlier(path, endpoint, principal, options)
         body: bytes | AsyncIterator[bytes] = b""
@@ -79,8 +79,8 @@ class OpenAIDoor:
         span: tuple[int, int] | None = None
         fields = _NO_FIELDS
         if endpoint.body == "any":
-            length = _length(headers)
-            if length is None and header(headers, b"transfer-encoding") is None:
+            length = _number(headers.get(b"content-length"))
+            if length is None and b"transfer-encoding" not in headers:
                 await _body(receive, options.body_bytes)
             elif length is not None and length <= WHOLE_BYTES:
                 body, length = await _body(receive, WHOLE_BYTES), None
@@ -89,7 +89,7 @@ class OpenAIDoor:
             asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=earlier is not None)
         else:
             whole = body = await _body(receive, options.body_bytes)
-            kind = header(headers, b"content-type") or b""
+            kind = headers.get(b"content-type", b"")
             if endpoint.body == "json" or kind.startswith(b"application/json"):
                 _refuse_coded(headers)
                 fields = read_json(whole)
@@ -98,7 +98,7 @@ class OpenAIDoor:
                 fields, span = form.fields, form.span
             asked = asked_of(endpoint, fields, whole if span is None else b"", len(whole))
             check_model(principal, asked.model)
-        tags = tags_of(header(headers, b"x-talkmeter-tags"))
+        tags = tags_of(headers.get(b"x-talkmeter-tags"))
         key = principal.key
         return PassAsk(
             context=PassingContext(
@@ -112,7 +112,7 @@ class OpenAIDoor:
             asked=asked,
             method=scope["method"],
             path=f"{path}?{query.decode('latin-1')}" if query else path,
-            headers=upstream_headers(headers),
+            headers=upstream_headers(scope["headers"]),
             body=body,
             body_length=length,
             usage_unasked=asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields),
@@ -279,10 +279,6 @@ def _trailer(passage: Passage, price_of: Any) -> bytes:
     return b": talkmeter call=%b cost=%b\n\n" % (passage.entry_id.encode(), cost or b"unknown")
 
 
-def _wants_trailer(scope: Any) -> bool:
-    return header(scope["headers"], b"x-talkmeter-cost") == b"trailer"
-
-
 async def _body(receive: Receive, limit: int) -> bytes:
     """The whole body. Raises TooLarge; BadInput if the client leaves before its end."""
     message = await receive()
@@ -320,15 +316,12 @@ async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
             yield data
 
 
-def _length(headers: Any) -> int | None:
-    for name, value in headers:
-        if name.lower() == b"content-length":
-            return int(value) if value.isdigit() and len(value) < 16 else None
-    return None
+def _number(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() and len(value) < 16 else None
 
 
-def _refuse_coded(headers: Any) -> None:
-    if (header(headers, b"content-encoding") or b"identity").lower() != b"identity":
+def _refuse_coded(headers: Headers) -> None:
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise BadInput(
             "A compressed body cannot be read here.",
             "압축된 본문은 읽을 수 없습니다.",

@@ -37,9 +37,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 def _json(name: str, group: Group, billing: str = TOKENS, *, model: str | None = None) -> Endpoint:
-    return Endpoint(
-        name=name, group=group, billing=billing, body="json", needs_model=model is None, model=model or ""
-    )
+    return Endpoint(name=name, group=group, billing=billing, body="json", needs_model=model is None, model=model or "")
 
 
 _POSTS: dict[str, Endpoint] = {

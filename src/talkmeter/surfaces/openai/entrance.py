@@ -1,7 +1,7 @@
 """Who may come in, and for what. Reads headers and raises what is wrong; no I/O."""
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,23 +9,21 @@ from talkmeter.accounts.keys import allows_door, allows_model
 from talkmeter.accounts.principals import LOCAL, Principal
 from talkmeter.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from talkmeter.surfaces.openai.endpoints import Endpoint
-from talkmeter.surfaces.openai.headers import header
 from talkmeter.surfaces.openai.services import GatewayOptions, Services
 
 DOOR = "openai"
 KEY_PREFIX = "tm_"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _KEYLESS = Principal(user_id=LOCAL, role="owner")
-_PROXIED = (b"forwarded", b"x-forwarded-for", b"via")
+_PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"via"})
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = Mapping[bytes, bytes]  # names in lower case
 
 
-def principal_of(scope: Any, services: Services, options: GatewayOptions) -> Principal:
-    """Raises NotSignedIn, Forbidden or BadInput (421), each saying what to do."""
-    headers = scope["headers"]
-    token = _token(headers)
-    if token is not None and (token.startswith(KEY_PREFIX) or not (options.local and is_this_machine(scope))):
+def principal_of(client: Any, headers: Headers, services: Services) -> Principal:
+    """client: its address and port. Raises NotSignedIn, Forbidden or BadInput (421), each saying what to do."""
+    token, options = _token(headers), services.options
+    if token is not None and (token.startswith(KEY_PREFIX) or not (options.local and is_this_machine(client, headers))):
         principal = services.principal(token)
         if principal.key is not None and not allows_door(principal.key, DOOR):
             raise Forbidden(
@@ -36,7 +34,7 @@ def principal_of(scope: Any, services: Services, options: GatewayOptions) -> Pri
                 hint_ko="openai를 쓸 수 있는 키를 사용하십시오.",
             )
         return principal
-    if not options.local or not is_this_machine(scope):
+    if not options.local or not is_this_machine(client, headers):
         raise NotSignedIn(
             "No API key was given.",
             "API 키가 없습니다.",
@@ -48,10 +46,9 @@ def principal_of(scope: Any, services: Services, options: GatewayOptions) -> Pri
     return _KEYLESS
 
 
-def is_this_machine(scope: Any) -> bool:
+def is_this_machine(client: Any, headers: Headers) -> bool:
     """Whether the connection comes from this machine, and is not passed on for somebody else by a proxy."""
-    client = scope.get("client")
-    if client is None or header_any(scope["headers"], _PROXIED):
+    if client is None or not _PROXIED.isdisjoint(headers):
         return False
     host = client[0]
     if host in ("127.0.0.1", "::1"):
@@ -63,12 +60,8 @@ def is_this_machine(scope: Any) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def header_any(headers: Headers, names: Collection[bytes]) -> bool:
-    return any(name in names for name, _ in headers)
-
-
 def _token(headers: Headers) -> str | None:
-    value = header(headers, b"authorization")
+    value = headers.get(b"authorization")
     if value is None:
         return None
     scheme, _, token = value.partition(b" ")
@@ -78,8 +71,8 @@ def _token(headers: Headers) -> str | None:
 
 
 def _refuse_pages(headers: Headers, hosts: Collection[str]) -> None:
-    """Without a key nothing that a foreign web page makes a browser send is answered; a host name of its own neither."""
-    host = (header(headers, b"host") or b"").decode("latin-1").lower()
+    """Without a key nothing is answered that a foreign page makes a browser send, not even under a name of its own."""
+    host = headers.get(b"host", b"").decode("latin-1").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if name.removesuffix(".") not in LOOPBACK_NAMES and name.removesuffix(".") not in hosts:
         raise BadInput(
@@ -90,8 +83,8 @@ def _refuse_pages(headers: Headers, hosts: Collection[str]) -> None:
             hint="Use http://localhost, or send an API key.",
             hint_ko="http://localhost 를 쓰거나 API 키를 보내십시오.",
         )
-    site = header(headers, b"sec-fetch-site")
-    origin = header(headers, b"origin")
+    site = headers.get(b"sec-fetch-site")
+    origin = headers.get(b"origin")
     ours = origin is None or urlsplit(origin.decode("latin-1")).netloc.lower() == host
     if site not in (None, b"same-origin", b"none") or not ours:
         raise Forbidden(
@@ -103,8 +96,8 @@ def _refuse_pages(headers: Headers, hosts: Collection[str]) -> None:
         )
 
 
-def check_endpoint(endpoint: Endpoint | None, options: GatewayOptions, principal: Principal, path: str) -> Endpoint:
-    """Raises NotFound for what does not exist or is switched off, Forbidden for what only owners may use."""
+def check_endpoint(endpoint: Endpoint | None, options: GatewayOptions, path: str) -> Endpoint:
+    """Raises NotFound for what does not exist or is switched off."""
     if endpoint is None:
         raise NotFound(
             f"There is no /v1/{path:.100} with this method.",

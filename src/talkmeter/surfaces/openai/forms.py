@@ -57,8 +57,8 @@ def _parts(body: bytes, delimiter: bytes) -> list[tuple[str, int, int]]:
             break
         headers, start = body[head:after], after + 4
         name = _NAME.search(headers)
-        if start <= following and name is not None and _FILE.search(headers) is None:
-            if following - start <= FIELD_BYTES:
-                found.append((name[1].decode("utf-8", "replace"), start, following))
+        small = start <= following <= start + FIELD_BYTES
+        if small and name is not None and _FILE.search(headers) is None:
+            found.append((name[1].decode("utf-8", "replace"), start, following))
         at = following + 2
     return found

@@ -29,14 +29,6 @@ _OURS = (
 _READABLE = (b"gzip", b"deflate")  # what the meter can read, too
 
 
-def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The first value of a header; names as ASGI gives them, in lower case."""
-    for key, value in headers:
-        if key == name:
-            return value
-    return None
-
-
 def upstream_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
     found: list[tuple[bytes, bytes]] = []
     named: frozenset[bytes] | set[bytes] = frozenset()

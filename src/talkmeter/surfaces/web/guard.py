@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -179,7 +179,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()  # may find the address unreadable: then this is still a broken header section
         client = self._client = ClientWatch(self.transport)
-        self.scope["extensions"] = {"talkmeter.client": client}  # its task begins after this
+        extensions: Any = {"talkmeter.client": client}
+        self.scope["extensions"] = extensions  # its task begins after this
         self._reading = "body"
         self._section_bytes = 0
         self._disarm()

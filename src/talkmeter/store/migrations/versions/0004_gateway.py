@@ -31,13 +31,9 @@ def upgrade() -> None:
         for name, kind in _NOT_ALWAYS_COUNTED.items():
             batch.alter_column(name, existing_type=kind, nullable=True)
     unknown = sa.text("provenance = 'unknown'")
-    op.create_index(
-        "ix_ledger_unknown", "ledger_entries", ["position"], sqlite_where=unknown, postgresql_where=unknown
-    )
+    op.create_index("ix_ledger_unknown", "ledger_entries", ["position"], sqlite_where=unknown, postgresql_where=unknown)
     named = sa.text("endpoint IN ('responses', 'batches') AND upstream_id IS NOT NULL")
-    op.create_index(
-        "ix_ledger_upstream", "ledger_entries", ["upstream_id"], sqlite_where=named, postgresql_where=named
-    )
+    op.create_index("ix_ledger_upstream", "ledger_entries", ["upstream_id"], sqlite_where=named, postgresql_where=named)
     op.create_table(
         "partial_texts",
         sa.Column("entry_id", sa.Text(), nullable=False),
