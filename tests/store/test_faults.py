@@ -138,7 +138,7 @@ class Disk:
 async def test_a_full_disk_refuses_new_work_settles_what_is_open_and_recovers(tmp_path, small_disk):
     """Promise 1 on a full disk: every call that was sent gets its settlement, and none is sent that could not."""
     path = (small_disk or tmp_path) / "talkmeter.db"
-    store = await open_store(path, ballast=200_000)
+    store = await open_store(path, ballast=300_000)
     openings = [an_opening() for _ in range(20)]
     await store.commit(*openings)
     disk = Disk(store, path.parent) if small_disk else Quota(store, path.parent)

@@ -202,16 +202,17 @@ def test_a_loop_that_ends_before_its_commit_loses_only_the_answer(sqlite_path):
 
 
 async def test_every_change_that_the_core_declares_can_be_applied():
+    from talkmeter.accounts import routes
     from talkmeter.accounts import store as accounts
     from talkmeter.conversation import changes
     from talkmeter.metering import ledger, pricebook_store
     from talkmeter.store.store import APPLY
 
     values = {"ProviderAccount", "SealedKey", "Session", "User", "Credentials", "ApiKey", "StoredKey"}
-    values |= {"LedgerEntry", "Totals"}
+    values |= {"LedgerEntry", "Totals", "ModelRoute", "RouteTarget", "Way"}
     declared = {
         each
-        for module in (accounts, changes, ledger, pricebook_store)
+        for module in (accounts, routes, changes, ledger, pricebook_store)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Struct) and each.__module__ == module.__name__
     }

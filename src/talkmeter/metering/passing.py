@@ -2,7 +2,7 @@
 
     call = meter.begin(asked, provider, context)
     await call.open()                     # the entry is on the disk now
-    answer = await call.send(request)     # the first byte goes out in here
+    answer = await call.dispatch(request) # the first byte goes out in here
     while data := await call.read(): …    # bytes as they came
     call.end(…)                           # exactly once; the settlement is on its way to the disk
 
@@ -202,7 +202,7 @@ class PassingCall:
         """Commits the open entry together with `also`; what that commit gives. Raises StoreError, Conflict."""
         return await self._meter.store.submit(self.opening, *also)
 
-    async def send(self, request: UpstreamCall) -> Answer:
+    async def dispatch(self, request: UpstreamCall) -> Answer:
         """The answer, its head read. Raises UpstreamError, after which `end` has been done."""
         self._meter.watch(self)
         try:

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from talkmeter.completions import Answer
 from talkmeter.conversation.gateway.values import Disconnect
 from talkmeter.conversation.gateway.withholding import UsageWithheld
 from talkmeter.metering.passing import PassingCall
 
-if TYPE_CHECKING:
-    from talkmeter.conversation.gateway.passing_on import Gateway
+
+class Drains(Protocol):
+    """Who decides whether one more answer may be read on without a client."""
+
+    def may_drain(self, passage: "Passage") -> bool: ...
+
+    def drained(self, passage: "Passage") -> None: ...
 
 
 class Passage:
@@ -18,7 +23,7 @@ class Passage:
 
     def __init__(
         self,
-        gateway: "Gateway",
+        gateway: Drains,
         call: PassingCall,
         answer: Answer,
         withheld: UsageWithheld | None,

@@ -92,7 +92,7 @@ class Gateway:
         await call.open()
         request = UpstreamCall(call.opening.id, ask.method, ask.path, ask.headers, request_body, ask.body_length)
         try:
-            answer = await call.send(request)
+            answer = await call.dispatch(request)
         except UpstreamError as error:
             self._breakers.failed(provider.id)
             if last:
