@@ -83,7 +83,10 @@ class HttpAnswer:
                 return b""
             if self.failure is not None:
                 raise self.failure
-            await self._wait(self.timeouts.silence if self.arrived else self.timeouts.until_body)
+            try:
+                await self._news_within(self.timeouts.silence if self.arrived else self.timeouts.until_body)
+            finally:
+                self._waiter = None
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.arrived = True
@@ -111,17 +114,17 @@ class HttpAnswer:
             if upload is not None and upload.done():
                 upload.result()
                 upload = None
-            await self._wait(self.timeouts.headers if upload is None else math.inf)
+            try:
+                await self._news_within(self.timeouts.headers if upload is None else math.inf)
+            finally:
+                self._waiter = None
 
-    async def _wait(self, seconds: float) -> None:
+    def _news_within(self, seconds: float) -> asyncio.Future[None]:
         assert self._waiter is None, "one reader at a time"
         assert self.line is not None
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = asyncio.get_running_loop().create_future()
         self.line.wake_at(seconds)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     @property
     def awaited(self) -> bool:

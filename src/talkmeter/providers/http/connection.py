@@ -12,7 +12,7 @@ from talkmeter.completions import UpstreamBroke
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.answer import HttpAnswer
 from talkmeter.providers.http.failures import NOT_HTTP, reason_of
-from talkmeter.providers.http.heads import HEAD_BYTES, MOST_INTERIM, Framing, Malformed, check_text, could_begin, frame
+from talkmeter.providers.http.heads import HEAD_BYTES, MOST_INTERIM, Framing, Malformed, could_begin, frame
 from talkmeter.providers.http.timeouts import Timeouts
 from talkmeter.providers.http.uploads import Upload
 
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._overhead = 0
         self._paused = False
         # One timer for all time-outs; it stays as long as it rings early enough, and then looks what is due.
-        self._deadline = math.inf
+        self._deadline = self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._unsent = 0
 
@@ -64,22 +64,28 @@ class Connection(asyncio.Protocol):
 
     # --- calls
 
-    async def exchange(
-        self, method: str, head: bytes, body: bytes | AsyncIterable[bytes], length: int | None, timeouts: Timeouts
+    def send(self, method: str, head: bytes, body: bytes, timeouts: Timeouts) -> HttpAnswer:
+        """Writes a request, whole. The answer's head has to be awaited, and the answer closed, whatever comes."""
+        answer = self._begin(method, timeouts)
+        self._transport.write(head + body if body else head)
+        return answer
+
+    async def upload(
+        self, method: str, head: bytes, body: AsyncIterable[bytes], length: int | None, timeouts: Timeouts
     ) -> HttpAnswer:
-        """Sends a request and returns its answer with the head. Raises UpstreamSilent or UpstreamBroke."""
-        answer = self._answer = HttpAnswer(self, method, timeouts)
-        self._interim = self._overhead = self._waiting = self._unsent = 0
+        """The answer, its head read. Raises UpstreamSilent, UpstreamBroke and what the body raises."""
+        answer = self._begin(method, timeouts)
+        self._upload = Upload(self._transport, answer, body, length)
         try:
-            if isinstance(body, bytes):
-                self._transport.write(head + body if body else head)
-                await answer.head()
-            else:
-                self._upload = Upload(self._transport, answer, body, length)
-                await self._upload.run(head, timeouts)
+            await self._upload.run(head, timeouts)
         except BaseException:
             answer.close()
             raise
+        return answer
+
+    def _begin(self, method: str, timeouts: Timeouts) -> HttpAnswer:
+        self._interim = self._overhead = self._waiting = self._unsent = 0
+        answer = self._answer = HttpAnswer(self, method, timeouts)
         return answer
 
     @property
@@ -116,12 +122,14 @@ class Connection(asyncio.Protocol):
 
     def wake_at(self, seconds: float) -> None:
         self._deadline = self._loop.time() + seconds
-        if seconds == math.inf:
-            return
-        if self._timer is None or self._timer.when() > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._ring)
+        if self._deadline < self._rings_at:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._ring)
 
     def taken(self) -> None:
         self._waiting = 0
@@ -211,13 +219,12 @@ class Connection(asyncio.Protocol):
                 return None
 
     def _parse_head(self, answer: HttpAnswer, head: bytes) -> None:
-        check_text(head)
         parser = self._parser = HttpResponseParser(answer)
         parser.feed_data(head)
         if not answer.parsed:
             raise Malformed
         answer.status = status = parser.get_status_code()
-        framing, self._keep = frame(answer.method, status, head[7:8] == b"0", answer.headers)
+        framing, self._keep = frame(head, answer.method, status, answer.headers)
         if status < 200:
             return
         if answer.complete and framing is Framing.CONNECTION:
@@ -277,19 +284,19 @@ class Connection(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._timer = None
+        self._rings_at = math.inf
         answer = self._answer
         if self._deadline == math.inf or (answer is not None and not answer.awaited):
             return  # nobody waits for it; the next to wait sets it again
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
+            self._set_timer()
             return
-        if answer is not None and not answer.has_head:
-            unsent = self._transport.get_write_buffer_size()
-            if unsent and unsent != self._unsent:  # the request is still going out; the clock is for the answer
-                self._unsent = unsent
-                self.wake_at(answer.timeouts.headers)
-                return
         if answer is None:
             self.abort()
+            return
+        unsent = 0 if answer.has_head else self._transport.get_write_buffer_size()
+        if unsent and unsent != self._unsent:  # the request is still going out; the clock is for the answer
+            self._unsent = unsent
+            self.wake_at(answer.timeouts.headers)
         else:
             self._lose(answer.silent())

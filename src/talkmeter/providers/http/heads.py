@@ -11,6 +11,7 @@ MOST_HEADERS = 100
 MOST_INTERIM = 10  # answers 1xx before the real one
 
 _START = b"HTTP/1."
+_SIZES = frozenset(map(len, (b"content-length", b"transfer-encoding", b"connection")))
 
 
 class Malformed(ValueError):
@@ -30,40 +31,37 @@ def could_begin(data: bytes | bytearray) -> bool:
     return data[: len(_START)] == _START[: len(data)]
 
 
-def check_text(head: bytes) -> None:
-    """The whole head, its empty line included. Raises Malformed."""
-    if head[:9] not in (b"HTTP/1.1 ", b"HTTP/1.0 "):
-        raise Malformed
-    lines = head.count(b"\r\n")
-    if lines != head.count(b"\n") or lines != head.count(b"\r") or b"\0" in head or lines > MOST_HEADERS + 2:
-        raise Malformed
+def frame(head: bytes, method: str, status: int, headers: Sequence[tuple[bytes, bytes]]) -> tuple[Framing, bool]:
+    """What ends the body, and whether the connection may serve another request after it. Raises Malformed.
 
-
-def frame(method: str, status: int, http_1_0: bool, headers: Sequence[tuple[bytes, bytes]]) -> tuple[Framing, bool]:
-    """What ends the body, and whether the connection may serve another request after it. Raises Malformed."""
+    head: its bytes, of which the parser has made status and headers; it refuses line ends other than CR LF.
+    """
+    http_1_0 = head.startswith(b"HTTP/1.0 ")
+    if not (http_1_0 or head.startswith(b"HTTP/1.1 ")) or b"\0" in head or len(headers) > MOST_HEADERS:
+        raise Malformed
     if status < 100 or status == 101:
         raise Malformed
     lengths = encodings = 0
     keep = not http_1_0
     for name, value in headers:
-        size = len(name)
-        if size == 14 and name.lower() == b"content-length":
+        if len(name) not in _SIZES:
+            continue
+        lower = name.lower()
+        if lower == b"content-length":
             if lengths or not value.rstrip(b" \t").isdigit():
                 raise Malformed
             lengths += 1
-        elif size == 17 and name.lower() == b"transfer-encoding":
+        elif lower == b"transfer-encoding":
             if encodings or http_1_0 or value.rstrip(b" ").lower() != b"chunked":
                 raise Malformed
             encodings += 1
-        elif size == 10 and name.lower() == b"connection" and b"close" in value.lower():
+        elif lower == b"connection" and b"close" in value.lower():
             keep = False
     if lengths and encodings:
         raise Malformed
-    if status < 200:
-        if lengths or encodings:
-            raise Malformed
-        return Framing.NONE, keep
-    if method == "HEAD" or status == 204 or status == 304:
+    if status < 200 and (lengths or encodings):
+        raise Malformed
+    if status < 200 or status in (204, 304) or method == "HEAD":
         return Framing.NONE, keep
     if lengths or encodings:
         return Framing.STATED, keep

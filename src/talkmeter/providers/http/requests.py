@@ -11,6 +11,22 @@ from talkmeter.errors import BadInput
 AGENT = b"User-Agent: talkmeter/%b\r\n" % __version__.encode()
 LONGEST_TARGET = 16_384
 LONGEST_HEADERS = 65_536
+LONGEST_NAME = 256
+MOST_ENCODINGS = 3  # a path that is encoded more often than this hides something
+
+# What frames a message or speaks of one connection is ours to say; so is whom we talk to, and with whose key.
+RESERVED = frozenset(
+    b"authorization connection content-length expect host keep-alive proxy-authenticate proxy-authorization"
+    b" proxy-connection te trailer transfer-encoding upgrade".split()
+)
+BODILESS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS"))
+METHODS = BODILESS | {"PATCH", "POST", "PUT"}
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PLAIN = bytes({*range(32, 127), *range(128, 256), 9})  # what may stand in a value
+_TARGET = 16_384
+LONGEST_HEADERS = 65_536
+LONGEST_NAME = 256
 MOST_ENCODINGS = 3  # a path that is encoded more often than this hides something
 
 # What frames a message or speaks of one connection is ours to say; so is whom we talk to, and with whose key.
@@ -46,24 +62,32 @@ def head(
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]], call_id: str = "") -> bytes:
     """One line for each header, the call's id and our name. Raises BadInput for what would be more than a line."""
-    block, count, agent = b"", 0, AGENT
-    for name, value in headers:
-        lower = name.lower()
-        if lower in RESERVED:
-            raise _refuse("it sets a header that is Talkmeter's to set", "Talkmeter가 정하는 헤더가 들어 있습니다")
-        if lower == b"user-agent":
-            agent = b""
-        elif lower == b"x-client-request-id" and call_id:
-            continue
-        block += b"%b: %b\r\n" % (name, value)
-        count += 1
+    lines, agent = [], AGENT
+    for header in headers:
+        if (lower := _special(header[0])) is not None:
+            if lower == b"user-agent":
+                agent = b""
+            elif call_id:
+                continue  # a request id of the caller's own: ours is the one that both sides name
+        lines.append(b"%b: %b\r\n" % header)
     if call_id:
-        block += b"X-Client-Request-Id: %b\r\n" % call_id.encode()
-        count += 1
-    # One look at the whole: as many line ends as headers, and every line the shape of one header.
-    if block.count(b"\n") != count or _LINES.fullmatch(block) is None or len(block) > LONGEST_HEADERS:
+        lines.append(b"X-Client-Request-Id: %b\r\n" % call_id.encode())
+    block = b"".join(lines)
+    # One look at the whole: whatever is no plain character is the line ends that we have written, and no more.
+    if block.translate(None, _PLAIN) != b"\r\n" * len(lines) or len(block) > LONGEST_HEADERS:
         raise _refuse("a header holds what no header can", "헤더에 쓸 수 없는 글자가 있습니다")
     return agent + block
+
+
+@lru_cache(maxsize=1024)
+def _special(name: bytes) -> bytes | None:
+    """In lower case if it needs care, else None. Raises BadInput for what is no name or not the caller's to set."""
+    lower = name.lower()
+    if _NAME.fullmatch(name) is None or len(name) > LONGEST_NAME:
+        raise _refuse("a header holds what no header can", "헤더에 쓸 수 없는 글자가 있습니다")
+    if lower in RESERVED:
+        raise _refuse("it sets a header that is Talkmeter's to set", "Talkmeter가 정하는 헤더가 들어 있습니다")
+    return lower if lower in (b"user-agent", b"x-client-request-id") else None
 
 
 @lru_cache(maxsize=1024)

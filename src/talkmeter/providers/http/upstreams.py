@@ -37,7 +37,15 @@ class Upstream:
         target = requests.target_below(self._base, call.path)
         head = requests.head(call.method, target, self._own, call.headers, call.call_id, length)
         connection = self._pool.idle() or await self._pool.take(timeouts)
-        return await connection.exchange(call.method, head, body, length, timeouts)
+        if not isinstance(body, bytes):
+            return await connection.upload(call.method, head, body, length, timeouts)
+        answer = connection.send(call.method, head, body, timeouts)
+        try:
+            await answer.head()
+        except BaseException:
+            answer.close()
+            raise
+        return answer
 
 
 class Upstreams:
