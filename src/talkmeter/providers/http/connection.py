@@ -6,7 +6,7 @@ import select
 from collections.abc import AsyncIterable
 from typing import Protocol, cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from talkmeter.completions import UpstreamBroke
 from talkmeter.errors import UpstreamError
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
                 data = rest
             if data:
                 self._feed(answer, data)
-        except (HttpParserError, Malformed):
+        except (HttpParserError, HttpParserUpgrade, Malformed):
             if not answer.complete or not answer.has_head:
                 self.fail(NOT_HTTP)
                 return
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
             source = held or data
             end = source.find(_END, self._searched)
             if end < 0:
-                if len(source) > HEAD_BYTES or not could_begin(source):
+                if len(source) > HEAD_BYTES or not could_begin(source) or source.find(b"\n\n", self._searched) >= 0:
                     raise Malformed
                 if not held:
                     held += data

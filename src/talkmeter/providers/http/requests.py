@@ -24,21 +24,7 @@ METHODS = BODILESS | {"PATCH", "POST", "PUT"}
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PLAIN = bytes({*range(32, 127), *range(128, 256), 9})  # what may stand in a value
-_TARGET = 16_384
-LONGEST_HEADERS = 65_536
-LONGEST_NAME = 256
-MOST_ENCODINGS = 3  # a path that is encoded more often than this hides something
-
-# What frames a message or speaks of one connection is ours to say; so is whom we talk to, and with whose key.
-RESERVED = frozenset(
-    b"authorization connection content-length expect host keep-alive proxy-authenticate proxy-authorization"
-    b" proxy-connection te trailer transfer-encoding upgrade".split()
-)
-BODILESS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS"))
-METHODS = BODILESS | {"PATCH", "POST", "PUT"}
-
-_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
-_TARGET = re.compile(r"[!-\"$-~]+")
+_PATH = re.compile(r"[!-\"$-~]+")
 
 
 def head(
@@ -96,7 +82,7 @@ def target_below(base: bytes, path: str) -> bytes:
 
     A path cannot leave the base URL, neither with dots nor with encoded ones.
     """
-    if _TARGET.fullmatch(path) is None or len(path) > LONGEST_TARGET:
+    if _PATH.fullmatch(path) is None or len(path) > LONGEST_TARGET:
         raise _refuse("its path holds what no URL has", "경로에 쓸 수 없는 글자가 있습니다")
     if _leaves(path.partition("?")[0]):
         raise _refuse("its path leads out of the provider's base URL", "경로가 제공자의 기본 URL을 벗어납니다")
