@@ -38,6 +38,8 @@ class Row(msgspec.Struct, kw_only=True):
     served_model: str | None = None
     service_tier: str | None = None
     batch: bool = False
+    size: str | None = None
+    quality: str | None = None
     user: str | None = None
     safety_identifier: str | None = None
     stream: bool = False
@@ -98,6 +100,11 @@ class Bill:
         """Put a new request on the bill. `refresh` brings the row's figures up to date."""
         self._rows[row.id] = row
         self._refresh[row.id] = refresh
+        self._append(row)
+
+    def add(self, row: Row) -> None:
+        """Put a request on the bill that has ended already."""
+        self._rows[row.id] = row
         self._append(row)
 
     def end(self, row: Row) -> None:

@@ -132,6 +132,8 @@ class Call:
         for name in ("user", "safety_identifier"):
             value = incoming.body.get(name)
             setattr(self.row, name, value[:200] if isinstance(value, str) else None)
+        for name, value in job.describe().items():
+            setattr(self.row, name, value)
         self._fault = fault = self._chosen_fault(job, model)
         self.gated = fault.gate
         self.service.changed(self)
@@ -152,11 +154,15 @@ class Call:
         raw = await self.service.body_of(request)
         body: dict[str, Any] = {}
         files: dict[str, list[Upload]] = {}
-        if endpoint.form:
-            body, files = forms.read(raw, request.headers.get("Content-Type", ""))
+        kind = request.headers.get("Content-Type", "")
+        if endpoint.form and not (endpoint.json_too and kind.startswith("application/json")):
+            body, files = forms.read(raw, kind)
         elif endpoint.method == "POST" and (raw or endpoint.kind):
             body = checks.decode(raw)
-        return Incoming(self.service, body, files, dict(request.match_info), dict(request.query), self._key())
+        query = dict(request.query)
+        return Incoming(
+            self.service, body, files, dict(request.match_info), query, self._key(), str(request.url.origin())
+        )
 
     def _find_model(self, incoming: Incoming) -> SimModel | None:
         kind = self._endpoint.kind

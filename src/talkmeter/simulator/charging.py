@@ -70,7 +70,8 @@ def charge(
     """What is charged, by the first rule that applies.
 
     1. No status went out, or an error status: nothing.
-    2. A usage object was fully written: what the last one says, zero included, unless it is negative.
+    2. A usage object was fully written: what the last one says, zero included, unless it is negative; and
+       what no usage object says (characters, seconds beside tokens).
     3. The answer was written to its end: the true usage.
     4. The stream broke off (by us or by the client): what the client sent (prompt, characters to speak,
        seconds to hear) and `written_tokens`, the tokens of the text whose events were fully written.
@@ -79,7 +80,8 @@ def charge(
     if status != 200:
         return NOTHING
     if usage_sent is not None and (claim := claimed(usage_sent, draws=draws)) is not None:
-        return claim
+        heard = claim.seconds if "seconds" in usage_sent else truth.seconds
+        return claim._replace(characters=truth.characters, seconds=heard)
     if finished:
         return truth
     return Charge(

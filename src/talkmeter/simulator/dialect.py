@@ -33,9 +33,8 @@ class Event(NamedTuple):
 class Dialect:
     """One answer in the form of its endpoint. Subclasses say what their events and bodies look like."""
 
-    media_type: ClassVar[str] = "application/json"
+    media_type: str = "application/json"
     draws: ClassVar[bool] = False  # output tokens of which no part is named are those of pictures
-    obeys_done: ClassVar[bool] = True  # there is an event that ends the stream, which `no-done` leaves out
     line_end: bytes = b"\n"
     pad: int = 0  # bytes that the next event is filled up to
 
@@ -59,15 +58,23 @@ class Dialect:
         """The body of an answer that is not streamed."""
         raise NotImplementedError
 
+    def parts(self, body: bytes) -> list[bytes]:
+        """The whole body as it is written, one HTTP chunk each."""
+        return [body]
+
     def whole_text(self) -> str:
         return ""
+
+    def tells(self, *, stream: bool) -> bool:
+        """Whether an answer of that form has a usage object at all."""
+        return True
 
     def images(self) -> int:
         return 0
 
     def usage(self, charge: Charge) -> dict[str, Any] | None:
         """The usage object for a charge; None where the endpoint has none."""
-        raise NotImplementedError
+        return None
 
     def failure(self, error: dict[str, Any]) -> bytes:
         """An error in a stream that has begun."""

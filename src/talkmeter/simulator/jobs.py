@@ -24,7 +24,10 @@ class Upload(NamedTuple):
 
 
 class Incoming(NamedTuple):
-    """A request that has been read. params: of its path; query: of its URL. key: without `Bearer`."""
+    """A request that has been read. params: of its path; query: of its URL. key: without `Bearer`.
+
+    origin: of URLs that lead here.
+    """
 
     service: "Service"
     body: dict[str, Any]
@@ -32,6 +35,7 @@ class Incoming(NamedTuple):
     params: dict[str, str]
     query: dict[str, str]
     key: str
+    origin: str
 
 
 class Made(NamedTuple):
@@ -71,6 +75,10 @@ class Job:
     def make(self, fault: Fault) -> Made:
         raise NotImplementedError
 
+    def describe(self) -> dict[str, Any]:
+        """What else its row says."""
+        return {}
+
     def served_model(self, fault: Fault) -> str:
         return fault.served_model or self.name
 
@@ -83,7 +91,7 @@ class Job:
 
 
 class Endpoint(NamedTuple):
-    """kind: of the models that serve it, None where the request names none. form: multipart, not JSON."""
+    """kind: of the models that serve it, None where the request names none. form: multipart; json_too: JSON as well."""
 
     method: str
     path: str
@@ -91,3 +99,4 @@ class Endpoint(NamedTuple):
     kind: str | None = None
     default_model: str | None = None
     form: bool = False
+    json_too: bool = False

@@ -22,12 +22,23 @@ KINDS = {
     "sim-markdown": "chat",
     "sim-instruct": "completion",
     "sim-embedding": "embedding",
+    "sim-moderation": "moderation",
+    "sim-image": "image",
+    "sim-image-classic": "image",
+    "sim-speech": "speech",
+    "sim-speech-tokens": "speech",
+    "sim-transcribe": "transcription",
+    "sim-whisper": "transcription",
 }
 # A model that only has a fault is of every kind; this is then what it is like.
 _LIKE = {
     "chat": DEFAULT,
     "completion": "sim-instruct",
     "embedding": "sim-embedding",
+    "moderation": "sim-moderation",
+    "image": "sim-image",
+    "speech": "sim-speech-tokens",
+    "transcription": "sim-transcribe",
 }
 _SPEED = re.compile(r"(?P<name>.+)@(?P<speed>\d{1,6}(?:\.\d{1,3})?)")
 # With `any_model`: which of ours a real name is answered like. The first that fits the name without `openai/`.
@@ -35,6 +46,13 @@ _REAL = tuple(
     (re.compile(pattern), like)
     for pattern, like in (
         (r"text-embedding-.*", "sim-embedding"),
+        (r"(omni|text)-moderation.*", "sim-moderation"),
+        (r"dall-e-\d.*", "sim-image-classic"),
+        (r"(gpt|chatgpt)-image.*", "sim-image"),
+        (r"tts-1.*", "sim-speech"),
+        (r"gpt-.*-tts.*", "sim-speech-tokens"),
+        (r"whisper-1", "sim-whisper"),
+        (r"gpt-.*-transcribe.*", "sim-transcribe"),
         (r"gpt-3\.5-turbo-instruct.*|(davinci|babbage)-002|text-davinci-.*", "sim-instruct"),
         (r"gpt-5.*-chat.*|chat-latest", DEFAULT),
         (r"(gpt-([5-9]|[12]\d)|o\d|codex-mini).*", "sim-reasoning"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from talkmeter.simulator.charging import NOTHING, Charge
+from talkmeter.simulator.charging import NOTHING
 from talkmeter.simulator.dialect import Dialect
 from talkmeter.simulator.jobs import Incoming, Job, Made
 from talkmeter.simulator.models import SimModel
@@ -21,9 +21,6 @@ class ObjectDialect(Dialect):
 
     def whole(self, usage: dict[str, Any] | None) -> bytes:
         return msgspec.json.encode(self.padded(self._value))
-
-    def usage(self, charge: Charge) -> None:
-        return None
 
 
 class PlainJob(Job):

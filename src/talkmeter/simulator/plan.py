@@ -14,9 +14,9 @@ from talkmeter.simulator.pieces import split
 _ENDLESS = "and on and on, without an end, "
 
 
-def usages(dialect: Dialect, truth: Charge, fault: Fault) -> list[dict[str, Any]]:
+def usages(dialect: Dialect, truth: Charge, fault: Fault, *, stream: bool) -> list[dict[str, Any]]:
     """The usage objects that the answer claims, in order."""
-    if fault.is_any("no-usage"):
+    if fault.is_any("no-usage") or not (dialect.tells(stream=stream) or fault.usage):
         return []
     true = dialect.usage(truth) if fault.usage is None else fault.usage
     if true is None:
@@ -51,7 +51,7 @@ def stream(dialect: Dialect, truth: Charge, fault: Fault) -> Iterator[Event]:
     if fault.is_any("endless"):
         for piece in cycle(split(_ENDLESS)):
             yield Event(dialect.more(piece), piece, tokens=1.0)
-    ending = list(dialect.closing(usages(dialect, truth, fault), done=not fault.is_any("no-done")))
+    ending = list(dialect.closing(usages(dialect, truth, fault, stream=True), done=not fault.is_any("no-done")))
     yield from ending[:-1]
     yield ending[-1]._replace(last=True)
 
@@ -76,7 +76,7 @@ def _misfortune(dialect: Dialect, fault: Fault) -> list[Event]:
 def whole(dialect: Dialect, truth: Charge, fault: Fault) -> Iterator[Event]:
     """The body of an answer that is not streamed, as one event, with the fault worked in."""
     tokens = float(truth.completion_tokens)
-    claims = usages(dialect, truth, fault)
+    claims = usages(dialect, truth, fault, stream=False)
     usage = claims[-1] if claims else None
     dialect.pad = fault.event_bytes
     body = dialect.whole(usage)
@@ -92,7 +92,11 @@ def whole(dialect: Dialect, truth: Charge, fault: Fault) -> Iterator[Event]:
         return
     if fault.is_any("long-line"):
         yield Event(b" " * fault.line_bytes, then="settle")
-    yield Event(body, dialect.whole_text(), usage=usage, tokens=tokens, images=dialect.images(), last=True)
+    *begun, end = dialect.parts(body)
+    for part in begun:
+        yield Event(part, tokens=tokens / (len(begun) + 1))
+    last = Event(end, dialect.whole_text(), usage=usage, tokens=tokens / (len(begun) + 1), last=True)
+    yield last._replace(images=dialect.images())
 
 
 def error_in_200() -> dict[str, Any]:

@@ -32,7 +32,7 @@ class StoredResponse:
             for number, item in enumerate(items[len(items) - given :])
         ]
         self.status = dialect.end
-        self.usage: dict[str, Any] | None = next(iter(reversed(plan.usages(dialect, truth, fault))), None)
+        self.usage: dict[str, Any] | None = next(iter(reversed(plan.usages(dialect, truth, fault, stream=True))), None)
         self.in_background = False
         self.work = Sent()
         self._events: list[Event] = []

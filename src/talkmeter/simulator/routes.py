@@ -1,13 +1,14 @@
 """The simulator's routes: OpenAI's, and under /_ those that steer it and show its bill."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from talkmeter.simulator import models
 from talkmeter.simulator.checks import decode
-from talkmeter.simulator.endpoints import ENDPOINTS
 from talkmeter.simulator.faults import parse_fault
+from talkmeter.simulator.images import picture
 from talkmeter.simulator.jobs import Endpoint
 from talkmeter.simulator.refusals import Refusal, bad_key
 
@@ -39,13 +40,17 @@ def openai_routes(service: "Service") -> "list[web.AbstractRouteDef]":
     return [
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name}", show_model),
-        *(_route(service, endpoint) for endpoint in ENDPOINTS),
+        *(_route(service, endpoint) for endpoint in service.endpoints),
     ]
 
 
 def control_routes(service: "Service") -> "list[web.AbstractRouteDef]":
     """What tests steer by: bill, script, steps; and the answer to every other address."""
     from aiohttp import web
+
+    async def show_picture(request: web.Request) -> web.Response:
+        body = await asyncio.to_thread(picture, request.match_info["size"], request.match_info["seed"])
+        return web.Response(body=body, content_type="image/png")
 
     async def show_bill(request: web.Request) -> web.Response:
         if wait := request.query.get("wait"):
@@ -90,6 +95,7 @@ def control_routes(service: "Service") -> "list[web.AbstractRouteDef]":
         return _json(Refusal(404, message, code="unknown_url").body(), 404)
 
     return [
+        web.get(r"/_image/{size:\d{1,4}x\d{1,4}}/{seed:\d{1,12}}.png", show_picture),
         web.get("/_bill", show_bill),
         web.delete("/_bill", clear_bill),
         web.get("/_script", show_script),

@@ -42,11 +42,12 @@ class Simulator:
         """Listen and return the base URL, which ends in /v1. port 0: any free one. Raises OSError."""
         from aiohttp import web
 
+        from talkmeter.simulator.endpoints import ENDPOINTS
         from talkmeter.simulator.routes import control_routes, openai_routes
         from talkmeter.simulator.service import BODY_LIMIT, Service
 
         self._bill.open()
-        self._service = Service(self._bill, self._tokens_per_second, self._seed, any_model=self._any_model)
+        self._service = Service(self._bill, self._tokens_per_second, self._seed, ENDPOINTS, any_model=self._any_model)
         guards = [_only_this_machine] if host in _LOOPBACK else []
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[web.middleware(one) for one in guards])
         app.add_routes([*openai_routes(self._service), *control_routes(self._service)])

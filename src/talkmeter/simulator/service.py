@@ -16,6 +16,7 @@ from talkmeter.simulator.script import Script
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from talkmeter.simulator.files import KeptFile
     from talkmeter.simulator.responses_kept import StoredResponse
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes; images come as data URLs
@@ -26,14 +27,25 @@ _SAVING_SHARE = 20  # bringing a row up to date may take 1/20 of the time
 class Service:
     """Bill, script, prompt cache and the requests that run."""
 
-    def __init__(self, bill: Bill, tokens_per_second: float, seed: int, *, any_model: bool = False) -> None:
+    def __init__(
+        self,
+        bill: Bill,
+        tokens_per_second: float,
+        seed: int,
+        endpoints: tuple[Endpoint, ...],
+        *,
+        any_model: bool = False,
+    ) -> None:
         self.bill = bill
+        self.endpoints = endpoints
         self.any_model = any_model
         self.tokens_per_second = tokens_per_second
         self.seed = seed
         self.script = Script()
         self.prefixes = PrefixCache()
         self.responses: dict[str, StoredResponse] = {}
+        self.files: dict[str, KeptFile] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
         self.stopping = False
         self._running: dict[Call, asyncio.Task[Any]] = {}
         self._saver: asyncio.Task[None] | None = None
