@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from talkmeter.simulator import models
+from talkmeter.simulator import models, organization
+from talkmeter.simulator.books import KINDS
 from talkmeter.simulator.checks import decode
 from talkmeter.simulator.faults import parse_fault
 from talkmeter.simulator.images import picture
@@ -37,7 +38,15 @@ def openai_routes(service: "Service") -> "list[web.AbstractRouteDef]":
             return _json(refusal.body(), refusal.status)
         return _json(_model(name))
 
+    async def show_usage(request: web.Request) -> web.Response:
+        return await organization.answer(service, request, request.match_info["kind"])
+
+    async def show_costs(request: web.Request) -> web.Response:
+        return await organization.answer(service, request, "costs")
+
     return [
+        web.get(f"/v1/organization/usage/{{kind:{'|'.join(KINDS)}}}", show_usage),
+        web.get("/v1/organization/costs", show_costs),
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name}", show_model),
         *(_route(service, endpoint) for endpoint in service.endpoints),
