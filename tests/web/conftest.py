@@ -77,6 +77,7 @@ async def open_house(serve: Serve, tmp_path: Path) -> AsyncIterator[Callable[...
             served,
             application,
             cookie=f"talkmeter_session={await sessions.start()}",
+            stranger_id=stranger.id,
             stranger=f"talkmeter_session={await sessions.start(stranger.id)}",
         )
         opened.append(house)

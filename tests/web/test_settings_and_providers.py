@@ -39,7 +39,7 @@ async def test_a_locked_setting_is_409_and_nothing_changes(open_house):
 
 async def test_bootstrap_says_what_the_page_needs(house: House):
     boot = await house.get("/api/bootstrap")
-    assert set(boot) == {"version", "principal", "settings", "providers", "simulator", "limits"}
+    assert set(boot) == {"version", "principal", "name", "role", "settings", "providers", "simulator", "limits"}
     assert boot["simulator"] is True
     assert boot["principal"] == "owner"
     assert boot["limits"] == {

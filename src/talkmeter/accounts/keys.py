@@ -95,6 +95,12 @@ class Keys:
             raise key_not_found()
         return self._with_last_use(key)
 
+    async def fetch(self, key_id: str) -> ApiKey:
+        """As `get`, but looks again for a key that another process has just made."""
+        if key_id not in self._by_id:
+            await self.load()
+        return self.get(key_id)
+
     def list(self, user_id: str | None = None) -> tuple[ApiKey, ...]:
         """In order of creation: all, or one user's; the revoked and expired ones too."""
         return tuple(

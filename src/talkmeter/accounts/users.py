@@ -52,6 +52,12 @@ class Users:
             raise _not_found()
         return user
 
+    async def fetch(self, user_id: str) -> User:
+        """As `get`, but looks again for somebody whom another process has just added."""
+        if user_id not in self._by_id:
+            await self.load()
+        return self.get(user_id)
+
     def get_enabled(self, user_id: str) -> User:
         """Raises NotFound, Conflict."""
         user = self.get(user_id)

@@ -64,6 +64,8 @@ def services_of(application: Application) -> Services:
         settings=accounts.settings,
         sessions=accounts.sessions,
         passwords=accounts.passwords,
+        users=accounts.users,
+        keys=accounts.keys,
         providers=accounts.providers,
         check_store=store.check,
         ledger_sums=store.ledger_sums,

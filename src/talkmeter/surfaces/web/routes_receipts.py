@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.values import Receipt
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.surfaces.web.access import Access, WebRoute
@@ -19,8 +20,8 @@ class ReceiptRoutes:
     def routes(self) -> tuple[WebRoute, ...]:
         return (WebRoute("GET", "/api/entries/{id}/receipt", "receipt", Access.SIGNED_IN, self.receipt),)
 
-    async def receipt(self, request: Request, principal: str) -> Response:
-        receipt = await self._receipts.receipt(principal, request.path_params["id"])
+    async def receipt(self, request: Request, principal: Principal) -> Response:
+        receipt = await self._receipts.receipt(principal.user_id, request.path_params["id"])
         return json_answer(receipt_json(receipt, price_sources(receipt, self._prices)))
 
 

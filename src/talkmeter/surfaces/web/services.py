@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.store import ProviderAccount
+from talkmeter.accounts.users import Users
 from talkmeter.completions import UpstreamModel
 from talkmeter.conversation.asking import Conversation
 from talkmeter.conversation.images import Images
@@ -76,6 +78,8 @@ class Services:
     settings: Settings
     sessions: Sessions
     passwords: Passwords
+    users: Users
+    keys: Keys
     providers: ProviderAccounts
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]

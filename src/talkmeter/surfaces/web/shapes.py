@@ -12,8 +12,54 @@ class Nothing(Struct, forbid_unknown_fields=True):
     """`{}`"""
 
 
-class PasswordBody(Struct, forbid_unknown_fields=True):
+class SignInBody(Struct, kw_only=True, forbid_unknown_fields=True):
     password: str
+    name: str | None = None
+
+
+class PasswordBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    password: str | None
+    current: str | None = None
+
+
+class AddUserBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    role: Literal["owner", "member"] = "member"
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+class ChangeUserBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str | UnsetType = UNSET
+    role: Literal["owner", "member"] | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+    rpm: int | None | UnsetType = UNSET
+    tpm: int | None | UnsetType = UNSET
+
+
+class AddKeyBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    user_id: str | None = None
+    models: tuple[str, ...] | None = None
+    doors: tuple[str, ...] | None = None
+    expires_at: int | None = None
+    disconnect: Literal["drain", "cut"] = "drain"
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+class ChangeKeyBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str | UnsetType = UNSET
+    models: tuple[str, ...] | None | UnsetType = UNSET
+    doors: tuple[str, ...] | None | UnsetType = UNSET
+    expires_at: int | None | UnsetType = UNSET
+    disconnect: Literal["drain", "cut"] | UnsetType = UNSET
+    rpm: int | None | UnsetType = UNSET
+    tpm: int | None | UnsetType = UNSET
+
+
+class RotateKeyBody(Struct, forbid_unknown_fields=True):
+    overlap_seconds: int = 3600
 
 
 class RoomSettingsBody(RoomSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

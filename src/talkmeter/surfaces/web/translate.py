@@ -202,6 +202,11 @@ def provider_json(account: ProviderAccount) -> dict[str, Any]:
     }
 
 
+def provider_name_json(account: ProviderAccount) -> dict[str, Any]:
+    """For members: what there is to choose from, and nothing about how it is reached."""
+    return {**provider_json(account), "base_url": None, "key_hint": None}
+
+
 def tested_json(tested: Tested) -> dict[str, Any]:
     return {
         "ok": tested.ok,
