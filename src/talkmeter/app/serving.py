@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 import uvicorn
@@ -67,31 +67,34 @@ async def _answer(application: Application, host: str, sockets: list[socket.sock
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reload, application)
     serving = asyncio.create_task(server.serve(sockets), name="server")
-    beginning: asyncio.Task[None] | None = None
+    aside: list[asyncio.Task[None]] = []
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.002)
         link = await _sign_in_link(application, url_of(host, sockets))
         _say_facts(application, host, sockets, link, say)
         _open_browser(application, link)
-        beginning = asyncio.create_task(_begin(application), name="begin")
+        aside = [
+            asyncio.create_task(_beside("begin", application.begin()), name="begin"),
+            asyncio.create_task(_beside("watch", application.watch()), name="watch"),
+        ]
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping: answers under way are finished or settled. Once more to stop at once.")
     finally:
         server.should_exit = True
         await application.end_runs(application.accounts.settings.get("shutdown_seconds"))
-        if beginning is not None:
-            beginning.cancel()
+        for task in aside:
+            task.cancel()
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
 
 
-async def _begin(application: Application) -> None:
+async def _beside(about: str, work: Coroutine[None, None, None]) -> None:
     try:
-        await application.begin()
+        await work
     except Exception:
-        log.exception("beginning_failed")
+        log.exception("work_beside_failed", extra={"about": about})
 
 
 def _reload(application: Application) -> None:

@@ -1,8 +1,10 @@
 """Everything, made and put together once. The only code that picks a store, the providers and the surfaces."""
 
 import asyncio
+import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
-from talkmeter.errors import NotFound, SettingError
+from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
 from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.passing import PassingMeter
@@ -40,6 +42,8 @@ from talkmeter.store import Store, open_store
 from talkmeter.store.archive import ATTACHMENTS, DATABASE, KEY
 
 log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.5
 
 
 class Accounts:
@@ -55,17 +59,20 @@ class Accounts:
         self.routes = Routes(store, self.providers)
         self.users = Users(store, self.passwords)
         self.keys = Keys(store, self.users)
+        self.seen: Mapping[str, int] = {}  # the revisions that are known here
 
     async def load(self) -> None:
         """Who may come in first of all: nothing that is wrong with the rest may keep a revoked key alive.
 
         Raises SettingError if there are sealed keys that our key does not open.
         """
+        seen = await self.store.revisions()  # before the rest: what changes meanwhile is read once more
         await self.users.load()
         await self.keys.load()
         await self.settings.load()
         await self.providers.load()
         await self.routes.load()
+        self.seen = seen
 
 
 class Application:
@@ -115,9 +122,28 @@ class Application:
         return settled
 
     async def reload(self) -> None:
-        """Reads again what another process may have changed: settings, providers, prices."""
+        """Reads again what another process may have changed: users, keys, settings, providers, prices."""
         await self.accounts.load()
         await self.prices.load()
+
+    async def watch(self) -> None:
+        """Until it is cancelled: hears of what other processes have changed, and stores when keys were last used.
+
+        Another worker, a server on another machine or a command may have revoked a key: it must be of no more use
+        within a second.
+        """
+        trouble = ""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                if await self.store.revisions() != self.accounts.seen:
+                    await self.reload()
+                await self.accounts.keys.write_uses()
+                trouble = ""
+            except TalkmeterError as error:
+                if error.message != trouble:  # once, not twice a second
+                    log.error("watching_failed", extra={"reason": error.message})
+                trouble = error.message
 
     async def begin(self) -> None:
         """What must not delay the first answer: the simulator if it is wanted, and the lists of models."""
@@ -145,6 +171,8 @@ class Application:
         """After `end_runs`, and once no request is being answered any more."""
         await self.client.close()
         await self.simulator.stop()
+        with contextlib.suppress(StoreError):  # nothing that a stop should fail for
+            await self.accounts.keys.write_uses(all_of_them=True)
         await self.store.close()
 
     def _base_url_of(self, provider_id: str) -> str | None:
