@@ -17,6 +17,8 @@ COMMANDS = (
     "simulate",
     "link",
     "password",
+    "users",
+    "keys",
     "backup",
     "restore",
     "prices",

@@ -1,4 +1,6 @@
-"""`talkmeter`: serve · simulate · link · password · backup · restore · prices · doctor · rotate-key · forget-keys"""
+"""`talkmeter`: serve · simulate · link · password · users · keys · backup · restore · prices · doctor · rotate-key ·
+forget-keys
+"""
 
 import sys
 from pathlib import Path
@@ -8,8 +10,10 @@ import click
 
 from talkmeter import __version__
 from talkmeter.cli.data import add_data_commands
+from talkmeter.cli.keys import keys
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
 from talkmeter.cli.prices import prices
+from talkmeter.cli.users import asked_password, users
 from talkmeter.errors import TalkmeterError
 
 
@@ -57,7 +61,7 @@ def link(**flags: Any) -> None:
 @click.option("--remove", is_flag=True, help="Remove the password; sign-in links still work.")
 @setting_options(*EVERYWHERE)
 def password(*, remove: bool, **flags: Any) -> None:
-    """Set the owner's password; asked for twice, or one line from standard input."""
+    """Set the first owner's password; asked for twice, or one line from standard input."""
     from talkmeter.app.administration import remove_password, run, set_password
 
     settings = resolved(flags)
@@ -65,14 +69,12 @@ def password(*, remove: bool, **flags: Any) -> None:
         run(remove_password(settings))
         say("The password is removed.")
         return
-    if sys.stdin.isatty():
-        chosen = click.prompt("New password", hide_input=True, confirmation_prompt="Once more")
-    else:
-        chosen = sys.stdin.readline().rstrip("\r\n")
-    run(set_password(settings, chosen))
+    run(set_password(settings, asked_password()))
     say("The password is set; all browsers are signed out.")
 
 
+talkmeter.add_command(users)
+talkmeter.add_command(keys)
 talkmeter.add_command(prices)
 add_data_commands(talkmeter)
 
