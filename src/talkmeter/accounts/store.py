@@ -191,7 +191,7 @@ class Session(Struct, frozen=True):
 
 
 class AccountStore(Protocol):
-    async def commit(self, *changes: Struct) -> None: ...
+    async def commit(self, *changes: Struct) -> tuple[Any, ...]: ...
 
     async def providers(self) -> Sequence[ProviderAccount]:
         """In order of creation."""

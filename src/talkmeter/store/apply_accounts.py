@@ -113,7 +113,7 @@ def end_all_sessions(at: Transaction, change: EndAllSessions) -> None:
     at.run(_END_ALL, {"this": change.principal, "kept": change.kept})
 
 
-APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
+APPLY: Mapping[type, Callable[[Transaction, Any], Any]] = {
     SaveProvider: save_provider,
     DeleteProvider: delete_provider,
     SaveSettings: save_settings,

@@ -149,7 +149,7 @@ def delete_price_row(at: Transaction, change: DeletePriceRow) -> None:
     at.must(_DELETE_PRICE, {"this": change.id}, absent)
 
 
-APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
+APPLY: Mapping[type, Callable[[Transaction, Any], Any]] = {
     OpenEntry: open_entry,
     SettleEntry: settle_entry,
     PriceEntry: price_entry,

@@ -18,15 +18,16 @@ from talkmeter.store import faults
 from talkmeter.store.faults import Effect
 from talkmeter.store.transaction import Transaction
 
-Apply = Mapping[type, Callable[[Transaction, Any], None]]
+Apply = Mapping[type, Callable[[Transaction, Any], Any]]  # what it gives goes to whoever waits for the commit
+Results = tuple[Any, ...]
 
 
 class Job(NamedTuple):
     changes: tuple[Struct, ...]
-    future: asyncio.Future[None]
+    future: asyncio.Future[Results]
 
 
-Outcome = BaseException | None
+Outcome = BaseException | Results
 
 
 class Ballast(Protocol):
@@ -50,6 +51,8 @@ class Writer:
     """connect: opens the connection, in autocommit mode; called on the writer's thread, again if it is lost.
 
     begins_work: changes that are refused while the disk is full, so that what is open can still be settled.
+    counts: changes that count in rows which several commits share; before a group with one of these, `lock` is
+    executed (if given), so that processes take such rows one after another and cannot wait for each other in a circle.
     present: whether the database is still where the next start will look for it; nothing is acknowledged otherwise.
     """
 
@@ -63,6 +66,8 @@ class Writer:
         begin: str,
         ballast: Ballast,
         begins_work: frozenset[type] = frozenset(),
+        counts: frozenset[type] = frozenset(),
+        lock: str | None = None,
         present: Callable[[], bool],
         max_batch: int = 512,
     ) -> None:
@@ -73,6 +78,8 @@ class Writer:
         self._begin_text = begin
         self._ballast = ballast
         self._begins_work = begins_work
+        self._counts = counts
+        self._lock_text = lock
         self._max_batch = max_batch
         self._present = present
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -87,8 +94,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, changes: tuple[Struct, ...]) -> asyncio.Future[None]:
+    def submit(self, changes: tuple[Struct, ...]) -> asyncio.Future[Results]:
         """The future is done once the changes are durable, or carries what kept them from being applied.
+
+        Its result: what applying the changes has given, in their order, without those that gave nothing.
 
         No changes: asks only whether new work could be written now.
 
@@ -190,34 +199,37 @@ class Writer:
         self._execute(self._begin_text)
         self._begun = True
         try:
+            self._lock_counters(batch)
             if len(batch) == 1:
-                self._apply_all(batch[0])
-                outcomes: list[Outcome] = [None]
+                outcomes: list[Outcome] = [self._apply_all(batch[0])]
             else:
                 outcomes = [self._under_savepoint(job) for job in batch]
-            if all(outcomes) or not any(job.changes for job in batch):
+            applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
+            if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
             else:
                 self._committing = True
                 self._execute("COMMIT")
                 self.transactions += 1
-                self.commits += outcomes.count(None)
+                self.commits += applied
         except BaseException:
             self._roll_back()
             raise
         return outcomes
 
+    def _lock_counters(self, batch: Sequence[Job]) -> None:
+        if self._lock_text and any(type(change) in self._counts for job in batch for change in job.changes):
+            self._execute(self._lock_text)
+
     def _under_savepoint(self, job: Job) -> Outcome:
         self._execute("SAVEPOINT one")
         try:
-            self._apply_all(job)
+            outcome: Outcome = self._apply_all(job)
         except Exception as error:
             if not self._can_go_on(error):
                 raise
             self._execute("ROLLBACK TO SAVEPOINT one")
-            outcome: Outcome = faults.as_ours(error, self._about)
-        else:
-            outcome = None
+            outcome = faults.as_ours(error, self._about)
         self._execute("RELEASE SAVEPOINT one")
         return outcome
 
@@ -227,9 +239,9 @@ class Writer:
             return False
         return bool(getattr(self._connection, "in_transaction", True))
 
-    def _apply_all(self, job: Job) -> None:
-        for change in job.changes:
-            self._apply[type(change)](self._transaction, change)
+    def _apply_all(self, job: Job) -> Results:
+        given = [self._apply[type(change)](self._transaction, change) for change in job.changes]
+        return tuple(one for one in given if one is not None)
 
     def _execute(self, text: str) -> None:
         self._connection.execute(text).close()
@@ -254,7 +266,7 @@ class Writer:
 
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Wakes each event loop once, however many commits were in the group."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[None], Outcome]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Results], Outcome]]] = {}
     for job, outcome in zip(batch, outcomes, strict=True):
         by_loop.setdefault(job.future.get_loop(), []).append((job.future, outcome))
     for loop, answers in by_loop.items():
@@ -262,11 +274,11 @@ def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
             loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _resolve(answers: Sequence[tuple[asyncio.Future[None], Outcome]]) -> None:
+def _resolve(answers: Sequence[tuple[asyncio.Future[Results], Outcome]]) -> None:
     for future, outcome in answers:
         if future.done():  # its caller was cancelled
             continue
-        if outcome is None:
-            future.set_result(None)
+        if isinstance(outcome, tuple):
+            future.set_result(outcome)
         else:
             future.set_exception(outcome)
