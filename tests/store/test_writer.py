@@ -101,7 +101,7 @@ async def test_a_refused_commit_touches_no_other_in_its_group(store):
         before = store.written
     outcomes = await waiting
     codes = [outcome and outcome.code for outcome in outcomes]
-    assert codes == [None, "room_gone", None, "entry_exists", "already_settled", None]
+    assert codes == [(), "room_gone", (), "entry_exists", "already_settled", ()]
     assert await store.settings() == {"first": 1}
     assert (await store.room(room.id, room.principal)).message_count == 1
     assert store.written.commits - before.commits == 4
@@ -123,8 +123,8 @@ async def test_a_programming_error_reaches_its_committer_alone(store):
         waiting = asyncio.gather(store.commit(wrong), store.commit(SaveSettings({"a": 1})), return_exceptions=True)
         await asyncio.sleep(0)
     outcomes = await waiting
-    assert outcomes[0] is not None
-    assert outcomes[1] is None
+    assert isinstance(outcomes[0], Exception)
+    assert outcomes[1] == ()
     with pytest.raises(StoreError):
         await store.commit(wrong)
     await store.commit(SaveSettings({"b": 2}))
@@ -205,14 +205,16 @@ async def test_every_change_that_the_core_declares_can_be_applied():
     from talkmeter.accounts import routes
     from talkmeter.accounts import store as accounts
     from talkmeter.conversation import changes
-    from talkmeter.metering import ledger, pricebook_store
+    from talkmeter.metering import budget_store, ledger, pricebook_store
     from talkmeter.store.store import APPLY
 
     values = {"ProviderAccount", "SealedKey", "Session", "User", "Credentials", "ApiKey", "StoredKey"}
     values |= {"LedgerEntry", "Totals", "ModelRoute", "RouteTarget", "Way"}
+    values |= {"Budget", "Counted", "BudgetsReserved", "RateStanding", "RatesTaken"}
+    values |= {"ReserveItem", "SettleItem", "RateItem"}
     declared = {
         each
-        for module in (accounts, routes, changes, ledger, pricebook_store)
+        for module in (accounts, routes, changes, budget_store, ledger, pricebook_store)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Struct) and each.__module__ == module.__name__
     }

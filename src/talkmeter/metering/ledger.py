@@ -48,6 +48,7 @@ class OpenEntry(Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     question_id: str | None = None
     answer_id: str | None = None
+    reservations: str | None = None  # metering.reservations as JSON: what must be released, whoever settles it
     key_id: str | None = None
     end_user: str | None = None
     tags: str | None = None
@@ -150,11 +151,14 @@ class Totals(Struct, frozen=True, kw_only=True):
 class LedgerStore(Protocol):
     """What metering needs of a store."""
 
-    async def commit(self, *changes: Struct) -> None:
-        """All or nothing, durable on return (fsynced). Raises Conflict when a change's condition does not hold."""
+    async def commit(self, *changes: Struct) -> tuple[Any, ...]:
+        """All or nothing, durable on return (fsynced); gives what applying the changes has given, in order.
+
+        Raises Conflict when a change's condition does not hold.
+        """
         ...
 
-    def submit(self, *changes: Struct) -> "asyncio.Future[None]":
+    def submit(self, *changes: Struct) -> "asyncio.Future[tuple[Any, ...]]":
         """As commit, begun at once: what is submitted first is applied first. The future carries what commit raises."""
         ...
 

@@ -287,6 +287,7 @@ ledger_entries = Table(
     Column("http_status", Integer),
     Column("error", Text),  # JSON
     Column("problem", Text),
+    Column("reservations", Text),  # JSON; as opened
     # since 0004, as opened and as settled
     Column("key_id", Text),
     Column("end_user", Text),
@@ -346,6 +347,38 @@ price_rows = Table(
     Column("per", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    Column("scope_id", Text),
+    Column("period", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("hard", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+budget_periods = Table(
+    "budget_periods",
+    metadata,
+    Column("budget_id", Text, primary_key=True),
+    Column("period_start", BigInteger, primary_key=True),
+    Column("spent", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+)
+
+rate_states = Table(
+    "rate_states",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tat", BigInteger, nullable=False),  # ns since 1970; see metering/rates.py
 )
 
 

@@ -15,11 +15,13 @@ from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, A
 from talkmeter.conversation.store import Around, RoomPage
 from talkmeter.errors import StoreError
 from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
+from talkmeter.metering.budget_store import Budget, Counted
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, Totals
 from talkmeter.metering.prices import PriceRow
 from talkmeter.metering.sums import LedgerSums
 from talkmeter.store import (
     apply_accounts,
+    apply_budgets,
     apply_conversation,
     apply_ledger,
     apply_people,
@@ -27,6 +29,7 @@ from talkmeter.store import (
     faults,
     read_accounts,
     read_around,
+    read_budgets,
     read_ledger,
     read_messages,
     read_rooms,
@@ -44,6 +47,7 @@ from talkmeter.store.writer import Writer
 APPLY = {
     **apply_accounts.APPLY,
     **apply_people.APPLY,
+    **apply_budgets.APPLY,
     **apply_conversation.APPLY,
     **apply_ledger.APPLY,
     **apply_routes.APPLY,
@@ -118,16 +122,15 @@ class Store:
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._writer.close)
 
-    async def commit(self, *changes: Struct) -> None:
-        """Applies the changes in the order given: all or none, durable on return.
+    async def commit(self, *changes: Struct) -> tuple[Any, ...]:
+        """Applies the changes in the order given: all or none, durable on return; gives what applying them has given.
 
         Raises Conflict when a change's condition does not hold, StoreFull, StoreBusy or StoreError when the database
         cannot take them. If the caller is cancelled the changes are still applied as a whole or not at all.
         """
-        if changes:
-            await self._writer.submit(changes)
+        return await self._writer.submit(changes) if changes else ()
 
-    def submit(self, *changes: Struct) -> asyncio.Future[None]:
+    def submit(self, *changes: Struct) -> asyncio.Future[tuple[Any, ...]]:
         """As commit, without waiting: the future carries what commit would raise. At least one change."""
         return self._writer.submit(changes)
 
@@ -168,6 +171,14 @@ class Store:
 
     async def model_routes(self) -> Sequence[ModelRoute]:
         return await self._readers.read(read_accounts.all_routes)
+
+    # Budgets
+
+    async def budgets(self) -> Sequence[Budget]:
+        return await self._readers.read(read_budgets.all_budgets)
+
+    async def counted(self, periods: Mapping[str, int]) -> Mapping[str, Counted]:
+        return await self._readers.read(lambda connection: read_budgets.counted(connection, periods))
 
     # The ledger
 
@@ -268,6 +279,8 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             begin=database.begin,
             ballast=kept,
             begins_work=BEGINS_WORK,
+            counts=apply_budgets.COUNTS,
+            lock=database.lock_counters,
             present=_always if database.path is None else watch_file(database.path),
         )
     except OSError as error:
