@@ -44,6 +44,17 @@ class Asked(Struct, frozen=True, kw_only=True):
     late: bool = False
 
 
+class PassingContext(Struct, frozen=True, kw_only=True):
+    """Whose call this is; goes onto the ledger entry as it is. tags, metadata: JSON texts."""
+
+    surface: str
+    principal: str
+    key_id: str | None = None
+    end_user: str | None = None
+    tags: str | None = None
+    metadata: str | None = None
+
+
 def count_asked(asked: Asked) -> PromptCount | None:
     """The prompt by our own count; None where no formula is known (audio, pictures). Slow: for a thread."""
     counter = _COUNTERS.get(asked.endpoint)

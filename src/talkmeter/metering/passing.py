@@ -22,7 +22,7 @@ from talkmeter.clock import now
 from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
 from talkmeter.errors import Conflict, StoreError, UpstreamError
 from talkmeter.ids import new_id
-from talkmeter.metering.asked import Asked, count_asked
+from talkmeter.metering.asked import Asked, PassingContext, count_asked
 from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
 from talkmeter.metering.ledger import (
     CorrectEntry,
@@ -47,17 +47,6 @@ log = logging.getLogger(__name__)
 KEEP_SECONDS = 0.25  # how often what has come is kept for the case that the process dies
 REFUSAL_BYTES = 64 << 10  # of a refusal's body that are kept for the ledger
 PENDING = ("queued", "in_progress")  # an answer that is made later; asking for it tells what it came to
-
-
-class PassingContext(Struct, frozen=True, kw_only=True):
-    """Whose call this is; goes onto the ledger entry as it is. tags, metadata: JSON texts."""
-
-    surface: str
-    principal: str
-    key_id: str | None = None
-    end_user: str | None = None
-    tags: str | None = None
-    metadata: str | None = None
 
 
 class PassingMeter:

@@ -7,9 +7,8 @@ from msgspec import Struct
 
 from talkmeter.accounts.routes import Way
 from talkmeter.completions import Provider
-from talkmeter.metering.asked import Asked
+from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
-from talkmeter.metering.passing import PassingContext
 
 Disconnect = Literal["drain", "cut"]
 

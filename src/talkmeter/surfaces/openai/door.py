@@ -15,9 +15,8 @@ from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
 from talkmeter.ids import new_id
-from talkmeter.metering.asked import Asked
+from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
-from talkmeter.metering.passing import PassingContext
 from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
 from talkmeter.surfaces.openai.entrance import Headers, check_endpoint, check_model, principal_of, refuse_shared
 from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json, tags_of
