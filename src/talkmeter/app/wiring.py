@@ -32,6 +32,7 @@ from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
+from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
@@ -89,7 +90,8 @@ class Application:
         self.client = Client(_timeouts(accounts.settings), get("upstream_proxy"))
         self.registry = Registry(accounts.providers, self.client, self.simulator.start)
         self.prices = PriceBook(store, self._base_url_of)
-        self.meter = Meter(store, self.prices, _meter_limits(accounts.settings))
+        self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"))
+        self.meter = Meter(store, self.prices, _meter_limits(accounts.settings), self.budgets)
         self.images = Images(
             store,
             resolved.data_dir / ATTACHMENTS,
@@ -113,6 +115,7 @@ class Application:
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
         await self.prices.load()
+        await self.budgets.load()
         settled = await settle_open_entries(self.store, self.prices)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
@@ -122,9 +125,10 @@ class Application:
         return settled
 
     async def reload(self) -> None:
-        """Reads again what another process may have changed: users, keys, settings, providers, prices."""
+        """Reads again what another process may have changed: users, keys, settings, providers, prices, budgets."""
         await self.accounts.load()
         await self.prices.load()
+        await self.budgets.load()
 
     async def watch(self) -> None:
         """Until it is cancelled: hears of what other processes have changed, and stores when keys were last used.

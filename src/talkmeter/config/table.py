@@ -40,6 +40,16 @@ def _currency(code: str) -> str | None:
     return None if good else "a currency is three capital letters, such as USD, KRW or EUR"
 
 
+def _time_zone(name: str) -> str | None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return "it must be a name of the IANA list, such as UTC or Asia/Seoul"
+    return None
+
+
 SERVER = (
     Setting(
         name="host",
@@ -257,6 +267,17 @@ CHAT = (
 )
 
 PAGE = (
+    Setting(
+        name="time_zone",
+        kind="text",
+        default="UTC",
+        group="page",
+        page=True,
+        check=_time_zone,
+        help="The time zone in which days, weeks and months of budgets begin, such as `Asia/Seoul`.",
+        help_ko="예산의 하루, 한 주, 한 달이 시작되는 시간대. 예: `Asia/Seoul`.",
+        maximum=100,
+    ),
     Setting(
         name="currency",
         kind="text",

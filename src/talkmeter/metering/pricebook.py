@@ -13,10 +13,12 @@ from talkmeter.clock import now
 from talkmeter.metering.billing import TOKENS, cost_of, is_priced
 from talkmeter.metering.cost import Cost
 from talkmeter.metering.ledger import LedgerEntry, PriceEntry
-from talkmeter.metering.models_info import model_limits
+from talkmeter.metering.models_info import UNKNOWN, ModelLimits, model_limits
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, PriceBookStore
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_provider
+from talkmeter.metering.reservations import correction
 from talkmeter.metering.usage import Usage
+from talkmeter.metering.worst_case import Bounds, WorstCase, worst_case
 
 OPENAI, SIMULATOR = "openai", "simulator"
 
@@ -65,6 +67,17 @@ class PriceBook:
             usage, billing, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
         )
 
+    def limits(self, provider_id: str, model: str, at: int) -> ModelLimits:
+        """What the list that prices a model says of its context window and its longest answer, else OpenAI's."""
+        priced = self.priced(provider_id, (model,), at)
+        limits = model_limits(priced.model, priced.price_list)
+        return model_limits(model) if limits == UNKNOWN else limits
+
+    def worst_case(self, bounds: Bounds, provider_id: str, model: str, at: int) -> WorstCase:
+        """The most that a call within the bounds can come to."""
+        priced = self.priced(provider_id, (model,), at)
+        return worst_case(self.table, bounds, provider=priced.price_list, model=priced.model, at=at)
+
     def rows(self, model: str) -> list[PriceRow]:
         """Rows that a model's price may come from, own ones first, then OpenAI's and the simulator's."""
         found = [row for price_list in (OPENAI, SIMULATOR) for row in self.table.rows(price_list, model)]
@@ -88,12 +101,13 @@ class PriceBook:
 
     async def back_fill(self) -> int:
         """Prices entries that were unpriced and can be priced now; how many. A price once set never changes."""
-        changes = [change for entry in await self._store.unpriced_entries() if (change := self._late_price(entry))]
-        for start in range(0, len(changes), 500):
-            await self._store.commit(*changes[start : start + 500])
-        return len(changes)
+        priced = [changes for entry in await self._store.unpriced_entries() if (changes := self._late_price(entry))]
+        for start in range(0, len(priced), 500):
+            await self._store.commit(*(change for changes in priced[start : start + 500] for change in changes))
+        return len(priced)
 
-    def _late_price(self, entry: LedgerEntry) -> PriceEntry | None:
+    def _late_price(self, entry: LedgerEntry) -> tuple[Struct, ...]:
+        """The price, with what it changes in the budgets that held the worst case so far."""
         settlement = entry.settlement
         assert settlement is not None  # an open entry has nothing to price
         cost = self.cost(
@@ -104,7 +118,10 @@ class PriceBook:
             entry.opening.opened_at,
             entry.opening.billing,
         )
-        return None if cost.picodollars is None else PriceEntry(id=entry.opening.id, cost=cost)
+        if cost.picodollars is None:
+            return ()
+        corrected = correction(entry.opening, settlement, settlement.usage, cost)
+        return PriceEntry(id=entry.opening.id, cost=cost), *corrected
 
 
 def output_limit(model: str, prompt_tokens: int, asked: int | None) -> int | None:
