@@ -56,6 +56,10 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("GET", "/api/prices"): (SIGNED_IN, None),
     ("POST", "/api/prices"): (OWNER, None),
     ("DELETE", "/api/prices/{id:path}"): (OWNER, "price"),
+    ("GET", "/api/budgets"): (OWNER, None),
+    ("POST", "/api/budgets"): (OWNER, None),
+    ("PATCH", "/api/budgets/{id}"): (OWNER, "budget"),
+    ("DELETE", "/api/budgets/{id}"): (OWNER, "budget"),
     ("GET", "/healthz"): (OPEN, None),
     ("GET", "/readyz"): (OPEN, None),
     ("GET", "/metrics"): (LOCAL, None),
@@ -79,6 +83,7 @@ BODIES = {
     "/api/users/{id}/password": {"password": "a horse, a battery"},
     "/api/keys": {"name": "app"},
     "/api/keys/{id}": {"name": "mine now"},
+    "/api/budgets": {"name": "Team", "amount": "5 USD", "period": "day"},
     "/api/prices": {"model": "m", "unit": "input", "usd_per_million": "1"},
 }
 
@@ -94,6 +99,7 @@ class Owned:
     attachment: str
     price: str
     key: str
+    budget: str
     user: str = "owner"
     provider: str = "provider_simulator"
 
@@ -105,6 +111,7 @@ async def owned(house: House) -> Owned:
     uploaded = await house.upload(tiny_png())
     price = await house.send("POST", "/api/prices", {"model": "local", "unit": "input", "usd_per_million": "1"})
     key = await house.send("POST", "/api/keys", {"name": "mine"})
+    budget = await house.send("POST", "/api/budgets", {"name": "All", "amount": "5 USD", "period": "day"})
     return Owned(
         asked["room"]["id"],
         asked["question"]["id"],
@@ -113,6 +120,7 @@ async def owned(house: House) -> Owned:
         uploaded.json()["id"],
         price.json()["id"].replace("/", "%2F").replace("*", "%2A"),
         key.json()["key"]["id"],
+        budget.json()["id"],
     )
 
 

@@ -141,6 +141,11 @@ SHAPES: list[tuple[str, str, Any, str, str | None]] = [
     ("POST", "/api/prices", {"model": "m", "unit": "input", "usd_per_million": "-1"}, "bad_input", "usd_per_million"),
     ("POST", "/api/prices", {"model": "m", "unit": "beer", "usd_per_million": "1"}, "bad_input", "unit"),
     ("POST", "/api/prices", {"model": "", "unit": "input", "usd_per_million": "1"}, "bad_input", "model"),
+    ("POST", "/api/budgets", {"name": "a", "amount": "5"}, "bad_field", "period"),
+    ("POST", "/api/budgets", {"name": "a", "amount": "5", "period": "day"}, "bad_input", "amount"),
+    ("POST", "/api/budgets", {"name": " ", "amount": "5 USD", "period": "day"}, "bad_input", "name"),
+    ("POST", "/api/budgets", {"name": "a", "amount": "5 USD", "period": "hour"}, "bad_field", "period"),
+    ("POST", "/api/budgets", {"name": "a", "amount": "5 USD", "period": "day", "scope": "key"}, "bad_input", "scope_id"),
     (
         "POST",
         "/api/prices",

@@ -17,6 +17,7 @@ async def test_settings_are_described_changed_and_kept(house: House):
     assert set(before["settings"]) == {
         "default_model", "default_provider_id", "default_window", "default_system_prompt", "default_temperature",
         "default_top_p", "default_max_tokens", "currency", "currency_rate", "language", "theme",
+            "time_zone",
     }  # fmt: skip
     assert {row["name"] for row in before["described"]} == set(before["settings"])
     assert all(set(row) == {"name", "kind", "default", "help", "help_ko"} for row in before["described"])
@@ -188,3 +189,55 @@ async def test_a_key_never_comes_out(open_house, caplog):
     for file in data_dir.rglob("*"):
         if file.is_file():
             assert b"sk-canary" not in file.read_bytes(), file.name
+
+
+async def test_budgets_are_listed_added_changed_and_deleted(house: House):
+    assert await house.get("/api/budgets") == {"budgets": [], "time_zone": "UTC"}
+    body = {"name": "Team", "amount": "5 USD", "period": "day", "scope": "tag", "scope_id": "lab"}
+    made = await house.send("POST", "/api/budgets", body)
+    assert made.status == 201
+    budget = made.json()
+    start = budget["standing"]["period_start"]
+    assert budget == {
+        "id": budget["id"],
+        "name": "Team",
+        "scope": "tag",
+        "scope_id": "lab",
+        "period": "day",
+        "unit": "picodollars",
+        "amount": "5000000000000",
+        "hard": True,
+        "enabled": True,
+        "created_at": budget["created_at"],
+        "standing": {
+            "spent": "0",
+            "reserved": "0",
+            "remaining": "5000000000000",
+            "period_start": start,
+            "resets_at": start + 86_400_000_000,
+        },
+    }
+    assert (await house.send("POST", "/api/budgets", body)).code == "budget_name_taken"
+    where = f"/api/budgets/{budget['id']}"
+    changed = await house.send("PATCH", where, {"amount": "$7", "hard": False})
+    assert (changed.status, changed.json()["amount"], changed.json()["hard"]) == (200, "7000000000000", False)
+    assert (await house.send("PATCH", where, {"amount": "7 tokens"})).status == 400
+    assert [each["id"] for each in (await house.get("/api/budgets"))["budgets"]] == [budget["id"]]
+    assert (await house.send("DELETE", where)).status == 204
+    assert (await house.send("PATCH", where, {})).code == "budget_not_found"
+    assert (await house.send("DELETE", where)).code == "budget_not_found"
+
+
+async def test_a_budget_of_tokens_counts_what_is_asked(house: House):
+    body = {"name": "Tokens", "amount": "1000000 tokens", "period": "total"}
+    budget = (await house.send("POST", "/api/budgets", body)).json()
+    assert (budget["amount"], budget["standing"]["resets_at"]) == (1_000_000, None)
+    asked = await house.ask("Something that costs")
+    figures = (await house.finish(asked["run_id"]))["answer"]["figures"]
+    used = figures["prompt_tokens"] + figures["completion_tokens"]
+    standing = (await house.get("/api/budgets"))["budgets"][0]["standing"]
+    assert (standing["spent"], standing["reserved"]) == (used, 0)
+    assert (await house.send("PATCH", f"/api/budgets/{budget['id']}", {"amount": "1 token"})).status == 200
+    asked = await house.ask("Something more")
+    answer = (await house.finish(asked["run_id"]))["answer"]
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "insufficient_quota")

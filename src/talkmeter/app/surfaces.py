@@ -60,6 +60,7 @@ def services_of(application: Application) -> Services:
         receipts=application.receipts,
         images=application.images,
         prices=application.prices,
+        budgets=application.budgets,
         upstreams=application.registry,
         settings=accounts.settings,
         sessions=accounts.sessions,

@@ -1,6 +1,4 @@
-"""`talkmeter`: serve · simulate · link · password · users · keys · backup · restore · prices · doctor · rotate-key ·
-forget-keys
-"""
+"""`talkmeter`: serve · simulate · link · password · users · keys · budgets · prices · backup · restore · doctor …"""
 
 import sys
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 import click
 
 from talkmeter import __version__
+from talkmeter.cli.budgets import budgets
 from talkmeter.cli.data import add_data_commands
 from talkmeter.cli.keys import keys
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
@@ -76,6 +75,7 @@ def password(*, remove: bool, **flags: Any) -> None:
 talkmeter.add_command(users)
 talkmeter.add_command(keys)
 talkmeter.add_command(prices)
+talkmeter.add_command(budgets)
 add_data_commands(talkmeter)
 
 

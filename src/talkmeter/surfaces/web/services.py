@@ -18,6 +18,7 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
 from talkmeter.errors import TalkmeterError
+from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.sums import LedgerSums
 
@@ -74,6 +75,7 @@ class Services:
     receipts: Receipts
     images: Images
     prices: PriceBook
+    budgets: BudgetBook
     upstreams: Upstreams
     settings: Settings
     sessions: Sessions

@@ -6,6 +6,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from talkmeter.conversation.values import RoomChange
 from talkmeter.messages import RoomSettings
+from talkmeter.metering.budget_store import Scope
+from talkmeter.metering.periods import Period
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
@@ -122,3 +124,22 @@ class PriceBody(Struct, kw_only=True, forbid_unknown_fields=True):
     effective_from: int = 0
     tier: str = "standard"
     provider: str = "*"
+
+
+class AddBudgetBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """amount: as people write it, `5 USD` or `2000000 tokens`; it says the unit."""
+
+    name: str
+    amount: str
+    period: Period
+    scope: Scope = "instance"
+    scope_id: str | None = None
+    hard: bool = True
+    enabled: bool = True
+
+
+class ChangeBudgetBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    name: str | UnsetType = UNSET
+    amount: str | UnsetType = UNSET
+    hard: bool | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET

@@ -13,6 +13,7 @@ from talkmeter.surfaces.web.metrics import RequestMetrics
 from talkmeter.surfaces.web.routes_asking import AskingRoutes
 from talkmeter.surfaces.web.routes_attachments import AttachmentRoutes
 from talkmeter.surfaces.web.routes_keys import KeyRoutes
+from talkmeter.surfaces.web.routes_budgets import BudgetRoutes
 from talkmeter.surfaces.web.routes_operators import OperatorRoutes
 from talkmeter.surfaces.web.routes_prices import PriceRoutes
 from talkmeter.surfaces.web.routes_providers import ProviderRoutes
@@ -57,6 +58,7 @@ def web_routes(services: Services, requests: RequestMetrics, static: Path = STAT
         *ReceiptRoutes(services).routes(),
         *AttachmentRoutes(services).routes(),
         *PriceRoutes(services).routes(),
+        *BudgetRoutes(services).routes(),
         *OperatorRoutes(services, requests).routes(),
         *PageFiles(static).routes(),
     )
