@@ -1,10 +1,16 @@
 """The ways in: a tuple, not a scan. A new surface is one folder and one line here."""
 
+from collections.abc import Callable
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from talkmeter.accounts.keys import Keys
+from talkmeter.accounts.principals import Principal
 from talkmeter.accounts.settings import Settings
+from talkmeter.accounts.users import Users
 from talkmeter.app.wiring import Application
+from talkmeter.metering.admission import RateLimit, Whose
 from talkmeter.metering.cost import plain_dollars
 from talkmeter.surfaces.openai import services as openai
 from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
@@ -34,10 +40,29 @@ def gateway_services_of(application: Application) -> openai.Services:
         gateway=application.gateway,
         options=options,
         principal=accounts.keys.principal,
+        whose=whose_of(accounts.users, accounts.keys),
         models=application.offered_models,
         entry_of_answer=application.store.entry_of_answer,
         price_of=plain_dollars,
     )
+
+
+def whose_of(users: Users, keys: Keys) -> Callable[[Principal, tuple[str, ...]], Whose]:
+    """What budgets and limits go by: the user, and the key from which a rotated one was made."""
+
+    def whose(principal: Principal, tags: tuple[str, ...]) -> Whose:
+        key = principal.key
+        if key is None:
+            return Whose(user_id=principal.user_id, tags=tags)
+        key_id, user = keys.first_id(key), users.get(key.user_id)
+        rates = tuple(
+            RateLimit(id_, one.rpm, one.tpm)
+            for id_, one in ((key_id, key), (user.id, user))
+            if one.rpm is not None or one.tpm is not None
+        )
+        return Whose(user_id=user.id, key_id=key_id, tags=tags, rates=rates)
+
+    return whose
 
 
 def gateway_options(settings: Settings) -> openai.GatewayOptions:

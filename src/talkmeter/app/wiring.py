@@ -106,7 +106,7 @@ class Application:
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
-        self.passing = PassingMeter(store, self.prices)
+        self.passing = PassingMeter(store, self.prices, self.budgets)
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
 
     async def recover(self) -> int:

@@ -27,7 +27,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     """One request. body: its JSON, empty where it is none. choices: how many answers it asks for at once.
 
     max_output_tokens: as asked; None: as many as the model can. characters, images: what it asks to be spoken, drawn.
-    late: asks for the answer to an earlier call, whose figures it may tell.
+    form: the fields of a body that is no JSON. late: asks for the answer to an earlier call, whose figures it may tell.
     """
 
     endpoint: str
@@ -42,6 +42,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     characters: int | None = None
     images: int | None = None
     late: bool = False
+    form: Mapping[str, Any] | None = None
 
 
 class PassingContext(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The way of a call that passes through the gateway: open the entry, send, overhear the answer, settle.
 
     call = meter.begin(asked, provider, context)
-    await call.open()                     # the entry is on the disk now
+    await call.open(whose)                # the entry is on the disk now, and the worst case reserved
     answer = await call.dispatch(request) # the first byte goes out in here
     while data := await call.read(): …    # bytes as they came
     call.end(…)                           # exactly once; the settlement is on its way to the disk
@@ -22,8 +22,10 @@ from talkmeter.clock import now
 from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
 from talkmeter.errors import Conflict, StoreError, UpstreamError
 from talkmeter.ids import new_id
+from talkmeter.metering.admission import Admission, Admitted, Whose
 from talkmeter.metering.asked import Asked, PassingContext, count_asked
 from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
+from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.ledger import (
     CorrectEntry,
     CountEntry,
@@ -37,6 +39,7 @@ from talkmeter.metering.ledger import (
 from talkmeter.metering.meter import commit_until_done, settle
 from talkmeter.metering.passing_tap import PassingTap
 from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
 from talkmeter.metering.tokens import PromptCount, count_completion
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
@@ -52,17 +55,16 @@ PENDING = ("queued", "in_progress")  # an answer that is made later; asking for 
 class PassingMeter:
     """Opens and settles the entries of calls that pass through, and keeps what a crash would lose."""
 
-    def __init__(self, store: LedgerStore, prices: PriceBook) -> None:
+    def __init__(self, store: LedgerStore, prices: PriceBook, budgets: BudgetBook | None = None) -> None:
         self.store = store
         self.prices = prices
+        self.admission = Admission(store, prices, budgets)
         self._live: set[PassingCall] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
 
-    def begin(
-        self, asked: Asked, provider: Provider, context: PassingContext, *, attempt: int = 1, **more: Any
-    ) -> "PassingCall":
-        """A call that has not been opened yet. more: further fields of the entry, such as what was reserved."""
+    def begin(self, asked: Asked, provider: Provider, context: PassingContext, *, attempt: int = 1) -> "PassingCall":
+        """A call that has not been opened yet."""
         opening = OpenEntry(
             id=new_id("call"),
             surface=context.surface,
@@ -80,7 +82,6 @@ class PassingMeter:
             metadata=context.metadata,
             request_bytes=asked.request_bytes,
             billing=asked.billing,
-            **more,
         )
         return PassingCall(self, provider, asked, opening)
 
@@ -134,6 +135,8 @@ class PassingMeter:
         cost = self.prices.cost(
             usage, opening.provider_id, (tap.model, opening.model_requested), tier, opening.opened_at, opening.billing
         )
+        assert entry.settlement is not None
+        also = correction(opening, entry.settlement, usage, cost)
         change = CorrectEntry(
             id=opening.id,
             provenance="reported",
@@ -143,11 +146,11 @@ class PassingMeter:
             model_served=tap.model,
             service_tier=tier,
         )
-        self.settle_later(self._correct(change))
+        self.settle_later(self._correct(change, *also))
 
-    async def _correct(self, change: CorrectEntry) -> None:
+    async def _correct(self, change: CorrectEntry, *also: Struct) -> None:
         try:
-            await self.store.submit(change)
+            await self.store.submit(change, *also)
         except Conflict:  # somebody else was told first
             return
         except StoreError as error:
@@ -187,9 +190,16 @@ class PassingCall:
         self._counted = False
         self._kept = 0
 
-    async def open(self, *also: Struct) -> Any:
-        """Commits the open entry together with `also`; what that commit gives. Raises StoreError, Conflict."""
-        return await self._meter.store.submit(self.opening, *also)
+    async def open(self, whose: Whose) -> Admitted:
+        """Commits the open entry with what budgets and limits set aside for it.
+
+        Raises BudgetRefused, RateLimited, StoreError: then nothing was stored and nothing may be sent.
+        """
+        admitted = await self._meter.admission.admit(self.opening, self._asked, whose)
+        self.opening = admitted.opening
+        if admitted.count is not None:
+            self._count, self._counted = admitted.count, True
+        return admitted
 
     async def dispatch(self, request: UpstreamCall) -> Answer:
         """The answer, its head read. Raises UpstreamError, after which `end` has been done."""
@@ -310,7 +320,8 @@ class PassingCall:
         )
         change = without_key(change, self._provider.hide)
         self.settlement = change
-        self._meter.commit(change, *([ForgetPartials(change.id)] if self._kept else []))
+        also: tuple[Struct, ...] = release(self.opening, change)
+        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept else []))
         if self.tells is not None and self.tap is not None and self.tap.usage is not None:
             self._meter.correct(self.tells, self.tap)
 

@@ -73,9 +73,9 @@ class PriceBook:
         limits = model_limits(priced.model, priced.price_list)
         return model_limits(model) if limits == UNKNOWN else limits
 
-    def worst_case(self, bounds: Bounds, provider_id: str, model: str, at: int) -> WorstCase:
+    def worst_case(self, bounds: Bounds, provider_id: str, model: str, at: int, billing: str = TOKENS) -> WorstCase:
         """The most that a call within the bounds can come to."""
-        priced = self.priced(provider_id, (model,), at)
+        priced = self.priced(provider_id, (model,), at, billing)
         return worst_case(self.table, bounds, provider=priced.price_list, model=priced.model, at=at)
 
     def rows(self, model: str) -> list[PriceRow]:

@@ -26,6 +26,7 @@ from talkmeter.metering.budget_store import (
 )
 from talkmeter.metering.rates import adjusted, take
 from talkmeter.store.parameters import THIS
+from talkmeter.store.revising import revise
 from talkmeter.store.schema import budget_periods, budgets, rate_states
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
@@ -123,17 +124,20 @@ def _no_such(budget_id: str) -> Refusal:
 
 
 def add_budget(at: Transaction, change: AddBudget) -> None:
+    revise(at)
     budget = change.budget
     at.run(_ADD, {name: getattr(budget, name) for name in budget.__struct_fields__}, _name_taken(budget.name))
 
 
 def change_budget(at: Transaction, change: ChangeBudget) -> None:
+    revise(at)
     values = {"name": change.name, "amount": change.amount, "hard": change.hard, "enabled": change.enabled}
     if at.run(_CHANGE, {**values, "this": change.id}, _name_taken(change.name)) == 0:
         raise _no_such(change.id).conflict()
 
 
 def delete_budget(at: Transaction, change: DeleteBudget) -> None:
+    revise(at)
     at.must(_DELETE, {"this": change.id}, _no_such(change.id))
     at.run(_FORGET, {"this": change.id})
 

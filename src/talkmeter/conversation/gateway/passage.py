@@ -7,6 +7,7 @@ from typing import Protocol
 from talkmeter.completions import Answer
 from talkmeter.conversation.gateway.values import Disconnect
 from talkmeter.conversation.gateway.withholding import UsageWithheld
+from talkmeter.metering.admission import Admitted
 from talkmeter.metering.passing import PassingCall
 
 
@@ -34,6 +35,7 @@ class Passage:
         self._disconnect = disconnect
         self._answer = answer
         self.call = call
+        self.admitted: Admitted | None = None
         self.left = False
         self.limit: asyncio.TimerHandle | None = None
 

@@ -20,6 +20,7 @@ from talkmeter.conversation.gateway.splicing import form_with_model, with_model,
 from talkmeter.conversation.gateway.values import GatewayLimits, PassAsk, Providers, Ways
 from talkmeter.conversation.gateway.withholding import UsageWithheld
 from talkmeter.errors import StoreError, TalkmeterError, UpstreamError
+from talkmeter.metering.admission import Admitted
 from talkmeter.metering.asked import Asked
 from talkmeter.metering.ledger import LedgerEntry
 from talkmeter.metering.passing import PassingCall, PassingMeter
@@ -89,7 +90,7 @@ class Gateway:
         """A passage, or None and the seconds to wait before the same provider is tried again."""
         asked, request_body = self._request(ask, target)
         call = self._meter.begin(asked, provider, ask.context, attempt=attempt)
-        await call.open()
+        admitted = await call.open(ask.whose)
         request = UpstreamCall(call.opening.id, ask.method, ask.path, ask.headers, request_body, ask.body_length)
         try:
             answer = await call.dispatch(request)
@@ -108,13 +109,14 @@ class Gateway:
             if wait is not None:
                 await self._read_refusal(call)
                 return None, wait
-        return self._passage(ask, call, answer), 0.0
+        return self._passage(ask, call, answer, admitted), 0.0
 
-    def _passage(self, ask: PassAsk, call: PassingCall, answer: Answer) -> Passage:
+    def _passage(self, ask: PassAsk, call: PassingCall, answer: Answer, admitted: Admitted) -> Passage:
         filtered = ask.usage_unasked and call.tap is not None and call.tap.streamed
         passage = Passage(self, call, answer, UsageWithheld() if filtered else None, ask.disconnect)
         if ask.late_for is not None:
             call.tells = ask.late_for
+        passage.admitted = admitted
         self._passages.add(passage)
         call.on_end = lambda: self._passages.discard(passage)
         return passage

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from talkmeter.accounts.routes import Way
 from talkmeter.completions import Provider
+from talkmeter.metering.admission import Whose
 from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
 
@@ -23,6 +24,7 @@ class PassAsk(Struct, frozen=True, kw_only=True):
     """
 
     context: PassingContext
+    whose: Whose
     asked: Asked
     method: str
     path: str

@@ -32,6 +32,7 @@ PREFIX = "/v1/"
 WHOLE_BYTES = 1 << 20  # answers in one piece up to this are read to their end, so that their head can say the cost
 USAGE_STREAMS = ("chat/completions", "completions")
 COST_HEADER, CALL_HEADER = b"x-talkmeter-cost", b"x-talkmeter-call-id"
+WARNING_HEADER = b"x-talkmeter-budget-warning"
 
 Send = Any
 Receive = Any
@@ -77,6 +78,7 @@ class OpenAIDoor:
         length: int | None = None
         span: tuple[int, int] | None = None
         fields = _NO_FIELDS
+        form: dict[str, str] | None = None
         if endpoint.body == "any":
             length = _number(headers.get(b"content-length"))
             if length is None and b"transfer-encoding" not in headers:
@@ -93,9 +95,9 @@ class OpenAIDoor:
                 _refuse_coded(headers)
                 fields = read_json(whole)
             else:
-                form = read_form(whole, kind)
-                fields, span = form.fields, form.span
-            asked = asked_of(endpoint, fields, whole if span is None else b"", len(whole))
+                read = read_form(whole, kind)
+                fields, span, form = read.fields, read.span, read.all
+            asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
             check_model(principal, asked.model)
         tags = tags_of(headers.get(b"x-talkmeter-tags"))
         key = principal.key
@@ -108,6 +110,7 @@ class OpenAIDoor:
                 tags=msgspec.json.encode(tags).decode() if tags else None,
                 metadata=metadata_of(fields),
             ),
+            whose=self._services.whose(principal, tags),
             asked=asked,
             method=scope["method"],
             path=f"{path}?{query.decode('latin-1')}" if query else path,
@@ -199,6 +202,10 @@ class _Answering:
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         send = self._send
         extra = [(CALL_HEADER, passage.entry_id.encode())]
+        admitted = passage.admitted
+        if admitted is not None and (admitted.headers or admitted.warnings):
+            extra += admitted.headers
+            extra += [(WARNING_HEADER, warning.encode("ascii", "replace")) for warning in admitted.warnings]
         if passage.is_json:
             body = await _beginning(passage)
             cost = _cost(passage, price_of)

@@ -44,10 +44,11 @@ _decode = msgspec.json.Decoder(Fields).decode
 
 
 class Form(Struct, frozen=True):
-    """The fields of a multipart body; span: where the model's name stands in it."""
+    """The fields of a multipart body; span: where the model's name stands in it. all: every field that is no file."""
 
     fields: Fields
     span: tuple[int, int] | None
+    all: dict[str, str]
 
 
 def read_json(body: bytes) -> Fields:
@@ -84,8 +85,8 @@ def _refuse_two_models(body: bytes) -> None:
         )
 
 
-def asked_of(endpoint: Endpoint, fields: Fields, body: bytes, size: int, *, late: bool = False) -> Asked:
-    """Raises BadInput if the model's name is missing or cannot be one."""
+def asked_of(endpoint: Endpoint, fields: Fields, body: bytes, size: int, form: dict[str, str] | None = None) -> Asked:
+    """form: every field of a body that is no JSON. Raises BadInput if the model's name is missing or cannot be one."""
     model = fields.model if fields.model is not None else endpoint.model
     if not isinstance(model, str) or len(model) > LONGEST_MODEL or (endpoint.needs_model and not model.strip()):
         raise BadInput(
@@ -115,7 +116,7 @@ def asked_of(endpoint: Endpoint, fields: Fields, body: bytes, size: int, *, late
         billing=billing,
         characters=characters,
         images=images,
-        late=late,
+        form=form,
     )
 
 

@@ -40,7 +40,7 @@ def read_form(body: bytes, content_type: bytes) -> Form:
     known = {name: text for name, text in found.items() if name in Fields.__struct_fields__ and name != "input"}
     if known.get("stream") in ("true", "True", "1"):
         known["stream"] = True  # type: ignore[assignment]
-    return Form(msgspec.convert(known, Fields), span)
+    return Form(msgspec.convert(known, Fields), span, found)
 
 
 def _parts(body: bytes, delimiter: bytes) -> list[tuple[str, int, int]]:

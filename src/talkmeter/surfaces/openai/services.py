@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.passing_on import Gateway
+from talkmeter.metering.admission import Whose
 from talkmeter.metering.ledger import LedgerEntry
 
 
@@ -37,7 +38,7 @@ class GatewayOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """principal: who a token speaks for; raises a TalkmeterError that says why nobody. models: `/v1/models`' list.
+    """whose: what budgets and limits go by, for a principal and the tags of a request. principal: who a token speaks for; raises a TalkmeterError that says why nobody. models: `/v1/models`' list.
 
     entry_of_answer: the entry whose answer the provider gave that id.
     """
@@ -45,6 +46,7 @@ class Services:
     gateway: Gateway
     options: GatewayOptions
     principal: Callable[[str], Principal]
+    whose: Callable[[Principal, tuple[str, ...]], Whose]
     models: Callable[[], Awaitable[Sequence[dict[str, Any]]]]
     entry_of_answer: Callable[[str], Awaitable[LedgerEntry | None]]
     price_of: Callable[[int], str]
