@@ -15,7 +15,7 @@ from talkmeter.errors import BudgetRefused, Conflict
 from talkmeter.metering.asked import Asked, count_asked
 from talkmeter.metering.billing import NOTHING
 from talkmeter.metering.bounds import bounds_of
-from talkmeter.metering.budget_store import RateItem, RatesTaken, Reserve, TakeRates
+from talkmeter.metering.budget_store import Budget, RateItem, RatesTaken, Reserve, TakeRates
 from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.ledger import LedgerStore, OpenEntry
 from talkmeter.metering.pricebook import PriceBook
@@ -64,7 +64,7 @@ class Admission:
 
     async def admit(self, opening: OpenEntry, asked: Asked, whose: Whose) -> Admitted:
         """Raises BudgetRefused, RateLimited, StoreError: then nothing was stored and nothing may be sent."""
-        budgets = ()
+        budgets: tuple[Budget, ...] = ()
         if self._budgets is not None and asked.billing != NOTHING:
             budgets = self._budgets.applicable(
                 user_id=whose.user_id, key_id=whose.key_id, tags=whose.tags, provider_id=opening.provider_id
@@ -85,7 +85,7 @@ class Admission:
 
     async def _within(
         self,
-        budgets: Sequence[Any],
+        budgets: Sequence[Budget],
         opening: OpenEntry,
         asked: Asked,
         rates: TakeRates | None,
@@ -106,7 +106,7 @@ class Admission:
     async def _commit(
         self,
         opening: OpenEntry,
-        about: tuple[Sequence[Any], WorstCase] | None,
+        about: tuple[Sequence[Budget], WorstCase] | None,
         reserve: Reserve | None,
         rates: TakeRates | None,
         count: PromptCount | None,
