@@ -38,9 +38,10 @@ class GatewayOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """whose: what budgets and limits go by, for a principal and the tags of a request. principal: who a token speaks for; raises a TalkmeterError that says why nobody. models: `/v1/models`' list.
+    """principal: who a token speaks for; raises a TalkmeterError that says why nobody. models: `/v1/models`' list.
 
-    entry_of_answer: the entry whose answer the provider gave that id.
+    whose: what budgets and limits go by, for a principal and the tags of a request. entry_of_answer: the entry whose
+    answer the provider gave that id. price_of: picodollars as dollars, for a header.
     """
 
     gateway: Gateway
