@@ -199,6 +199,24 @@ async def test_of_two_rotations_at_once_one_is_made(keys, store, users, clock):
     assert len(keys.list()) == 2
 
 
+async def test_what_is_open_for_a_key_hears_of_its_end(keys, users):
+    kim = await users.add("Kim")
+    made = [(await keys.issue(user_id=user_id, name="a"))[0] for user_id in ("owner", kim.id, kim.id)]
+    ends = [keys.end_of(key) for key in made]
+    assert keys.end_of(made[0]) is ends[0]
+    gone = users.end_of(kim.id)
+    await keys.revoke(made[1].id)
+    assert [end.done() for end in (*ends, gone)] == [False, True, False, False]
+    await users.disable(kim.id)
+    await asyncio.sleep(0)
+    assert [end.done() for end in (*ends, gone)] == [False, True, True, True]
+    assert keys.end_of(made[1]).done()
+    assert users.end_of(kim.id).done()
+    await users.enable(kim.id)
+    assert not users.end_of(kim.id).done()
+    assert not keys.end_of(made[2]).done()
+
+
 async def test_keys_are_listed_by_user(keys, users):
     member = await users.add("Kim")
     first, _ = await keys.issue(user_id="owner", name="a")

@@ -31,7 +31,7 @@ from talkmeter.accounts.store import (
     RevokeKey,
     StoredKey,
 )
-from talkmeter.accounts.users import Users
+from talkmeter.accounts.users import Users, end
 from talkmeter.clock import SECOND, now
 from talkmeter.errors import BadInput
 from talkmeter.ids import new_id
@@ -57,6 +57,7 @@ class Keys:
         self._by_id: dict[str, ApiKey] = {}
         self._used: dict[str, int] = {}  # id → when last
         self._written: dict[str, int] = {}  # id → which of these is stored
+        self._ends: dict[str, asyncio.Future[None]] = {}
         self._loading = asyncio.Lock()
 
     async def load(self) -> None:
@@ -65,6 +66,8 @@ class Keys:
             stored = await self._store.api_keys()
             self._by_digest = {each.digest: each.key for each in stored}
             self._by_id = {each.key.id: each.key for each in stored}
+            for key_id in [each for each in self._ends if self._by_id[each].revoked_at is not None]:
+                end(self._ends.pop(key_id))
 
     def find(self, token: str) -> ApiKey:
         """The key of a token that may be used now; notes the use. Raises InvalidKey, which says why not."""
@@ -94,6 +97,18 @@ class Keys:
         if key is None:
             raise key_not_found()
         return self._with_last_use(key)
+
+    def end_of(self, key: ApiKey) -> asyncio.Future[None]:
+        """Done once the key is revoked or its user disabled: what is open for it must close then."""
+        future = self._ends.get(key.id)
+        if future is None or future.done():
+            made = future = asyncio.get_running_loop().create_future()
+            if self.get(key.id).revoked_at is not None:
+                end(future)
+            else:
+                self._ends[key.id] = future
+                self._users.end_of(key.user_id).add_done_callback(lambda _: end(made))
+        return future
 
     async def fetch(self, key_id: str) -> ApiKey:
         """As `get`, but looks again for a key that another process has just made."""

@@ -14,3 +14,6 @@ class Principal(Struct, frozen=True, kw_only=True):
     user_id: str
     role: Role
     key: ApiKey | None = None
+
+
+LOCAL_PRINCIPAL = Principal(user_id=LOCAL, role="member")

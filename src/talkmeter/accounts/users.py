@@ -29,6 +29,7 @@ class Users:
         self._clock = clock
         self._by_id: dict[str, User] = {}
         self._loading = asyncio.Lock()
+        self._ends: dict[str, asyncio.Future[None]] = {}
         self.enabled: frozenset[str] = frozenset()  # ids
 
     async def load(self) -> None:
@@ -37,10 +38,24 @@ class Users:
             users = await self._store.users()
             self._by_id = {user.id: user for user in users}
             self.enabled = frozenset(user.id for user in users if user.disabled_at is None)
+            for user_id in [each for each in self._ends if each not in self.enabled]:
+                end(self._ends.pop(user_id))
 
     def list(self) -> tuple[User, ...]:
         """In order of creation; the disabled ones too."""
         return tuple(self._by_id.values())
+
+    def end_of(self, user_id: str) -> asyncio.Future[None]:
+        """Done once the user is disabled, wherever that is said: what is open for them must close then."""
+        future = self._ends.get(user_id)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            user = self._by_id.get(user_id)
+            if user is not None and user.disabled_at is not None:
+                end(future)
+            else:
+                self._ends[user_id] = future
+        return future
 
     def find(self, user_id: str) -> User | None:
         return self._by_id.get(user_id)
@@ -148,6 +163,11 @@ class Users:
             await self._passwords.set(password, user_id)
         await self.load()
         return self.get(user_id)
+
+
+def end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _role(role: str) -> Role:

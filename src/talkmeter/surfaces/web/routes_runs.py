@@ -24,6 +24,7 @@ class RunRoutes:
     def __init__(self, services: Services) -> None:
         self._runs = services.runs
         self._rooms = services.rooms
+        self._users = services.users
 
     def routes(self) -> tuple[WebRoute, ...]:
         return (
@@ -32,7 +33,8 @@ class RunRoutes:
         )
 
     async def follow(self, request: Request, principal: Principal) -> EventStream:
-        return EventStream(self._pieces(principal.user_id, request.path_params["id"], resume_after(request)))
+        pieces = self._pieces(principal.user_id, request.path_params["id"], resume_after(request))
+        return EventStream(pieces, until=self._users.end_of(principal.user_id))
 
     async def stop(self, request: Request, principal: Principal) -> Response:
         body = await read_json(request, StopBody, BODY_BYTES)
