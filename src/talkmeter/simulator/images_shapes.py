@@ -47,16 +47,15 @@ class ImageDialect(Dialect):
             yield Event(self._named("partial_image", {"b64_json": _text(one), "partial_image_index": index}))
 
     def closing(self, usages: list[dict[str, Any]], *, done: bool) -> Iterator[Event]:
-        if not done:
-            yield Event(b"")
-            return
+        # The last picture is what ends the stream, so there is nothing that `no-done` could leave out.
         pictures = self._look.pictures()
         claims: list[dict[str, Any] | None] = [*usages]
         for number, one in enumerate(pictures):
             # The figures are those of the request, and come with the last picture.
-            for usage in (claims or [None]) if number == len(pictures) - 1 else [None]:
+            last = number == len(pictures) - 1
+            for turn, usage in enumerate((claims or [None]) if last else [None]):
                 payload = {"b64_json": _text(one), **({} if usage is None else {"usage": usage})}
-                yield Event(self._named("completed", payload), usage=usage, images=1)
+                yield Event(self._named("completed", payload), usage=usage, images=int(turn == 0))
 
     def whole(self, usage: dict[str, Any] | None) -> bytes:
         common = {name: value for name, value in self._common.items() if name != "created_at"}

@@ -89,7 +89,8 @@ class SimModel(NamedTuple):
 
 def offered() -> list[str]:
     """Every model `GET /v1/models` lists; any k works where the list shows one."""
-    return [*KINDS, *(_PREFIX + name for name in fault_names())]
+    chat = [name for name, kind in KINDS.items() if kind == "chat"]
+    return [*chat, *(_PREFIX + name for name in fault_names()), *(name for name in KINDS if name not in chat)]
 
 
 def find(model: str, *, any_model: bool = False) -> SimModel:

@@ -82,6 +82,7 @@ class ResponseDialect(NamedEvents):
         """The response in a state; its output is there once it has ended."""
         given = self._request
         echoed = {name: usual if given.get(name) is None else given[name] for name, usual in _ECHOED.items()}
+        echoed["tools"] = [_shown(tool) for tool in echoed["tools"]]
         ended = status in ("completed", "incomplete")
         wanted = given.get("reasoning") or {}
         return {
@@ -197,3 +198,9 @@ class ResponseDialect(NamedEvents):
     def _called(self, call: Call) -> Item:
         item = {"id": f"fc_{secrets.token_hex(24)}", "type": "function_call", "status": "completed"}
         return {**item, "call_id": call.id, "name": call.name, "arguments": call.arguments}
+
+
+def _shown(tool: Any) -> Any:
+    """A tool as the response repeats it, with what the request may leave out."""
+    is_function = isinstance(tool, dict) and tool.get("type") == "function"
+    return {"description": None, "strict": True, **tool} if is_function else tool
