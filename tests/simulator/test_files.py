@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.simulator_bench import Bench, prompt_of, tokens_of
-from support.simulator_requests import FORM, form
+from support.simulator_requests import FORM, form, smallest
 
 SAID = "say: one two three"
 
@@ -110,6 +110,18 @@ async def test_a_batch_of_embeddings(bench: Bench) -> None:
     batch = await begin(bench, sent["id"], endpoint="/v1/embeddings")
     assert batch["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
     assert batch["usage"]["total_tokens"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"), [("response", "sim-fast"), ("completion", "sim-instruct"), ("moderation", "sim-moderation")]
+)
+async def test_a_batch_of_every_kind(bench: Bench, kind: str, model: str) -> None:
+    path, body = smallest(kind, model)
+    sent = await upload(bench, [line(body, url=f"/v1/{path}")])
+    batch = await begin(bench, sent["id"], endpoint=f"/v1/{path}")
+    assert batch["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+    (row,) = [row for row in bench.simulator.bill.rows if row.batch]
+    assert batch["usage"]["total_tokens"] == row.prompt_tokens + row.completion_tokens > 0
 
 
 async def test_a_batch_that_waits_can_be_cancelled(bench: Bench) -> None:

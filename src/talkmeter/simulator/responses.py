@@ -30,7 +30,6 @@ class ResponseJob(Job):
         self._store = checks.boolean(self.body, "store", default=True)
         if self._background and not self._store:
             raise Refusal(400, "Background responses have to be stored: set 'store' to true.", param="background")
-        self._loop = asyncio.get_running_loop()
 
     def make(self, fault: Fault) -> Made:
         request = self._asked
