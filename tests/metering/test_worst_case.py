@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from talkmeter.metering import pricebook
 from talkmeter.metering.cost import MOST, price_usage
+from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices import PriceTable, own_row
 from talkmeter.metering.usage import Usage
 from talkmeter.metering.worst_case import Bounds, WorstCase, worst_case
@@ -165,3 +167,34 @@ def test_no_bill_within_the_bounds_is_more_than_the_worst_case(rates, per, bound
     found = worst("own", table, input_tokens=bound[0], output_tokens=bound[1], image_input=True)
     assert bill <= found.picodollars
     assert prompt + answer <= found.tokens
+
+
+async def test_the_price_book_remembers_what_prices_decide(monkeypatch):
+    class Shelf:
+        rows = (own_row(model="own", unit="input", usd="1"), own_row(model="own", unit="output", usd="2"))
+
+        async def price_rows(self):
+            return self.rows
+
+    addresses = {"p": "https://example.com/v1"}
+    book = PriceBook(Shelf(), addresses.get)
+    await book.load()
+
+    def of(**bounds):
+        given_bounds = Bounds(**{"input_tokens": 10, "output_tokens": 5, **bounds})
+        return book.worst_case(given_bounds, "p", "own", AT).picodollars
+
+    assert of() == of() == 20_000_000
+    assert of(input_tokens=0) == 10_000_000
+    assert of(audio_input=True) is None
+    assert of(quantities={"web_search": 1}) is None
+    assert len(book._tariffs) == 2
+    Shelf.rows = (*Shelf.rows, own_row(model="own", unit="web_search", usd="1", per=1000))
+    await book.load()
+    assert of(quantities={"web_search": 1}) == 1_020_000_000
+    addresses["p"] = "https://api.openai.com/v1"
+    assert of() == 20_000_000
+    assert len(book._tariffs) == 2
+    monkeypatch.setattr(pricebook, "MOST_TARIFFS", 2)
+    of(tier="flex")
+    assert len(book._tariffs) == 1

@@ -226,8 +226,10 @@ def _objects_or_one(value: Any) -> list[Any]:
 
 def _number(value: Any) -> int | None:
     """A positive whole number, also as lenient servers read it (3.0, "3"); None: not said, or nothing to go by."""
+    if value is None:
+        return None
     try:
-        number = int(float(value))
+        number = value if type(value) is int else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
     return number if number > 0 else None

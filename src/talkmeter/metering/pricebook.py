@@ -6,6 +6,7 @@ says which it was.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,9 +19,11 @@ from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, Pric
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_provider
 from talkmeter.metering.reservations import correction
 from talkmeter.metering.usage import Usage
-from talkmeter.metering.worst_case import Bounds, WorstCase, worst_case
+from talkmeter.metering.worst_case import Bounds, Tariff, WorstCase, tariff, tariff_key, worst_within
 
 OPENAI, SIMULATOR = "openai", "simulator"
+TARIFF_HOLDS = 60_000_000  # µs: prices change by the day, some by the minute of the day
+MOST_TARIFFS = 1024
 
 
 class Priced(Struct, frozen=True):
@@ -37,9 +40,11 @@ class PriceBook:
         self._store = store
         self._base_url_of = base_url_of
         self.table = PriceTable()
+        self._tariffs: dict[Any, tuple[Priced, Tariff]] = {}
 
     async def load(self) -> None:
         self.table = PriceTable(await self._store.price_rows())
+        self._tariffs.clear()
 
     def priced(self, provider_id: str, models: Sequence[str | None], at: int, billing: str = TOKENS) -> Priced:
         """The first of the names (served before requested) that has a price, on the list that has it."""
@@ -75,8 +80,21 @@ class PriceBook:
 
     def worst_case(self, bounds: Bounds, provider_id: str, model: str, at: int, billing: str = TOKENS) -> WorstCase:
         """The most that a call within the bounds can come to."""
-        priced = self.priced(provider_id, (model,), at, billing)
-        return worst_case(self.table, bounds, provider=priced.price_list, model=priced.model, at=at)
+        table = self.table
+        key = provider_id, self._base_url_of(provider_id), model, billing, at // TARIFF_HOLDS, tariff_key(bounds)
+        known = self._tariffs.get(key)
+        if known is None:
+            priced = self.priced(provider_id, (model,), at, billing)
+            prices = tariff(table, bounds, provider=priced.price_list, model=priced.model, at=at)
+            if len(self._tariffs) >= MOST_TARIFFS:  # names come from clients
+                self._tariffs.clear()
+            known = self._tariffs[key] = priced, prices
+        priced, prices = known
+
+        def find(unit: str, tier: str, prompt: int) -> PriceRow | None:
+            return table.find(priced.price_list, priced.model, unit, tier, prompt, at)
+
+        return worst_within(bounds, prices, priced.model, find)
 
     def rows(self, model: str) -> list[PriceRow]:
         """Rows that a model's price may come from, own ones first, then OpenAI's and the simulator's."""

@@ -7,6 +7,7 @@ with the reason.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from typing import Literal
 
 from msgspec import Struct, field
@@ -15,6 +16,7 @@ from talkmeter.metering.cost import MOST
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier
 
 Unbounded = Literal["input", "output", "tools"]
+FindUnit = Callable[[str, str, int], PriceRow | None]  # by unit, tier and size of the prompt
 _Find = Callable[[str, int], PriceRow | None]  # by unit and size of the prompt
 
 _TEXT_IN = ("input", "cached_input", "cache_write", "cache_write_1h")  # whichever is dearest, on any list
@@ -51,33 +53,95 @@ class WorstCase(Struct, frozen=True):
     unbounded: tuple[Unbounded, ...] = ()
 
 
-def worst_case(table: PriceTable, bounds: Bounds, *, provider: str, model: str, at: int) -> WorstCase:
+class Band(Struct, frozen=True):
+    """The dearest rows for prompts of at least `start` tokens. None: there is no price, for the `reasons`."""
+
+    start: int
+    into: PriceRow | None
+    out: PriceRow | None
+    reasons_in: tuple[str, ...] = ()
+    reasons_out: tuple[str, ...] = ()
+
+
+class Tariff(Struct, frozen=True):
+    """All that a model's prices decide about a worst case: the bands of each tier that may serve it."""
+
+    tiers: tuple[tuple[str, tuple[Band, ...]], ...]
+
+
+def tariff_key(bounds: Bounds) -> tuple[str | None, bool, bool, bool, bool]:
+    """Bounds with the same key have the same tariff."""
+    return bounds.tier, bounds.audio_input, bounds.image_input, bounds.audio_output, bounds.image_output
+
+
+def tariff(table: PriceTable, bounds: Bounds, *, provider: str, model: str, at: int) -> Tariff:
     """provider: as `price_provider` names it. at: µs UTC, the time of the call."""
-    unbounded: list[Unbounded] = []
-    if bounds.input_tokens is None:
-        unbounded.append("input")
-    if bounds.output_tokens is None:
-        unbounded.append("output")
-    if any(quantity is None for quantity in bounds.quantities.values()):
-        unbounded.append("tools")
-    tokens: int | None = None
-    if bounds.input_tokens is not None and bounds.output_tokens is not None:
-        tokens = bounds.input_tokens + bounds.output_tokens * bounds.choices
-    if unbounded:
-        return WorstCase(None, tokens, (), tuple(unbounded))
-    tries = [_in_tier(table, bounds, provider, model, tier, at) for tier in _tiers(table, bounds, provider, model, at)]
-    reasons = (*bounds.unpriced, *(reason for each in tries for reason in each.reasons))
+    found = []
+    for tier in _tiers(table, bounds, provider, model, at):
+
+        def row(unit: str, prompt: int, tier: str = tier) -> PriceRow | None:
+            return table.find(provider, model, unit, tier, prompt, at)
+
+        found.append((tier, tuple(_band(row, bounds, start) for start in _starts(row, bounds))))
+    return Tariff(tuple(found))
+
+
+def worst_case(table: PriceTable, bounds: Bounds, *, provider: str, model: str, at: int) -> WorstCase:
+    """The worst case, its prices looked up; arguments as tariff's. The price book remembers tariffs instead."""
+    prices = tariff(table, bounds, provider=provider, model=model, at=at)
+    return worst_within(
+        bounds, prices, model, lambda unit, tier, prompt: table.find(provider, model, unit, tier, prompt, at)
+    )
+
+
+def worst_within(bounds: Bounds, prices: Tariff, model: str, find: FindUnit) -> WorstCase:
+    """find: the row of one of `bounds.quantities`' units."""
+    into, out = bounds.input_tokens, bounds.output_tokens
+    tokens = None if into is None or out is None else into + out * bounds.choices
+    unbounded = _unbounded(bounds)
+    if into is None or out is None or unbounded:
+        return WorstCase(None, tokens, (), unbounded)
+    worst, reasons = 0, [*bounds.unpriced]
+    for tier, bands in prices.tiers:
+        suffix = "" if tier == "standard" else f" in tier {tier}"
+        ends = [*(band.start - 1 for band in bands[1:]), into]
+        for band, end in zip(bands, ends, strict=True):
+            if band.start > into:
+                break
+            prompt, answer = min(end, into), out * bounds.choices
+            amount = _tokens(prompt, band.into, band.reasons_in, reasons, suffix)
+            amount += _tokens(answer, band.out, band.reasons_out, reasons, suffix)
+            for unit, many in bounds.quantities.items():
+                if many:
+                    missing = (f"{unit} has no price",)
+                    amount += _tokens(many, find(unit, tier, prompt), missing, reasons, suffix)
+            worst = max(worst, amount)
     if reasons:
         return WorstCase(None, tokens, tuple(dict.fromkeys(f"{model}: {reason}" for reason in reasons)))
-    worst = max(each.picodollars for each in tries)
     if worst > MOST:
         return WorstCase(None, tokens, (f"{model}: its worst case is too large to be true",))
     return WorstCase(worst, tokens)
 
 
-class _Try(Struct):
-    picodollars: int
-    reasons: tuple[str, ...] = ()
+def _unbounded(bounds: Bounds) -> tuple[Unbounded, ...]:
+    found: list[Unbounded] = []
+    if bounds.input_tokens is None:
+        found.append("input")
+    if bounds.output_tokens is None:
+        found.append("output")
+    if bounds.quantities and None in bounds.quantities.values():
+        found.append("tools")
+    return tuple(found)
+
+
+def _tokens(quantity: int, row: PriceRow | None, missing: tuple[str, ...], reasons: list[str], suffix: str) -> int:
+    """Their price, rounded up; never less than the bill, however it is split into lines. Adds why there is none."""
+    if quantity == 0:
+        return 0
+    if row is None:
+        reasons += [f"{reason}{suffix}" for reason in missing]
+        return 0
+    return -(-quantity * row.picodollars // row.per) + (_ROUNDING if row.per > 1 else 0)
 
 
 def _tiers(table: PriceTable, bounds: Bounds, provider: str, model: str, at: int) -> Iterator[str]:
@@ -91,23 +155,6 @@ def _tiers(table: PriceTable, bounds: Bounds, provider: str, model: str, at: int
         yield "priority"
 
 
-def _in_tier(table: PriceTable, bounds: Bounds, provider: str, model: str, tier: str, at: int) -> _Try:
-    """The dearest prompt within the bounds; where prices have bands, also the largest prompt of each band."""
-
-    def row(unit: str, prompt: int) -> PriceRow | None:
-        return table.find(provider, model, unit, tier, prompt, at)
-
-    assert bounds.input_tokens is not None  # worst_case has looked
-    worst = _Try(0)
-    for prompt in _prompts(row, bounds):
-        found = _of_prompt(row, bounds, prompt)
-        if found.reasons:
-            return _Try(0, tuple(r if tier == "standard" else f"{r} in tier {tier}" for r in found.reasons))
-        if found.picodollars > worst.picodollars:
-            worst = found
-    return worst
-
-
 def _units(bounds: Bounds) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The units that a prompt's and an answer's tokens may be billed in; the first of each is needed."""
     audio_in = ("audio_input", "cached_audio_input") if bounds.audio_input else ()
@@ -117,42 +164,37 @@ def _units(bounds: Bounds) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (*_TEXT_IN, *audio_in, *image_in), ("output", *audio_out, *image_out)
 
 
-def _prompts(row: _Find, bounds: Bounds) -> list[int]:
-    assert bounds.input_tokens is not None
-    sizes = {bounds.input_tokens}
-    for unit in (*_units(bounds)[0], *_units(bounds)[1]):
-        size = bounds.input_tokens
-        while (found := row(unit, size)) is not None and found.band_from > 0:
-            size = found.band_from - 1
-            sizes.add(size)
-    return sorted(sizes)
+def _starts(row: _Find, bounds: Bounds) -> list[int]:
+    starts = {0}
+    for units in _units(bounds):
+        for unit in units:
+            size = MOST
+            while (found := row(unit, size)) is not None and found.band_from > 0:
+                starts.add(found.band_from)
+                size = found.band_from - 1
+    return sorted(starts)
 
 
-def _of_prompt(row: _Find, bounds: Bounds, prompt: int) -> _Try:
-    into, out = _units(bounds)
-    answer = (bounds.output_tokens or 0) * bounds.choices
-    total, reasons = 0, []
-    needs_audio = (("audio_input", bounds.audio_input, prompt), ("audio_output", bounds.audio_output, answer))
-    for unit, wanted, quantity in needs_audio:
-        if wanted and quantity and row(unit, prompt) is None:  # it costs a multiple of text, so text cannot stand in
-            reasons.append(f"{unit} has no price")
-    for units, quantity in ((into, prompt), (out, answer)):
-        if quantity:
-            amounts = [_up(quantity, found) for unit in units if (found := row(unit, prompt)) is not None]
-            if row(units[0], prompt) is None:
-                reasons.append(f"{units[0]} has no price")
-            else:
-                total += max(amounts)
-    for unit, many in bounds.quantities.items():
-        if many:
-            found = row(unit, prompt)
-            if found is None:
-                reasons.append(f"{unit} has no price")
-            else:
-                total += _up(many, found)
-    return _Try(total, tuple(reasons))
+def _band(row: _Find, bounds: Bounds, start: int) -> Band:
+    (into, out) = _units(bounds)
+    missing_in = ["input has no price"] if row("input", start) is None else []
+    missing_out = ["output has no price"] if row("output", start) is None else []
+    # Audio costs a multiple of text, so text cannot stand in for it.
+    if bounds.audio_input and row("audio_input", start) is None:
+        missing_in.append("audio_input has no price")
+    if bounds.audio_output and row("audio_output", start) is None:
+        missing_out.append("audio_output has no price")
+    return Band(
+        start,
+        None if missing_in else _dearest(row, into, start),
+        None if missing_out else _dearest(row, out, start),
+        tuple(missing_in),
+        tuple(missing_out),
+    )
 
 
-def _up(quantity: int, row: PriceRow) -> int:
-    """Never less than the bill, however it is split into lines."""
-    return -(-quantity * row.picodollars // row.per) + (_ROUNDING if row.per > 1 else 0)
+def _dearest(row: _Find, units: tuple[str, ...], start: int) -> PriceRow:
+    return max(
+        (found for unit in units if (found := row(unit, start)) is not None),
+        key=lambda found: Fraction(found.picodollars, found.per),
+    )
