@@ -1,5 +1,7 @@
 """The whole way with the keyboard alone, with the focus always to be seen."""
 
+import re
+
 from playwright.async_api import expect
 
 from support.chat_page import ChatPage, OpenPage
@@ -72,11 +74,10 @@ async def test_popovers_open_keep_the_focus_and_give_it_back(chat: ChatPage) -> 
     await chat.page.keyboard.press("Enter")
     ladder = chat.page.get_by_role("dialog", name="History sent")
     await expect(ladder).to_be_visible()
-    assert await chat.page.evaluate("document.activeElement.closest('[popover]') !== null")
+    await expect(ladder.locator(":focus")).to_be_visible()
     await chat.page.keyboard.press("Escape")
     await expect(ladder).to_be_hidden()
-    focus = await chat.page.evaluate(_FOCUS)
-    assert focus["name"].startswith("History sent:")
+    await expect(chat.composer.get_by_role("button", name="History sent:")).to_be_focused()
     await tab_to(chat, "Model:", back=True)
     await chat.page.keyboard.press("Enter")
     search = chat.page.get_by_role("combobox")
@@ -85,6 +86,18 @@ async def test_popovers_open_keep_the_focus_and_give_it_back(chat: ChatPage) -> 
     await expect(chat.page.get_by_role("option", name="sim-korean")).to_be_visible()
     await chat.page.keyboard.press("Enter")
     await expect(chat.composer.get_by_role("button", name="Model: sim-korean")).to_be_visible()
+
+
+async def test_a_panel_takes_the_focus_with_the_press_that_opens_it(chat: ChatPage) -> None:
+    """What is typed right after it goes into the panel."""
+    model = chat.composer.get_by_role("button", name=re.compile("^Model: "))
+    assert await model.evaluate("(one) => { one.click(); return document.activeElement.role }") == "combobox"
+    how = chat.composer.get_by_role("button", name=re.compile("^History sent: "))
+    assert (
+        await how.evaluate("(one) => { one.click(); return document.activeElement.closest('[popover]').role }")
+        == "dialog"
+    )
+    await expect(chat.page.get_by_role("combobox")).to_be_hidden()
 
 
 async def test_the_menu_of_a_room_and_its_dialog(chat: ChatPage) -> None:
