@@ -1,10 +1,11 @@
 """The history window: what goes along, what it will cost, and what to do when it does not fit."""
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from support.chat_page import ChatPage, dollars, tokens
 from support.running import SimulatorProcess
@@ -103,6 +104,43 @@ async def test_typing_counts_the_next_request_and_never_waits_for_it(chat: ChatP
     await chat.field.press("Enter")
     await expect(chat.words()).to_have_text("sent without a count")
     await chat.page.unroute_all(behavior="ignoreErrors")
+
+
+async def test_a_question_waits_for_the_choice_made_before_it(chat: ChatPage) -> None:
+    await talk(chat)
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "PATCH":
+            held.set_result(route)
+        else:
+            await route.continue_()
+
+    await chat.page.route("**/api/rooms/*", hold)
+    await rung(await open_ladder(chat), "Last 1").click()
+    route = await held
+    await chat.ask("say: all alone")
+    await expect(chat.page.get_by_text("Sending…")).to_be_visible()
+    await route.continue_()
+    await expect(chat.finished).to_have_count(3)
+    assert (await chat.entry())["messages_sent"] == 1
+
+
+async def test_a_choice_made_while_the_first_question_leaves_is_the_rooms(chat: ChatPage) -> None:
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+
+    async def hold(route: Route) -> None:
+        held.set_result(route)
+
+    await chat.page.route("**/api/ask", hold)
+    await chat.ask("say: the room is being made")
+    route = await held
+    await rung(await open_ladder(chat), "Last 2").click()
+    await expect(chat.composer.get_by_role("button", name="History sent: Last 2")).to_be_visible()
+    async with chat.page.expect_response(lambda response: response.request.method == "PATCH"):
+        await route.continue_()
+    assert (await chat.room())["room"]["window"] == 2
+    await expect(chat.composer.get_by_role("button", name="History sent: Last 2")).to_be_visible()
 
 
 async def test_a_window_of_ones_own_number(chat: ChatPage) -> None:

@@ -7,6 +7,7 @@ import type { AskAnswer, AskBody } from '../api/types'
 import { rooms } from '../rooms/rooms.svelte'
 import type { Conversation } from './conversation.svelte'
 import type { Draft, Outgoing } from './draft.svelte'
+import { changeOptions, optionsSettled } from './options.svelte'
 
 const RETRY_MS = [500, 1_500, 4_000]
 
@@ -18,13 +19,18 @@ export function send(conversation: Conversation, draft: Draft): Promise<unknown>
   const outgoing = draft.take()
   conversation.pending = [...conversation.pending, outgoing]
   const options = draft.options
+  const chosen = optionsSettled()
   const attempt = line.then(async () => {
     try {
+      await chosen
       const startedIn = draft.roomId
       const asked = await askSurely(() => api.ask(bodyOf(outgoing, startedIn, options)))
       draft.sent(outgoing)
+      const now = draft.options
       if (startedIn === null) draft.moveTo(asked.room.id)
       arrive(conversation, asked, startedIn)
+      // Something was chosen while the room was being made.
+      if (startedIn === null && now !== options) changeOptions(conversation, asked.room.id, now).catch(notifyError)
       return null
     } catch (error) {
       draft.restore(outgoing)
@@ -48,6 +54,7 @@ export async function askInstead(conversation: Conversation, questionId: string,
     text,
     attachment_ids: question.attachments.map((attachment) => attachment.id),
   }
+  await optionsSettled()
   conversation.accept(await askSurely(() => api.ask(body)))
 }
 
@@ -55,6 +62,7 @@ export async function askInstead(conversation: Conversation, questionId: string,
 export async function answerAgain(conversation: Conversation, questionId: string): Promise<void> {
   const clientId = randomId()
   try {
+    await optionsSettled()
     conversation.accept(await askSurely(() => api.answerAgain(questionId, clientId)))
   } catch (error) {
     notifyError(error)

@@ -28,13 +28,24 @@ export function windowInForce(own: RoomOptions): number {
   return own.window ?? settings().default_window
 }
 
+/** Choices on their way to the server, one after the other. */
+let choices: Promise<unknown> = Promise.resolve()
+
+/** Resolves when everything chosen until now has been taken or refused; what is asked next goes by it. */
+export function optionsSettled(): Promise<unknown> {
+  return choices
+}
+
 /** Set options of the room in view, or of the room that the first message will make. */
 export async function setOptions(conversation: Conversation, draft: Draft, change: Partial<RoomOptions>): Promise<void> {
   const room = conversation.room
-  if (room === null) {
-    draft.choose(change)
-    return
-  }
-  const changed = await rooms.change(room.id, change)
-  if (conversation.room?.id === room.id) conversation.room = changed
+  if (room === null) draft.choose(change)
+  else await changeOptions(conversation, room.id, change)
+}
+
+export async function changeOptions(conversation: Conversation, roomId: string, change: Partial<RoomOptions>): Promise<void> {
+  const choice = choices.then(() => rooms.change(roomId, change))
+  choices = choice.catch(() => undefined)
+  const changed = await choice
+  if (conversation.room?.id === roomId) conversation.room = changed
 }
