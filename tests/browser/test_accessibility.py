@@ -110,7 +110,7 @@ async def test_every_view_is_accessible_and_speaks_one_language(open_page: OpenP
     for name in COMBINED[language, theme]:
         await VIEWS[name](tab, room)
         await tab.shot(f"{name}-{language}-{theme}")
-        assert await tab.page.locator("html").get_attribute("lang") == language
+        await expect(tab.page.locator("html")).to_have_attribute("lang", language)
         text = await tab.page.evaluate(_OWN_TEXT)
         found = keys_in(text) + [word for word in ("undefined", "NaN", "[object") if word in text]
         found += [f"not {language}: {words}" for words in foreign_texts(text, language)]
@@ -228,6 +228,7 @@ async def test_money_is_shown_in_a_currency_of_choice(open_page: OpenPage) -> No
         await expect(tab.page.get_by_text("A rate is a number above 0")).to_be_visible()
         await rate.fill("1380.5")
         await rate.press("Tab")
+        await expect(tab.page.get_by_text("$1 = ₩1,380.5")).to_be_visible()  # what holds, not only what was typed
         await tab.fresh()
         await tab.asked("say: in Korean money")
         figures = (await tab.messages())[-1]["figures"]

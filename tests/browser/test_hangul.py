@@ -160,6 +160,7 @@ async def test_composing_in_the_editor_of_a_question(chat: ChatPage) -> None:
     await keys.commit("말")
     await keys.enter_up()
     await expect(chat.words()).to_have_text("고친 말")
+    await expect(chat.finished).to_have_count(1)
     assert (await chat.room())["totals"]["calls"] == 2
 
 

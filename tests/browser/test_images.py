@@ -1,5 +1,6 @@
 """Images come by file, by drag and by paste, are shown again later, and have their tokens on the receipt."""
 
+import asyncio
 import base64
 from collections.abc import Iterator
 
@@ -58,7 +59,7 @@ async def assert_shown(locator: Locator) -> None:
     """The picture has been loaded and decoded, not only named."""
     await expect(locator).to_be_visible()
     await expect(locator).to_have_js_property("complete", True)
-    assert await locator.evaluate("(image) => image.naturalWidth") == 120
+    await expect(locator).to_have_js_property("naturalWidth", 120)
 
 
 @pytest.mark.parametrize("way", ["file", "drop", "paste"])
@@ -79,7 +80,7 @@ async def test_an_image_is_attached_sent_and_shown_again(chat: ChatPage, simulat
     await assert_shown(shown)
     await chat.page.reload()
     await assert_shown(shown)
-    assert await shown.get_attribute("alt") == "Image: 메터.png"
+    await expect(shown).to_have_attribute("alt", "Image: 메터.png")
     receipt = await chat.entry()
     charged = simulator.row(receipt["entry_id"])
     assert receipt["prompt_tokens"] == charged["prompt_tokens"]
@@ -106,18 +107,18 @@ async def test_a_real_paste_from_the_clipboard(chat: ChatPage) -> None:
 
 
 async def test_images_keep_their_order_whichever_arrives_first(chat: ChatPage) -> None:
-    held: list[Route] = []
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
 
     async def hold_the_first(route: Route) -> None:
         if "first" in route.request.headers["x-file-name"]:
-            held.append(route)
+            held.set_result(route)
         else:
             await route.continue_()
 
     await chat.page.route("**/api/attachments", hold_the_first)
     async with chat.page.expect_response("**/api/attachments"):
         await hand_over(chat, "drop", [file("first.png"), file("second.png")])
-    await held[0].continue_()
+    await (await held).continue_()
     await expect(tray(chat).locator("progress")).to_have_count(0)
     await chat.asked("In which order?")
     (question, _) = await chat.messages()
@@ -127,6 +128,7 @@ async def test_images_keep_their_order_whichever_arrives_first(chat: ChatPage) -
 async def test_several_images_and_one_taken_away(chat: ChatPage) -> None:
     await hand_over(chat, "drop", [file("a.png"), file("b.png"), file("c.png"), file("d.png")])
     await expect(chat.composer.get_by_role("alert")).to_contain_text("at most 3 images")
+    await expect(tray(chat)).to_have_count(4)
     await expect(tray(chat).locator("progress")).to_have_count(0)
     await tray(chat).get_by_role("button", name="Remove d.png").click()
     await tray(chat).get_by_role("button", name="Remove b.png").click()
@@ -170,11 +172,13 @@ async def test_the_price_of_an_image_is_known_before_it_is_sent(chat: ChatPage) 
     await chat.type("Look at this")
     meter = chat.composer.locator(".meter:not(.stale)")
     await expect(meter).to_contain_text("Next request")
-    without = await meter.inner_text()
-    await hand_over(chat, "drop", [file()])
-    await expect(tray(chat).locator("progress")).to_have_count(0)
-    await expect(meter).not_to_have_text(without, use_inner_text=True)
-    shown = await meter.inner_text()
+    async with chat.page.expect_response("**/api/attachments") as uploading:
+        await hand_over(chat, "drop", [file()])
+    image = (await (await uploading.value).json())["id"]
+    body = {"room_id": None, "text": "Look at this", "attachment_ids": [image]}
+    counted = await chat.call("POST", "/api/preview", body)
+    one = next(one for one in counted["ladder"] if one["window"] == counted["window"])
+    await expect(meter).to_contain_text(f"Next request {one['prompt_tokens']:,} tokens")
     await chat.asked("Look at this")
     figures = (await chat.messages())[0]["figures"]
-    assert f"Next request {figures['prompt_tokens']:,} tokens" in shown
+    assert figures["prompt_tokens"] == one["prompt_tokens"]

@@ -137,14 +137,24 @@ async def test_three_thousand_rooms_scroll_in_a_small_document(chat: ChatPage) -
 
 
 async def in_view(chat: ChatPage) -> tuple[str, float]:
-    """The first message in view and how far its top is from the top of the view."""
+    """The first message in view and how far its top is from the top of the view, once nothing moves any more."""
     found = await chat.page.evaluate(
-        """() => {
-          const view = document.querySelector('main .view').getBoundingClientRect()
-          for (const turn of document.querySelectorAll('[data-turn]')) {
-            const box = turn.getBoundingClientRect()
-            if (box.bottom > view.top + 1) return [turn.dataset.turn, box.top - view.top]
+        """async () => {
+          const first = () => {
+            const view = document.querySelector('main .view').getBoundingClientRect()
+            for (const turn of document.querySelectorAll('[data-turn]')) {
+              const box = turn.getBoundingClientRect()
+              if (box.bottom > view.top + 1) return [turn.dataset.turn, box.top - view.top]
+            }
           }
+          let seen = first()
+          for (let still = 0; still < 4; ) {
+            await new Promise(requestAnimationFrame)
+            const now = first()
+            still = now[0] === seen[0] && now[1] === seen[1] ? still + 1 : 0
+            seen = now
+          }
+          return seen
         }"""
     )
     return found[0], found[1]
@@ -189,7 +199,7 @@ async def test_older_messages_do_not_move_what_is_being_read(chat: ChatPage) -> 
         await chat.page.wait_for_function(
             "(height) => document.querySelector('main .view').scrollHeight > height + 500", arg=height
         )
-        await frames(chat, 4)
+        await in_view(chat)
         after = await chat.page.evaluate(
             """(id) => document.querySelector(`[data-turn=${id}]`).getBoundingClientRect().top
               - document.querySelector('main .view').getBoundingClientRect().top""",

@@ -26,7 +26,7 @@ async def test_the_link_signs_this_browser_in_once(open_page: OpenPage, server: 
     link = server.new_link()
     await tab.page.goto(link)
     await expect(tab.field).to_be_visible()
-    assert tab.page.url == f"{server.origin}/"
+    await expect(tab.page).to_have_url(f"{server.origin}/")
     (cookie,) = await tab.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
@@ -50,7 +50,7 @@ async def test_the_same_in_korean(open_page: OpenPage) -> None:
     tab = await open_page("/?sign_in=expired", signed_in=False, locale="ko-KR")
     await expect(tab.page.get_by_role("heading")).to_have_text("작업 공간에 로그인하십시오")
     await expect(tab.page.get_by_role("alert")).to_contain_text("만료된 링크입니다")
-    assert await tab.page.locator("html").get_attribute("lang") == "ko"
+    await expect(tab.page.locator("html")).to_have_attribute("lang", "ko")
 
 
 async def test_signing_out_ends_the_session_in_every_tab(open_page: OpenPage, server: Server) -> None:

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from support.chat_page import ChatPage, figure
-from support.running import SimulatorProcess
+from support.running import SimulatorProcess, said
 
 WORDS = " ".join(f"word{number}" for number in range(60))
 
@@ -13,19 +13,19 @@ async def begin(chat: ChatPage, simulator: SimulatorProcess) -> None:
     simulator.script({"gate": True, "answer": WORDS})
     await chat.ask("Talk until I stop you")
     simulator.step(8)
-    await expect(chat.words()).to_contain_text("word1")
+    await expect(chat.words()).to_have_text(said(WORDS, 8))
 
 
 async def test_stop_ends_the_answer_here_and_reads_on_for_the_exact_bill(
     chat: ChatPage, simulator: SimulatorProcess
 ) -> None:
     await begin(chat, simulator)
-    await chat.composer.get_by_role("button", name="Stop", exact=True).click()
+    async with chat.page.expect_response("**/stop"):
+        await chat.composer.get_by_role("button", name="Stop", exact=True).click()
     await expect(chat.answer().get_by_text("Reading the rest for the exact bill")).to_be_visible()
-    text = await chat.words().inner_text()
     simulator.step(1000)
     await expect(chat.answer().get_by_text("Stopped here.")).to_be_visible()
-    await expect(chat.words()).to_have_text(text)
+    await expect(chat.words()).to_have_text(said(WORDS, 8))
     receipt = await chat.entry()
     charged = simulator.row(receipt["entry_id"])
     assert charged["outcome"] == "finished"

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from talkmeter.simulator.pieces import split
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30
 RESULTS = ROOT / "test-results/browser"  # pictures, not committed
@@ -20,6 +22,11 @@ _SIMULATE = (
     "import sys; from pathlib import Path; from talkmeter.simulator.command import simulate; "
     "simulate('127.0.0.1', int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), 0)"
 )
+
+
+def said(answer: str, events: int) -> str:
+    """What a gated answer has said after so many events; the first only says who speaks."""
+    return "".join(split(answer)[: max(0, events - 1)])
 
 
 class Running:
