@@ -77,6 +77,7 @@ def test_a_signal_settles_what_runs_and_leaves_nothing_open(tmp_path, number):
     slow = ("--simulator-tokens-per-second", "5", "--shutdown-seconds", "0.2")
     with signed_in(tmp_path, *slow) as (process, browser):
         asked = browser.ask("Tell me a long story", "c1")
+        browser.wait_for_event(asked["run_id"], "started")
         process.stop(number)
         assert process.popen.returncode == 0
     assert [outcome for outcome, _ in entries(tmp_path)] == ["interrupted"]
@@ -91,7 +92,7 @@ def test_a_signal_settles_what_runs_and_leaves_nothing_open(tmp_path, number):
 def test_a_second_signal_ends_at_once_and_the_next_start_settles(tmp_path):
     slow = ("--simulator-tokens-per-second", "5", "--shutdown-seconds", "3600")
     with signed_in(tmp_path, *slow) as (process, browser):
-        browser.ask("Tell me a long story", "c1")
+        browser.wait_for_event(browser.ask("Tell me a long story", "c1")["run_id"], "started")
         process.popen.send_signal(signal.SIGINT)
         process.wait_for("Stopping")
         assert process.stop(signal.SIGINT) == 128 + signal.SIGINT

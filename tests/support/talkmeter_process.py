@@ -150,6 +150,16 @@ class Browser:
     def ask(self, text, client_id, **more):
         return self.json("POST", "/api/ask", {"room_id": None, "client_id": client_id, "text": text, **more})
 
+    def wait_for_event(self, run_id, kind):
+        """Returns once the run has told of an event of this kind."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=WAIT)
+        try:
+            connection.request("GET", f"/api/runs/{run_id}/events?after=0", headers={"Cookie": self.cookie})
+            lines = connection.getresponse()
+            assert any(line == f"event: {kind}\n".encode() for line in lines), f"it ended without {kind!r}"
+        finally:
+            connection.close()
+
     def follow(self, run_id):
         """Every event of a run as text, to its end."""
         return self.request("GET", f"/api/runs/{run_id}/events?after=0")[2].decode()

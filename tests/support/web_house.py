@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from support.raw_http import exchange
 from support.web_client import Answer, Served, close
 from talkmeter.app.wiring import Application
 from talkmeter.ids import new_id
@@ -62,6 +64,17 @@ class House:
     async def upload(self, data: bytes, name: str = "a.png") -> Answer:
         headers = {"Content-Type": "image/png", "X-File-Name": name}
         return await self.served.send("POST", "/api/attachments", content=data, headers=headers, cookie=self.cookie)
+
+    async def gate(self) -> Callable[[int], Awaitable[None]]:
+        """The next answer of the built-in simulator comes event by event: `await step(3)` lets three out."""
+        root = (await self.application.simulator.start()).removesuffix("/v1")
+        await exchange(f"{root}/_script", [{"gate": True}])
+
+        async def step(events: int) -> None:
+            told = await exchange(f"{root}/_step", {"events": events})
+            assert told.json()["released"]
+
+        return step
 
     async def follow_until(self, run_id: str, word: bytes) -> None:
         """Reads a run's events until a word has come, then leaves without a word."""

@@ -94,7 +94,7 @@ async def workspace(
         simulator = Simulator(folder / "bill.jsonl", tokens_per_second=0)
         simulator.base_url = await simulator.start()
     base_url = simulator.base_url
-    client = Client(timeouts or Timeouts(connect=2, headers=2, silence=2))
+    client = Client(timeouts or Timeouts(connect=20, headers=20, silence=20))  # only a hang is ever that long
     store = await open_store(database or folder / "talkmeter.sqlite")
     defaults = SimpleNamespace(get=(DEFAULTS | (defaults or {})).get)
     providers = OneProvider(base_url, client)

@@ -130,7 +130,7 @@ async def test_trickling_does_not_restart_the_clock(serve: Serve):
 
 
 async def test_the_next_request_on_a_kept_connection_has_a_clock_of_its_own(serve: Serve):
-    served = await serve(Echo(), GuardLimits(header_seconds=0.2, linger_seconds=0.2))
+    served = await serve(Echo(), GuardLimits(header_seconds=1, linger_seconds=0.2))
     reader, writer = await served.open()
     writer.write(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
     first = await read_answer(reader)
@@ -174,11 +174,11 @@ async def test_an_application_that_does_not_read_is_not_the_clients_fault(serve:
         body = await Request(scope, receive).body()
         await PlainTextResponse(str(len(body)))(scope, receive, send)
 
-    served = await serve(app, GuardLimits(body_idle_seconds=0.1))
+    served = await serve(app, GuardLimits(body_idle_seconds=0.4))
     size = 1_000_000
     reader, writer = await served.open()
     writer.write(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % size + b"a" * size)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1)
     reading.set()
     answer = await read_answer(reader)
     assert answer is not None
@@ -243,7 +243,9 @@ async def test_a_kept_connection_works_on_after_an_early_answer(serve: Serve):
 async def test_connections_of_one_address_are_limited_and_freed(serve: Serve):
     served = await serve(Echo(), GuardLimits(connections_per_address=3, linger_seconds=0.2))
     held = [await served.open() for _ in range(3)]
-    await asyncio.sleep(0.05)
+    for reader, writer in held:
+        writer.write(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
+        assert await read_answer(reader) is not None
     answer = await refused(served, b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
     assert (answer.status, answer.code) == (503, "too_many_connections")
     for _, writer in held:

@@ -153,10 +153,14 @@ async def test_a_reader_that_leaves_changes_nothing(open_house):
 async def test_stopping(open_house):
     house = await open_house()
     for mode, provenance in (("drain", "drained"), ("cut", "counted")):
-        asked = await house.ask("Stop me", room={"model": "sim-fast@100"})
+        step = await house.gate()
+        asked = await house.ask("Stop me")
+        await step(3)
         await house.follow_until(asked["run_id"], b"event: delta")
         answer = await house.send("POST", f"/api/runs/{asked['run_id']}/stop", {"mode": mode})
         assert (answer.status, answer.json()) == (202, {})
+        if mode == "drain":
+            await step(10_000)
         events = await house.events(asked["run_id"])
         assert "stopping" in [event.kind for event in events]
         assert events[-1].kind == "stopped"
@@ -165,10 +169,12 @@ async def test_stopping(open_house):
 
 
 async def test_a_second_question_waits_its_turn(open_house):
-    house = await open_house(simulator_tokens_per_second=200)
+    house = await open_house()
+    step = await house.gate()
     first = await house.ask("First")
     second = await house.ask("Second", first["room"]["id"])
     assert second["answer"]["status"] == "queued"
+    await step(10_000)
     events = await house.events(second["run_id"])
     assert events[0].kind == "queued"
     assert events[0].data == {"behind": first["run_id"]}
