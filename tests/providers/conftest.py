@@ -25,7 +25,15 @@ def loaded():
 
 @pytest.fixture
 async def client():
-    made = Client(Timeouts(connect=2, headers=0.4, silence=0.4))
+    made = Client(Timeouts(connect=20, headers=20, silence=20))  # only a hang is ever that long
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def impatient():
+    """For upstreams that hang."""
+    made = Client(Timeouts(connect=20, headers=0.4, silence=0.4))
     yield made
     await made.close()
 

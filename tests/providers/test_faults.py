@@ -62,8 +62,9 @@ async def test_a_refusal_is_a_head_like_any_other(provider, name):
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN))
-async def test_a_break_is_named_with_its_phase(provider, name):
+async def test_a_break_is_named_with_its_phase(simulator, client, impatient, name):
     kind, phase = BROKEN[name]
+    provider = provider_at(simulator.base_url, impatient if kind is UpstreamSilent else client)
     result = await collect(provider, chat(f"sim-fault-{name}"))
     assert type(result.error) is kind
     assert result.error.phase == phase
@@ -71,12 +72,13 @@ async def test_a_break_is_named_with_its_phase(provider, name):
     assert "200" not in name or len(result.body) == 200, "everything that arrived is handed on"
 
 
-async def test_hanging_after_some_events_hands_them_on_first(provider):
-    result = await collect(provider, chat("sim-fault-hang-stream"))
+async def test_hanging_after_some_events_hands_them_on_first(simulator, impatient):
+    result = await collect(provider_at(simulator.base_url, impatient), chat("sim-fault-hang-stream"))
     assert result.body.count(b"data: ") >= 3
 
 
-async def test_the_key_is_in_no_error(provider):
+async def test_the_key_is_in_no_error(simulator, impatient):
+    provider = provider_at(simulator.base_url, impatient)
     for name in [*BROKEN, *REFUSED]:
         result = await collect(provider, chat(f"sim-fault-{name}"))
         seen = f"{result.error!r} {result.error} {result.body!r} {getattr(result.error, '__context__', None)!r}"
