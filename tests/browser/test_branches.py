@@ -1,8 +1,9 @@
 """Editing a question and answering again make siblings; nothing is overwritten."""
 
+import asyncio
 import re
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from support.chat_page import ChatPage, OpenPage
 
@@ -72,6 +73,28 @@ async def test_answering_again_makes_a_sibling_of_the_answer(chat: ChatPage, ope
     # Another browser opens the room on the branch that was chosen last.
     other = await open_page(f"/room/{chat.room_id}")
     await expect(versions(other.answer())).to_contain_text("1/2")
+
+
+async def test_answering_again_is_asked_once_however_often_it_is_pressed(chat: ChatPage) -> None:
+    await chat.asked("Tell me about tokens once more")
+    held: list[Route] = []
+    first_held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+        first_held.set()
+
+    await chat.page.route("**/api/messages/*/answer", hold)
+    again = chat.answer().get_by_role("button", name="Answer again")
+    await again.dblclick()
+    await again.click()
+    await first_held.wait()
+    for route in held:
+        await route.continue_()
+    await expect(versions(chat.answer())).to_contain_text("2/2")
+    await expect(chat.finished).to_have_count(1)
+    assert len(held) == 1
+    assert (await chat.room())["totals"]["calls"] == 2
 
 
 async def test_a_question_goes_on_from_the_branch_in_view(chat: ChatPage) -> None:

@@ -58,14 +58,21 @@ export async function askInstead(conversation: Conversation, questionId: string,
   conversation.accept(await askSurely(() => api.ask(body)))
 }
 
-/** Another answer to the same question: a sibling of the first. */
+/** Questions whose other answer is being asked for. */
+const again = new Set<string>()
+
+/** Another answer to the same question: a sibling of the first. A second press before it has begun asks for no third. */
 export async function answerAgain(conversation: Conversation, questionId: string): Promise<void> {
+  if (again.has(questionId)) return
+  again.add(questionId)
   const clientId = randomId()
   try {
     await optionsSettled()
     conversation.accept(await askSurely(() => api.answerAgain(questionId, clientId)))
   } catch (error) {
     notifyError(error)
+  } finally {
+    again.delete(questionId)
   }
 }
 
