@@ -5,7 +5,7 @@ This module holds its values and what metering needs of a store; `metering.meter
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -160,6 +160,10 @@ class LedgerStore(Protocol):
 
     def submit(self, *changes: Struct) -> "asyncio.Future[tuple[Any, ...]]":
         """As commit, begun at once: what is submitted first is applied first. The future carries what commit raises."""
+        ...
+
+    def submit_quietly(self, changes: tuple[Struct, ...], failed: Callable[[BaseException], object]) -> None:
+        """As submit, for somebody who only wants to hear if it fails: `failed` is called on this event loop then."""
         ...
 
     async def entry(self, entry_id: str) -> LedgerEntry | None: ...

@@ -27,7 +27,7 @@ from talkmeter.completions import (
     UpstreamSilent,
 )
 from talkmeter.errors import Conflict, StoreError
-from talkmeter.ids import new_id
+from talkmeter.ids import new_ordered_id
 from talkmeter.metering.bounds import bounds_of, output_asked
 from talkmeter.metering.budget_store import Reserve
 from talkmeter.metering.budgets import BudgetBook
@@ -395,7 +395,7 @@ def _measure(request: CompletionRequest) -> tuple[PromptCount, int]:
 
 
 def new_call_id() -> str:
-    return new_id("call")
+    return new_ordered_id("call")
 
 
 def _nowhere(_text: str) -> None:

@@ -21,7 +21,7 @@ from msgspec import Struct
 from talkmeter.clock import now
 from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
 from talkmeter.errors import Conflict, StoreError, UpstreamError
-from talkmeter.ids import new_id
+from talkmeter.ids import new_ordered_id
 from talkmeter.metering.admission import Admission, Admitted, Whose
 from talkmeter.metering.asked import Asked, PassingContext, count_asked
 from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
@@ -66,7 +66,7 @@ class PassingMeter:
     def begin(self, asked: Asked, provider: Provider, context: PassingContext, *, attempt: int = 1) -> "PassingCall":
         """A call that has not been opened yet."""
         opening = OpenEntry(
-            id=new_id("call"),
+            id=new_ordered_id("call"),
             surface=context.surface,
             principal=context.principal,
             endpoint=asked.endpoint,
@@ -115,13 +115,9 @@ class PassingMeter:
 
     def commit(self, change: SettleEntry, *also: Struct) -> None:
         """Begins to commit a settlement; a full or busy disk is waited out."""
-        committing = self.store.submit(change, *also)
-        committing.add_done_callback(lambda done: self._committed(done, change, also))
+        self.store.submit_quietly((change, *also), lambda error: self._not_committed(error, change, also))
 
-    def _committed(self, done: "asyncio.Future[Any]", change: SettleEntry, also: tuple[Struct, ...]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is None:
-            return
+    def _not_committed(self, error: BaseException, change: SettleEntry, also: tuple[Struct, ...]) -> None:
         if isinstance(error, Conflict):
             log.error("entry %s was settled already: %s", change.id, error)
             return

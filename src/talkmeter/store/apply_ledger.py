@@ -1,6 +1,7 @@
 """Applies the changes of metering. The conditions here are what "exactly once" rests on."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import delete, insert, literal_column, select, update
@@ -18,6 +19,7 @@ from talkmeter.metering.ledger import (
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow
 from talkmeter.metering.usage import Usage
 from talkmeter.store import rows
+from talkmeter.store.bulk import Bulk, Bulks
 from talkmeter.store.parameters import THIS
 from talkmeter.store.revising import revise
 from talkmeter.store.schema import ledger_entries, partial_texts, price_rows
@@ -66,6 +68,43 @@ _FORGET_PARTIALS = Statement(delete(partial_texts).where(partial_texts.c.entry_i
 _STATE = Statement(select(_entries.state).where(_entries.id == THIS))
 _ADD_PRICE = Statement(insert(price_rows))
 _DELETE_PRICE = Statement(delete(price_rows).where(price_rows.c.id == THIS))
+
+
+_OPENED = OpenEntry.__struct_fields__
+_SETTLED = tuple(name for name in SettleEntry.__struct_fields__ if name not in ("id", "usage", "cost", "error"))
+_USED = Usage.__struct_fields__
+_UNUSED = (None,) * len(_USED)
+_settled = attrgetter(*_SETTLED)
+_used = attrgetter(*_USED)
+
+
+def _settlement(change: SettleEntry) -> tuple[Any, ...]:
+    usage, cost = change.usage, change.cost
+    return (
+        change.id,
+        usage is not None,
+        rows.json_or_none(change.error),
+        cost.picodollars,
+        rows.to_json(cost.lines),
+        rows.to_json(cost.unpriced),
+        *_settled(change),
+        *(_UNUSED if usage is None else _used(usage)),
+    )
+
+
+BULK: Bulks = {
+    OpenEntry: Bulk(
+        insert(ledger_entries).values(state=literal_column("'open'")), _OPENED, attrgetter(*_OPENED), last=False
+    ),
+    SettleEntry: Bulk(
+        update(ledger_entries)
+        .where(_entries.id == THIS, _entries.state == literal_column("'open'"))
+        .values(state=literal_column("'settled'")),
+        ("this", "has_usage", "error", *_COST, *_SETTLED, *_USED),
+        _settlement,
+        last=True,
+    ),
+}
 
 
 def open_entry(at: Transaction, change: OpenEntry) -> None:

@@ -17,6 +17,7 @@ from talkmeter.store.exclusive import lock_beside, lock_in_postgres
 
 _POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 _COUNTERS = 0x746B_6D63  # PostgreSQL's advisory lock for budgets and rate limits; ends with the transaction
+_LOG_PAGES = 4000  # of 4 kB, after which the log is written back: 1000 would be a second of a busy gateway
 _LARGEST_LOG = 64 << 20  # bytes of the write-ahead log that stay on the disk once it has been written back
 
 
@@ -101,6 +102,7 @@ def sqlite_connection(path: Path, busy_timeout: float, *, read_only: bool) -> sq
         pragmas += ["query_only=ON", "wal_autocheckpoint=0"]
     else:
         pragmas += ["journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_LARGEST_LOG}"]
+        pragmas += [f"wal_autocheckpoint={_LOG_PAGES}"]
     try:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()

@@ -35,7 +35,7 @@ def to_json(value: Any) -> str:
     return json_text(value).decode()
 
 
-def _json_or_none(value: Any) -> str | None:
+def json_or_none(value: Any) -> str | None:
     return None if value is None else json_text(value).decode()
 
 
@@ -79,7 +79,7 @@ def room(row: Row) -> Room:
 def message_values(message: Message) -> dict[str, Any]:
     values = _fields(message)
     del values["attachments"]
-    values["error"] = _json_or_none(message.error)
+    values["error"] = json_or_none(message.error)
     return values
 
 
@@ -143,7 +143,7 @@ def settlement_values(entry: SettleEntry) -> dict[str, Any]:
     values.update(cost_values(entry.cost))
     values["this"] = entry.id
     values["has_usage"] = usage is not None
-    values["error"] = _json_or_none(entry.error)
+    values["error"] = json_or_none(entry.error)
     return values
 
 
@@ -231,7 +231,7 @@ _LISTS = ("models", "doors")
 
 
 def key_value(name: str, value: Any) -> Any:
-    return _json_or_none(value) if name in _LISTS else value
+    return json_or_none(value) if name in _LISTS else value
 
 
 def key_values(stored: StoredKey) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,10 @@ class Store:
     def submit(self, *changes: Struct) -> asyncio.Future[tuple[Any, ...]]:
         """As commit, without waiting: the future carries what commit would raise. At least one change."""
         return self._writer.submit(changes)
+
+    def submit_quietly(self, changes: tuple[Struct, ...], failed: Callable[[BaseException], object]) -> None:
+        """As submit, for somebody who only wants to hear if it fails."""
+        self._writer.submit_quietly(changes, failed)
 
     # Accounts and the price book
 
@@ -280,6 +284,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             ballast=kept,
             begins_work=BEGINS_WORK,
             counts=apply_budgets.COUNTS,
+            bulk=apply_ledger.BULK,
             lock=database.lock_counters,
             present=_always if database.path is None else watch_file(database.path),
         )

@@ -15,6 +15,7 @@ from msgspec import Struct
 from sqlalchemy.engine.interfaces import Dialect
 
 from talkmeter.store import faults
+from talkmeter.store.bulk import Bulks
 from talkmeter.store.faults import Effect
 from talkmeter.store.transaction import Transaction
 
@@ -22,9 +23,16 @@ Apply = Mapping[type, Callable[[Transaction, Any], Any]]  # what it gives goes t
 Results = tuple[Any, ...]
 
 
+class Quiet(NamedTuple):
+    """Somebody who only wants to hear of a failure."""
+
+    loop: asyncio.AbstractEventLoop
+    failed: Callable[[BaseException], object]
+
+
 class Job(NamedTuple):
     changes: tuple[Struct, ...]
-    future: asyncio.Future[Results]
+    waiter: asyncio.Future[Results] | Quiet
 
 
 Outcome = BaseException | Results
@@ -67,6 +75,7 @@ class Writer:
         ballast: Ballast,
         begins_work: frozenset[type] = frozenset(),
         counts: frozenset[type] = frozenset(),
+        bulk: Bulks | None = None,
         lock: str | None = None,
         present: Callable[[], bool],
         max_batch: int = 512,
@@ -79,6 +88,7 @@ class Writer:
         self._ballast = ballast
         self._begins_work = begins_work
         self._counts = counts
+        self._bulk = bulk or {}
         self._lock_text = lock
         self._max_batch = max_batch
         self._present = present
@@ -103,15 +113,26 @@ class Writer:
 
         A caller that stops waiting changes nothing: the commit is applied as a whole, or not at all.
         """
-        for change in changes:
-            if type(change) not in self._apply:
-                raise TypeError(f"The store does not know the change {type(change).__name__}.")
+        self.check(changes)
         future = asyncio.get_running_loop().create_future()
+        self._put(Job(changes, future))
+        return future
+
+    def submit_quietly(self, changes: tuple[Struct, ...], failed: Callable[[BaseException], object]) -> None:
+        """As submit; only a failure is told."""
+        self._put(Job(changes, Quiet(asyncio.get_running_loop(), failed)))
+
+    def _put(self, job: Job) -> None:
         with self._lock:
             if self._closed:
                 raise faults.closed(self._about)
-            self._jobs.put(Job(changes, future))
-        return future
+            self._jobs.put(job)
+
+    def check(self, changes: Sequence[Struct]) -> None:
+        """Raises TypeError for a change that nobody knows how to apply: a mistake of the caller's."""
+        for change in changes:
+            if type(change) not in self._apply:
+                raise TypeError(f"The store does not know the change {type(change).__name__}.")
 
     def waiting(self) -> int:
         return self._jobs.qsize()
@@ -203,7 +224,7 @@ class Writer:
             if len(batch) == 1:
                 outcomes: list[Outcome] = [self._apply_all(batch[0])]
             else:
-                outcomes = [self._under_savepoint(job) for job in batch]
+                outcomes = self._apply_group(batch)
             applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
             if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
@@ -216,6 +237,47 @@ class Writer:
             self._roll_back()
             raise
         return outcomes
+
+    def _apply_group(self, batch: Sequence[Job]) -> list[Outcome]:
+        """Openings first and settlements last, each kind at once; in between the others, in their order.
+
+        Nobody settles in the group that opens: an opening is awaited before anything is sent.
+        """
+        groups: dict[type, list[int]] = {}
+        others: list[int] = []
+        for index, job in enumerate(batch):
+            kind = type(job.changes[0]) if len(job.changes) == 1 else None
+            if kind is not None and kind in self._bulk:
+                groups.setdefault(kind, []).append(index)
+            else:
+                others.append(index)
+        outcomes: dict[int, Outcome] = {}
+        for last in (False, True):
+            for kind, indices in groups.items():
+                if self._bulk[kind].last is last:
+                    outcomes |= self._at_once(kind, batch, indices)
+            if not last:
+                outcomes |= {index: self._under_savepoint(batch[index]) for index in others}
+        return [outcomes[index] for index in range(len(batch))]
+
+    def _at_once(self, kind: type, batch: Sequence[Job], indices: Sequence[int]) -> dict[int, Outcome]:
+        if len(indices) > 1 and self._all_of(kind, [batch[index].changes[0] for index in indices]):
+            return dict.fromkeys(indices, ())
+        return {index: self._under_savepoint(batch[index]) for index in indices}
+
+    def _all_of(self, kind: type, changes: Sequence[Struct]) -> bool:
+        """Applies them all, or none."""
+        self._execute("SAVEPOINT many")
+        try:
+            done = self._bulk[kind].apply(self._connection, self._dialect, changes)
+        except Exception as error:
+            if not self._can_go_on(error):
+                raise
+            done = False
+        if not done:
+            self._execute("ROLLBACK TO SAVEPOINT many")
+        self._execute("RELEASE SAVEPOINT many")
+        return done
 
     def _lock_counters(self, batch: Sequence[Job]) -> None:
         if self._lock_text and any(type(change) in self._counts for job in batch for change in job.changes):
@@ -266,19 +328,27 @@ class Writer:
 
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Wakes each event loop once, however many commits were in the group."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Results], Outcome]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Results] | Quiet, Outcome]]] = {}
     for job, outcome in zip(batch, outcomes, strict=True):
-        by_loop.setdefault(job.future.get_loop(), []).append((job.future, outcome))
+        waiter = job.waiter
+        if isinstance(waiter, Quiet):
+            if not isinstance(outcome, tuple):
+                by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
+        else:
+            by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
     for loop, answers in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _resolve(answers: Sequence[tuple[asyncio.Future[Results], Outcome]]) -> None:
-    for future, outcome in answers:
-        if future.done():  # its caller was cancelled
+def _resolve(answers: Sequence[tuple[asyncio.Future[Results] | Quiet, Outcome]]) -> None:
+    for waiter, outcome in answers:
+        if isinstance(waiter, Quiet):
+            assert isinstance(outcome, BaseException)
+            waiter.failed(outcome)
+        elif waiter.done():  # its caller was cancelled
             continue
-        if isinstance(outcome, tuple):
-            future.set_result(outcome)
+        elif isinstance(outcome, tuple):
+            waiter.set_result(outcome)
         else:
-            future.set_exception(outcome)
+            waiter.set_exception(outcome)

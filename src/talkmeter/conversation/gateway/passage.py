@@ -54,6 +54,10 @@ class Passage:
         return (self._answer.header(b"content-type") or b"").startswith(b"application/json")
 
     @property
+    def is_stream(self) -> bool:
+        return self.call.tap is not None and self.call.tap.streamed
+
+    @property
     def entry_id(self) -> str:
         return self.call.opening.id
 

@@ -17,13 +17,14 @@ from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, Upstr
 from talkmeter.ids import new_id
 from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.surfaces.openai.asgi_client import AsgiClient
 from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
 from talkmeter.surfaces.openai.entrance import Headers, check_endpoint, check_model, principal_of, refuse_shared
 from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json, tags_of
 from talkmeter.surfaces.openai.forms import read_form
 from talkmeter.surfaces.openai.headers import client_headers, upstream_headers
 from talkmeter.surfaces.openai.problems import problem
-from talkmeter.surfaces.openai.services import ClientWatch, GatewayOptions, Services
+from talkmeter.surfaces.openai.services import Client, GatewayOptions, Services
 
 log = logging.getLogger(__name__)
 
@@ -167,70 +168,58 @@ class OpenAIDoor:
 
 
 class _Answering:
-    """Writes one answer; remembers how far it has come."""
+    """Writes one answer; remembers whether it has begun."""
 
     def __init__(self, scope: Any, send: Send) -> None:
-        self._scope = scope
-        self._send = send
+        extensions = scope.get("extensions")
+        client = extensions.get("talkmeter.client") if extensions else None
+        # Of a HEAD only the server itself knows how to leave out the body.
+        self._client: Client = client if client is not None and scope["method"] != "HEAD" else AsgiClient(send)
         self._begun = False
-        extensions = scope.get("extensions") or {}
-        self._watch: ClientWatch | None = extensions.get("talkmeter.client")
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         """Forwards the answer. The client's leaving is the passage's business: reading goes on or is cut there."""
-        watch = self._watch
-        if watch is not None:
-            if watch.gone:
-                passage.client_left()
-            watch.on_gone = passage.client_left
+        client = self._client
+        if client.gone:
+            passage.client_left()
+        client.on_gone = passage.client_left
         try:
             await self._forward(passage, price_of, trailer=trailer)
         except UpstreamError as error:
             if not self._begun:
                 raise
             log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
-            self._abort()
+            client.abort()
         except asyncio.CancelledError:
             passage.call.cut_at_shutdown()
             raise
         finally:
-            if watch is not None:
-                watch.on_gone = None
+            client.on_gone = None
             if not passage.ended:
                 passage.cut()
 
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
-        send = self._send
+        client = self._client
         extra = [(CALL_HEADER, passage.entry_id.encode())]
         admitted = passage.admitted
         if admitted is not None and (admitted.headers or admitted.warnings):
             extra += admitted.headers
             extra += [(WARNING_HEADER, warning.encode("ascii", "replace")) for warning in admitted.warnings]
+        body = b""
         if passage.is_json:
             body = await _beginning(passage)
             cost = _cost(passage, price_of)
             if cost is not None:
                 extra.append((COST_HEADER, cost))
-            await self._start(passage.status, client_headers(passage.headers, extra))
-            more = not passage.ended
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-            if not more:
-                return
-        else:
-            await self._start(passage.status, client_headers(passage.headers, extra))
-        while not passage.ended:
-            data = await passage.read()
-            if data:
-                more = trailer or not passage.ended
-                await send({"type": "http.response.body", "body": data, "more_body": more})
-                if not more:
-                    return
-        last = _trailer(passage, price_of) if trailer else b""
-        await send({"type": "http.response.body", "body": last, "more_body": False})
-
-    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._begun = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await client.start(passage.status, client_headers(passage.headers, extra))
+        while not passage.ended:
+            if body:
+                await client.write(body)
+            body = await passage.read()
+        if trailer and passage.is_stream:
+            body += _trailer(passage, price_of)
+        await client.finish(body)
 
     async def says(self, status: int, body: bytes) -> None:
         headers = [
@@ -239,23 +228,21 @@ class _Answering:
             (b"x-request-id", new_id("req").encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
-        await self._start(status, headers)
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await self._say(status, headers, body)
 
     async def refuse(self, error: TalkmeterError) -> None:
         """Our own error; an answer that has begun cannot be changed any more and is broken off."""
         if self._begun:
-            self._abort()
+            self._client.abort()
             return
         status, headers, body = problem(error)
         headers.append((b"x-request-id", new_id("req").encode()))
-        await self._start(status, headers)
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await self._say(status, headers, body)
 
-    def _abort(self) -> None:
-        if self._watch is None:
-            raise ConnectionAbortedError("the provider's answer broke off")
-        self._watch.abort()
+    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._begun = True
+        await self._client.start(status, headers)
+        await self._client.finish(body)
 
 
 async def _beginning(passage: Passage) -> bytes:

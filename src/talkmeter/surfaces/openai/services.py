@@ -1,6 +1,6 @@
 """What the gateway's door needs of the rest of Talkmeter. `app` fills it in."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,8 +10,8 @@ from talkmeter.metering.admission import Whose
 from talkmeter.metering.ledger import LedgerEntry
 
 
-class ClientWatch(Protocol):
-    """The client's connection, as the HTTP server tells of it (`scope["extensions"]["talkmeter.client"]`)."""
+class Client(Protocol):
+    """The client's connection, where the HTTP server gives it (`scope["extensions"]["talkmeter.client"]`)."""
 
     gone: bool
     on_gone: Callable[[], object] | None
@@ -19,6 +19,12 @@ class ClientWatch(Protocol):
     def abort(self) -> None:
         """Breaks the connection off, so that nobody takes what came for the whole."""
         ...
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None: ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def finish(self, data: bytes = b"") -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from talkmeter.surfaces.web.client import Client
 from talkmeter.surfaces.web.problems import problem_bytes
 
 log = logging.getLogger(__name__)
@@ -58,25 +59,6 @@ TOO_MANY_CONNECTIONS = Refusal(
 )
 
 
-class ClientWatch:
-    """Lets whoever answers a request know that the client has left, and break the connection off."""
-
-    __slots__ = ("_transport", "gone", "on_gone")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.gone = False
-        self.on_gone: Callable[[], object] | None = None
-
-    def leave(self) -> None:
-        self.gone = True
-        if self.on_gone is not None:
-            self.on_gone()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-
 class _StopParsing(Exception):
     pass
 
@@ -103,7 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_at = 0.0  # when body bytes last came, loop time
     _refusal: Refusal | None = None
     _refused = False
-    _client: ClientWatch | None = None
+    _client: Client | None = None
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -178,7 +160,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()  # may find the address unreadable: then this is still a broken header section
-        client = self._client = ClientWatch(self.transport)
+        client = self._client = Client(self.cycle)
         extensions: Any = {"talkmeter.client": client}
         self.scope["extensions"] = extensions  # its task begins after this
         self._reading = "body"

@@ -1,0 +1,99 @@
+"""The client of one request, for who answers it without an application in between: whether it is still there, and its
+answer written straight to the connection. What a header may hold and how a body ends is as strict here as in uvicorn.
+"""
+
+import re
+from asyncio import Transport
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+_FORBIDDEN = re.compile(rb"[\x00\r\n]")
+_NO_BODY = frozenset({204, 304})
+
+
+class Client:
+    """cycle: uvicorn's of this request, whose state is kept as its own `send` would."""
+
+    __slots__ = ("_chunked", "_cycle", "_left", "gone", "on_gone")
+
+    def __init__(self, cycle: Any) -> None:
+        self._cycle = cycle
+        self._chunked = False
+        self._left: int | None = None  # bytes of the body that are still promised
+        self.gone = False
+        self.on_gone: Callable[[], object] | None = None
+
+    def leave(self) -> None:
+        """Told by the connection when it is lost."""
+        self.gone = True
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def abort(self) -> None:
+        """Breaks the connection off, so that nobody takes what came for the whole."""
+        transport: Transport = self._cycle.transport
+        self._cycle.response_complete = True
+        self._cycle.message_event.set()
+        transport.abort()
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The head. Raises ValueError for a header that could be taken for two."""
+        cycle = self._cycle
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        head = [STATUS_LINE[status]]
+        given = (*cycle.default_headers, *headers)
+        for name, value in given:
+            if name == b"content-length":
+                self._left = int(value)
+            head += (name, b": ", value, b"\r\n")
+        if _FORBIDDEN.search(b"".join([name + value for name, value in given])):
+            raise ValueError("a header holds a line break")
+        if not cycle.keep_alive:
+            head.append(b"connection: close\r\n")
+        if self._left is None and status not in _NO_BODY:
+            self._chunked = True
+            head.append(b"transfer-encoding: chunked\r\n")
+        head.append(b"\r\n")
+        self._write(b"".join(head))
+
+    async def write(self, data: bytes) -> None:
+        """A piece of the body; waits while the client does not read."""
+        self._body(data)
+        flow = self._cycle.flow
+        if flow.write_paused and not self._cycle.disconnected:
+            await flow.drain()
+
+    async def finish(self, data: bytes = b"") -> None:
+        """The last piece. Breaks off if the body is not as long as was promised."""
+        self._body(data)
+        cycle = self._cycle
+        if cycle.disconnected:
+            return
+        if self._chunked:
+            cycle.transport.write(b"0\r\n\r\n")
+        elif self._left:
+            self.abort()
+            return
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def _body(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._chunked:
+            self._write(b"%x\r\n%b\r\n" % (len(data), data))
+        elif self._left is not None and len(data) <= self._left:
+            self._left -= len(data)
+            self._write(data)
+        else:
+            self.abort()
+
+    def _write(self, data: bytes) -> None:
+        if not self._cycle.disconnected:
+            self._cycle.transport.write(data)
