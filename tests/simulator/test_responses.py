@@ -245,6 +245,7 @@ async def test_faults_of_a_stream(bench: Bench, fault: str, last: str, charged: 
         ({"background": True, "store": False}, "background"),
         ({"model": "sim-reasoning", "temperature": 0.3}, "temperature"),
         ({"tools": 5}, "tools"),
+        ({"include": 5}, "include"),
         ({"reasoning": {"effort": "most"}}, "effort"),
     ],
 )

@@ -27,6 +27,8 @@ def read(body: dict[str, Any], context: list[Item], *, reasons: bool) -> Asked:
     checks.decimal(body, "top_p", 0.0, 1.0)
     if reasons:
         _refuse_what_reasoning_models_refuse(body)
+    if not isinstance(body.get("include") or [], list):
+        raise checks.wrong_type("include", "an array of strings", body["include"])
     reasoning = checks.object_(body, "reasoning")
     checks.choice(reasoning, "effort", EFFORTS)
     stream = checks.boolean(body, "stream")
