@@ -68,6 +68,25 @@ def check_costs(ledger: Iterable[dict[str, Any]]) -> int:
     return costed
 
 
+def check_budgets(connection: sqlite3.Connection) -> int:
+    """Every budget has counted exactly what the ledger says that its calls reserve and have spent; how many periods."""
+    expected: dict[tuple[str, int], list[int]] = {}
+    for entry in rows(connection, "SELECT * FROM ledger_entries WHERE reservations IS NOT NULL"):
+        tokens = [entry[name] for name in FIGURES]
+        for item in json.loads(entry["reservations"])["budgets"]:
+            known = (
+                entry["cost_picodollars"] if item["unit"] == "picodollars" else None if None in tokens else sum(tokens)
+            )
+            counted = expected.setdefault((item["budget_id"], item["period_start"]), [0, 0])
+            if entry["state"] == "open":
+                counted[1] += item["amount"]
+            else:
+                counted[0] += item["amount"] if known is None else known
+    found = rows(connection, "SELECT * FROM budget_periods")
+    assert {(one["budget_id"], one["period_start"]): [one["spent"], one["reserved"]] for one in found} == expected
+    return len(expected)
+
+
 def check_equal(ledger: dict[str, dict[str, Any]], bill: dict[str, dict[str, Any]]) -> None:
     """The contract where nothing could get lost: the same calls, settled, and the same figures in each."""
     assert {id_ for id_, entry in ledger.items() if entry["state"] != "settled"} == set()
