@@ -216,6 +216,8 @@ class _Answering:
         while not passage.ended:
             if body:
                 await client.write(body)
+            else:
+                client.flush()  # so that the client sees that there is an answer, before its first byte
             body = await passage.read()
         if trailer and passage.is_stream:
             body += _trailer(passage, price_of)
