@@ -187,3 +187,22 @@ async def test_an_upload_ends_with_its_connection(client):
         with pytest.raises(UpstreamBroke):
             await provider_at(url, client).exchange(post(body=body()))
         await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_the_clock_for_the_head_waits_while_the_request_is_going_out():
+    """A large body over a slow line: nobody can answer it yet."""
+    client = Client(Timeouts(connect=5, headers=0.8, silence=5))
+    size = 24_000_000
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for slice_ in range(8):
+            await reader.readexactly(size // 8)
+            await asyncio.sleep(0.3 if slice_ < 4 else 0)
+        writer.write(OK + b"Content-Length: 2\r\n\r\nok")
+        await reader.read()
+
+    async with listening(serve) as url:
+        answer = await provider_at(url, client).exchange(post(body=bytes(size)))
+        assert await read_out(answer) == (b"ok", None)
+    await client.close()
