@@ -264,6 +264,7 @@ class PassingCall:
         self._meter.leave(self)
         if self.on_end is not None:
             self.on_end()
+            self.on_end = None  # else each call and its passage would hold each other until the collector comes
         ending = self._ending(kind, error)
         if self.tap is not None:
             if kind == "complete":

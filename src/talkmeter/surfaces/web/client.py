@@ -32,11 +32,18 @@ class Client:
         if self.on_gone is not None:
             self.on_gone()
 
+    def let_go(self) -> None:
+        """The answer is complete. Without this, client, cycle and scope would hold each other until the collector."""
+        self._cycle = None
+
     def abort(self) -> None:
         """Breaks the connection off, so that nobody takes what came for the whole."""
-        transport: Transport = self._cycle.transport
-        self._cycle.response_complete = True
-        self._cycle.message_event.set()
+        cycle = self._cycle
+        if cycle is None:
+            return
+        transport: Transport = cycle.transport
+        cycle.response_complete = True
+        cycle.message_event.set()
         transport.abort()
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
