@@ -7,8 +7,9 @@ from support.workspace import ME, workspace
 from talkmeter.completions import CompletionRequest
 from talkmeter.conversation.recovery import settle_open_entries
 from talkmeter.errors import BudgetRefused, Conflict, StoreBusy
+from talkmeter.ids import new_ordered_id
 from talkmeter.metering.budget_making import new_budget
-from talkmeter.metering.meter import CallContext, new_call_id
+from talkmeter.metering.meter import CallContext
 from talkmeter.metering.prices import own_row
 
 # The simulator's play prices: 1 US$ for a million tokens in (cached or not), 2 for a million out; see simulator.json.
@@ -32,7 +33,7 @@ async def figures(desk, made):
 
 def request(model="sim-fast", text="say: hello", **more):
     body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
-    return CompletionRequest(new_call_id(), "chat/completions", body)
+    return CompletionRequest(new_ordered_id("call"), "chat/completions", body)
 
 
 async def opened(desk, **more):
@@ -128,7 +129,7 @@ async def test_an_unpriced_call_is_corrected_when_its_price_arrives(desk):
     settlement = await finished(desk, priced)
     before, _ = await figures(desk, soft)
     call = await opened(desk)
-    unpriced = msgspec.structs.replace(call.opening, id=new_call_id(), model_requested="home-model")
+    unpriced = msgspec.structs.replace(call.opening, id=new_ordered_id("call"), model_requested="home-model")
     await finished(desk, call)
     worst = msgspec.json.decode(unpriced.reservations)["budgets"][0]["amount"]
     await desk.store.commit(unpriced)
