@@ -10,6 +10,9 @@ from typing import Any
 
 DATABASE = "talkmeter.db"
 FIGURES = ("prompt_tokens", "completion_tokens")
+PIECES = ("characters", "seconds", "images")
+BILLED = (*FIGURES, *PIECES)
+REPORTED = ("reported", "drained", "reconciled")
 
 
 @contextmanager
@@ -98,3 +101,43 @@ def check_equal(ledger: dict[str, dict[str, Any]], bill: dict[str, dict[str, Any
         )
     for name in FIGURES:
         assert sum(entry[name] for entry in ledger.values()) == sum(row[name] for row in bill.values())
+
+
+def check_billed(
+    ledger: dict[str, dict[str, Any]],
+    bill: dict[str, dict[str, Any]],
+    *,
+    unknown: bool = False,
+    at_most: bool = False,
+    unseen: bool = False,
+) -> None:
+    """The gateway's contract: one settled entry for every request that the upstream saw, with the bill's figures.
+
+    A figure that does not apply to a call is missing on our side and 0 on the bill; of calls that are billed by tokens
+    only these are compared, and of what nobody bills nothing. unknown: entries may say so.
+    at_most: what was not reported may be less than the bill, never more. unseen: entries may be of calls that never
+    got through; then they say no more than that.
+    """
+    assert {id_ for id_, entry in ledger.items() if entry["state"] != "settled"} == set(), "open entries"
+    assert set(bill) <= set(ledger), "requests without an entry"
+    for id_ in set(ledger) - set(bill):
+        assert unseen, f"{id_} has no row on the bill: {ledger[id_]}"
+        assert not any(ledger[id_][name] for name in BILLED), f"{id_} was never seen: {ledger[id_]}"
+    for id_, row in bill.items():
+        entry = ledger[id_]
+        told = (
+            f"{id_} {entry['endpoint']} {row['model']} {row['fault']}: {entry['outcome']}, {entry['provenance']}, "
+            f"{[entry[name] for name in BILLED]}; the bill: {row['outcome']}, {[row[name] for name in BILLED]}"
+        )
+        if entry["provenance"] == "unknown":
+            assert unknown or not any(row[name] for name in BILLED), told
+            assert not any(entry[name] for name in BILLED), told
+        elif entry["billing"] == "nothing":
+            assert entry["cost_picodollars"] == 0, told
+        else:
+            by_tokens = entry["billing"] == "tokens" or entry["prompt_tokens"] is not None
+            names = FIGURES if by_tokens else PIECES
+            if at_most and entry["provenance"] not in REPORTED:
+                assert all((entry[name] or 0) <= row[name] for name in names), told
+            else:
+                assert [entry[name] or 0 for name in names] == [row[name] for name in names], told

@@ -89,6 +89,7 @@ class PassingTap:
 
     def __init__(self, *, streamed: bool, encoding: str = "", images: bool = False) -> None:
         self.streamed = streamed
+        self.plain = encoding in ("", "identity")
         self._images = images
         self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate", "x-gzip") else None
         self._unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")

@@ -27,14 +27,15 @@ class Passage:
         gateway: Drains,
         call: PassingCall,
         answer: Answer,
-        withheld: UsageWithheld | None,
         disconnect: Disconnect,
+        *,
+        usage_unasked: bool = False,
     ) -> None:
         self._gateway = gateway
-        self._withheld = withheld
         self._disconnect = disconnect
         self._answer = answer
         self.call = call
+        self._withheld = UsageWithheld() if usage_unasked and self.is_plain_stream else None
         self.admitted: Admitted | None = None
         self.left = False
         self.limit: asyncio.TimerHandle | None = None
@@ -54,8 +55,10 @@ class Passage:
         return (self._answer.header(b"content-type") or b"").startswith(b"application/json")
 
     @property
-    def is_stream(self) -> bool:
-        return self.call.tap is not None and self.call.tap.streamed
+    def is_plain_stream(self) -> bool:
+        """Events in clear, of which one may be taken out, or to which one may be added."""
+        tap = self.call.tap
+        return tap is not None and tap.streamed and tap.plain
 
     @property
     def entry_id(self) -> str:

@@ -18,7 +18,6 @@ from talkmeter.conversation.gateway.breakers import Breakers
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.splicing import form_with_model, with_model, with_usage_asked
 from talkmeter.conversation.gateway.values import GatewayLimits, PassAsk, Providers, Ways
-from talkmeter.conversation.gateway.withholding import UsageWithheld
 from talkmeter.errors import StoreError, TalkmeterError, UpstreamError
 from talkmeter.metering.admission import Admitted
 from talkmeter.metering.asked import Asked
@@ -112,8 +111,7 @@ class Gateway:
         return self._passage(ask, call, answer, admitted), 0.0
 
     def _passage(self, ask: PassAsk, call: PassingCall, answer: Answer, admitted: Admitted) -> Passage:
-        filtered = ask.usage_unasked and call.tap is not None and call.tap.streamed
-        passage = Passage(self, call, answer, UsageWithheld() if filtered else None, ask.disconnect)
+        passage = Passage(self, call, answer, ask.disconnect, usage_unasked=ask.usage_unasked)
         if ask.late_for is not None:
             call.tells = ask.late_for
         passage.admitted = admitted

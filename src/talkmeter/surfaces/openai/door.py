@@ -67,7 +67,8 @@ class OpenAIDoor:
         endpoint = check_endpoint(find_endpoint(method, path), self._services.options, path)
         ask = await self._ask(scope, receive, headers, endpoint, principal)
         passage = await self._services.gateway.pass_on(ask)
-        await answering.passes(passage, self._services.price_of, trailer=headers.get(COST_HEADER) == b"trailer")
+        trailer = passage.is_plain_stream and _wants_trailer(headers)
+        await answering.passes(passage, self._services.price_of, trailer=trailer)
 
     async def _ask(
         self, scope: Any, receive: Receive, headers: Headers, endpoint: Endpoint, principal: Principal
@@ -101,6 +102,7 @@ class OpenAIDoor:
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
             check_model(principal, asked.model)
         tags = tags_of(headers.get(b"x-talkmeter-tags"))
+        unasked = asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields)
         key = principal.key
         return PassAsk(
             context=PassingContext(
@@ -115,10 +117,10 @@ class OpenAIDoor:
             asked=asked,
             method=scope["method"],
             path=f"{path}?{query.decode('latin-1')}" if query else path,
-            headers=upstream_headers(scope["headers"]),
+            headers=upstream_headers(scope["headers"], plain=unasked or (asked.streamed and _wants_trailer(headers))),
             body=body,
             body_length=length,
-            usage_unasked=asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields),
+            usage_unasked=unasked,
             stream_options=fields.stream_options,
             model_span=span,
             provider_id=provider_id,
@@ -219,7 +221,7 @@ class _Answering:
             else:
                 client.flush()  # so that the client sees that there is an answer, before its first byte
             body = await passage.read()
-        if trailer and passage.is_stream:
+        if trailer:
             body += _trailer(passage, price_of)
         await client.finish(body)
 
@@ -326,6 +328,10 @@ def _refuse_coded(headers: Headers) -> None:
             hint="Send it as it is.",
             hint_ko="압축하지 않고 보내십시오.",
         )
+
+
+def _wants_trailer(headers: Headers) -> bool:
+    return headers.get(COST_HEADER) == b"trailer"
 
 
 def _asks_for_usage(fields: Fields) -> bool:
