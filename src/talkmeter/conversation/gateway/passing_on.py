@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 
 from msgspec import structs
 
@@ -64,7 +64,7 @@ class Gateway:
         rounds = 1 + (way.retries if isinstance(ask.body, bytes) else 0)
         targets = way.targets if isinstance(ask.body, bytes) else way.targets[:1]
         if ask.provider_id is not None:
-            targets = (RouteTarget(ask.provider_id),)
+            targets = _pinned(targets, ask.provider_id)
         plan = [target for _ in range(rounds) for target in targets]
         for attempt, target in enumerate(plan, 1):
             last = attempt == len(plan)
@@ -189,6 +189,12 @@ class Gateway:
         """Whether an entry still waits for figures that a later answer may tell."""
         settled = entry.settlement if entry is not None else None
         return settled is not None and settled.provenance in ("unknown", "counted", "estimated")
+
+
+def _pinned(targets: Sequence[RouteTarget], provider_id: str) -> tuple[RouteTarget, ...]:
+    """The one target that goes to this provider, by the name that the route has for the model there."""
+    fitting = [target for target in targets if target.provider_id in (provider_id, None)]
+    return (RouteTarget(provider_id, fitting[0].model if fitting else None),)
 
 
 def _pause(attempt: int) -> float:

@@ -101,6 +101,8 @@ class OpenAIDoor:
                 fields, span, form = read.fields, read.span, read.all
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
             check_model(principal, asked.model)
+            if fields.previous_response_id is not None or fields.conversation is not None:
+                provider_id = await self._continued(fields, principal)
         tags = tags_of(headers.get(b"x-talkmeter-tags"))
         unasked = asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields)
         key = principal.key
@@ -143,6 +145,23 @@ class OpenAIDoor:
             raise NotFound(f"There is no {named!r:.80}.", f"{named!r:.80}이(가) 없습니다.", code="not_found")
         late = entry if self._services.gateway.entry_is_late(entry) else None
         return late, entry.opening.provider_id
+
+    async def _continued(self, fields: Fields, principal: Principal) -> str | None:
+        """Where the response is kept that this request goes on from: nobody goes on from another's."""
+        if fields.conversation is not None:
+            refuse_shared(_CONVERSATIONS, principal, self._services.options)
+        named = fields.previous_response_id
+        entry = await self._services.entry_of_answer(named) if isinstance(named, str) else None
+        if entry is not None and (entry.opening.principal == principal.user_id or principal.role == "owner"):
+            return entry.opening.provider_id
+        if named is not None and principal.role != "owner" and (entry or not self._services.options.members_share):
+            raise NotFound(
+                f"Previous response with id {named!r:.80} not found.",
+                f"이전 응답 {named!r:.80}을(를) 찾을 수 없습니다.",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+        return None
 
     async def _models(self, path: str, method: str, principal: Principal, answering: "_Answering") -> None:
         if method not in ("GET", "HEAD"):
@@ -359,3 +378,4 @@ def _internal() -> TalkmeterError:
 
 
 _NO_FIELDS = Fields()
+_CONVERSATIONS = Endpoint(name="conversations", group="other", shared=True)
