@@ -88,7 +88,9 @@ async def test_tools_and_their_results(client):
 
 
 async def test_structured_outputs(client):
-    answer = await client.chat.completions.parse(model="sim-fast", messages=[{"role": "user", "content": "a place"}], response_format=Place)
+    answer = await client.chat.completions.parse(
+        model="sim-fast", messages=[{"role": "user", "content": "a place"}], response_format=Place
+    )
     assert isinstance(answer.choices[0].message.parsed, Place)
     response = await client.responses.parse(model="sim-fast", input="a place", text_format=Place)
     assert isinstance(response.output_parsed, Place)
@@ -110,11 +112,8 @@ async def test_images(client):
     assert made.data[0].b64_json
     edited = await client.images.edit(model="sim-image", prompt="at night", image=("a.png", _png()))
     assert edited.usage.input_tokens > 0
-    kinds = []
-    async for event in await client.images.generate(
-        model="sim-image", prompt="a lighthouse", stream=True, partial_images=1
-    ):
-        kinds.append(event.type)
+    stream = await client.images.generate(model="sim-image", prompt="a lighthouse", stream=True, partial_images=1)
+    kinds = [event.type async for event in stream]
     assert kinds == ["image_generation.partial_image", "image_generation.completed"]
 
 
@@ -177,9 +176,7 @@ async def test_files_and_batches(gate):
     client = openai.AsyncOpenAI(base_url=gate.base_url, api_key=token, max_retries=0)
     line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": asked()}
     file = await client.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
-    batch = await client.batches.create(
-        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
-    )
+    batch = await client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
     assert await gate.simulator.settled()
     batch = await client.batches.retrieve(batch.id)
     assert batch.status == "completed"
@@ -252,7 +249,9 @@ def test_without_async(tmp_path):
         with openai.OpenAI(base_url=base_url, api_key="anything", max_retries=0) as client:
             whole = client.chat.completions.create(**asked()).choices[0].message.content
             parts = [c.choices[0].delta.content or "" for c in client.chat.completions.create(**asked(stream=True))]
-            parsed = client.chat.completions.parse(model="sim-fast", messages=[{"role": "user", "content": "a place"}], response_format=Place)
+            parsed = client.chat.completions.parse(
+                model="sim-fast", messages=[{"role": "user", "content": "a place"}], response_format=Place
+            )
             assert isinstance(parsed.choices[0].message.parsed, Place)
             response = client.responses.create(model="sim-fast", input=f"say: {TEXT}").output_text
             with client.responses.stream(model="sim-fast", input=f"say: {TEXT}") as stream:

@@ -1,6 +1,7 @@
 """A client that leaves before the head of its answer has come: what is under way for it then, and how it ends."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from talkmeter.conversation.gateway.values import Disconnect
@@ -12,6 +13,7 @@ class Leaver(Protocol):
     """The client's connection, as far as the gateway cares."""
 
     gone: bool
+    on_gone: Callable[[], object] | None
 
 
 class Waiting:
@@ -41,10 +43,13 @@ class Waiting:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up)
 
     def for_answer(self, call: PassingCall | None) -> None:
-        """From here to `over` the wait may be cancelled; call: what is settled then. Raises if the client has left."""
-        if self.left and (call is None or self._timer is None):
+        """From here to `over` the wait may be cancelled; call: what is settled then.
+
+        Raises BadInput if the client has left already: then nothing must be sent.
+        """
+        if self.left:
             if call is not None:
-                call.end("not_reached", stopped=True)
+                call.end("not_reached")
             raise client_left()
         self._task, self._call = asyncio.current_task(), call
 

@@ -13,6 +13,7 @@ import msgspec
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.values import PassAsk
+from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.metering.asked import Asked, PassingContext
@@ -66,7 +67,7 @@ class OpenAIDoor:
             return
         endpoint = check_endpoint(find_endpoint(method, path), self._services.options, path)
         ask = await self._ask(scope, receive, headers, endpoint, principal)
-        passage = await self._services.gateway.pass_on(ask)
+        passage = await self._services.gateway.pass_on(ask, answering.client)
         trailer = passage.is_plain_stream and _wants_trailer(headers)
         await answering.passes(passage, self._services.price_of, trailer=trailer)
 
@@ -195,12 +196,12 @@ class _Answering:
         extensions = scope.get("extensions")
         client = extensions.get("talkmeter.client") if extensions else None
         # Of a HEAD only the server itself knows how to leave out the body.
-        self._client: Client = client if client is not None and scope["method"] != "HEAD" else AsgiClient(send)
+        self.client: Client = client if client is not None and scope["method"] != "HEAD" else AsgiClient(send)
         self._begun = False
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         """Forwards the answer. The client's leaving is the passage's business: reading goes on or is cut there."""
-        client = self._client
+        client = self.client
         if client.gone:
             passage.client_left()
         client.on_gone = passage.client_left
@@ -220,7 +221,7 @@ class _Answering:
                 passage.cut()
 
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
-        client = self._client
+        client = self.client
         extra = [(CALL_HEADER, passage.entry_id.encode())]
         admitted = passage.admitted
         if admitted is not None and (admitted.headers or admitted.warnings):
@@ -256,7 +257,7 @@ class _Answering:
     async def refuse(self, error: TalkmeterError) -> None:
         """Our own error; an answer that has begun cannot be changed any more and is broken off."""
         if self._begun:
-            self._client.abort()
+            self.client.abort()
             return
         status, headers, body = problem(error)
         headers.append((b"x-request-id", new_id("req").encode()))
@@ -264,8 +265,8 @@ class _Answering:
 
     async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._begun = True
-        await self._client.start(status, headers)
-        await self._client.finish(body)
+        await self.client.start(status, headers)
+        await self.client.finish(body)
 
 
 async def _beginning(passage: Passage) -> bytes:
@@ -304,7 +305,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BadInput("The client left.", "클라이언트가 연결을 끊었습니다.", code="client_left", status=499)
+            raise client_left()
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         if size > limit:
@@ -326,7 +327,7 @@ async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BadInput("The client left.", "클라이언트가 연결을 끊었습니다.", code="client_left", status=499)
+            raise client_left()
         more = message.get("more_body", False)
         if data := message.get("body", b""):
             yield data
