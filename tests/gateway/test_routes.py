@@ -91,7 +91,11 @@ async def test_fallbacks_in_order(two, impatient):
     gate.simulator.script({"fault": "503"}, {"fault": "429", "retry_after": 600})
     answer = await gate.call("chat/completions", chat(model="m"))
     assert answer.json()["model"] == "sim-korean"
-    assert await attempts(gate) == [(False, "sim-fast", 1, 503), (True, "sim-slow", 2, 429), (False, "sim-korean", 3, 200)]
+    assert await attempts(gate) == [
+        (False, "sim-fast", 1, 503),
+        (True, "sim-slow", 2, 429),
+        (False, "sim-korean", 3, 200),
+    ]
     await gate.check_books()
 
 
@@ -138,7 +142,11 @@ async def test_retry_after_is_honoured(gate, monkeypatch):
     monkeypatch.undo()
     assert answer.status == 200
     assert any(2.5 < pause <= 3 for pause in pauses)
-    assert [one[1:] for one in await attempts(gate)] == [("sim-fast", 1, 429), ("sim-slow", 2, 503), ("sim-fast", 3, 200)]
+    assert [one[1:] for one in await attempts(gate)] == [
+        ("sim-fast", 1, 429),
+        ("sim-slow", 2, 503),
+        ("sim-fast", 3, 200),
+    ]
 
 
 async def test_a_long_retry_after_goes_to_the_client(gate):

@@ -94,6 +94,12 @@ class Gate:
         books.check_costs(ledger.values())
         return ledger
 
+    def counters(self) -> list[tuple[int, int]]:
+        """What each budget counts: spent, reserved."""
+        with books.reading(self.data_dir) as connection:
+            found = books.rows(connection, "SELECT spent, reserved FROM budget_periods ORDER BY budget_id")
+        return [(row["spent"], row["reserved"]) for row in found]
+
     async def key(self, name: str = "a key", user: str = "owner", **fields: Any) -> tuple[ApiKey, str]:
         return await self.application.accounts.keys.issue(user_id=user, name=name, **fields)
 

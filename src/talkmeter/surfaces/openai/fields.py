@@ -139,7 +139,7 @@ def tags_of(header: bytes | None) -> tuple[str, ...]:
     """`x-talkmeter-tags: team-a, batch-7`. Raises BadInput."""
     if header is None:
         return ()
-    tags = tuple(dict.fromkeys(tag.strip() for tag in header.decode("latin-1").split(",") if tag.strip()))
+    tags = tuple(dict.fromkeys(tag.strip() for tag in header.decode("utf-8", "replace").split(",") if tag.strip()))
     if len(tags) > MOST_TAGS or not all(len(tag) <= LONGEST_TAG and re.fullmatch(r"[\w.:@/+-]+", tag) for tag in tags):
         raise BadInput(
             f"x-talkmeter-tags takes up to {MOST_TAGS} tags of up to {LONGEST_TAG} letters, digits and ._:@/+-, "
