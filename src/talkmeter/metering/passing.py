@@ -328,7 +328,7 @@ class PassingCall:
         if billing == NOTHING and ran:
             return Figures(None, "counted")
         if billing not in (TOKENS, NOTHING) and ran and (tap is None or tap.usage is None):
-            return self._pieces()
+            return self._pieces(complete=ending.kind == "complete")
         return decide_figures(
             ending,
             tap,
@@ -338,13 +338,16 @@ class PassingCall:
             drained=self.drained,
         )
 
-    def _pieces(self) -> Figures:
-        """Characters and pictures are what was asked for; seconds nobody can know but the provider."""
+    def _pieces(self, *, complete: bool) -> Figures:
+        """Characters are what was asked for, pictures what came. What else was drawn, and seconds, nobody can know but
+        the provider.
+        """
         if self._asked.billing == CHARACTERS:
             return Figures(Usage(characters=self._asked.characters), "counted")
-        if self._asked.billing.startswith("image:"):
-            items = self.tap.items if self.tap is not None else None
-            return Figures(Usage(images=self._asked.images if items is None else items), "counted")
+        if complete and self.tap is not None and self._asked.billing.startswith("image:"):
+            images = self._asked.images if self.tap.too_long else self.tap.items
+            if images is not None:
+                return Figures(Usage(images=images), "counted")
         return Figures(None, "unknown")
 
     async def count(self) -> None:

@@ -124,6 +124,11 @@ class PassingTap:
         said_so = self.done or self.finish_reason or self.usage is not None or self.error is not None
         return self.streamed and not said_so
 
+    @property
+    def too_long(self) -> bool:
+        """An answer in one piece of which only the ends were read."""
+        return bool(self._first)
+
     def feed(self, data: bytes) -> None:
         """Keeps the bytes for the next `read`; must cost next to nothing."""
         self._new.append(data)
