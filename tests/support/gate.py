@@ -81,6 +81,13 @@ class Gate:
         """The entry that an answer's header names, settled."""
         return (await self.ledger())[answer.headers["x-talkmeter-call-id"]]
 
+    async def entry_anywhere(self, answer: Answer) -> dict[str, Any]:
+        """As `entry`, for a call that another provider than the simulator has answered."""
+        async with asyncio.timeout(ENDED_SECONDS):
+            while (entry := books.entries(self.data_dir)[answer.headers["x-talkmeter-call-id"]])["state"] != "settled":
+                await asyncio.sleep(0.005)
+        return entry
+
     async def last(self) -> dict[str, Any]:
         """The newest entry, settled."""
         return list((await self.ledger()).values())[-1]
