@@ -291,10 +291,11 @@ class PassingCall:
         return Ending(kind=kind, error=said, http_status=status, first_byte_at=self._first_byte_at)
 
     def _needs_count(self, ending: Ending) -> bool:
-        """Whether tokens must be counted because nobody has reported them."""
-        if self._asked.billing != TOKENS or self.tap is None or self.tap.usage is not None:
+        """Whether tokens must be counted because nobody has reported them, and can be."""
+        tap = self.tap
+        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.unreadable:
             return False
-        return ending.kind in ("complete", "broke", "cut") and self.tap.finish_reason not in PENDING
+        return ending.kind in ("complete", "broke", "cut") and tap.finish_reason not in PENDING
 
     async def _settle_counting(self, ending: Ending, *, stopped: bool) -> None:
         await self.count()

@@ -92,7 +92,7 @@ class PassingTap:
         self.plain = encoding in ("", "identity")
         self._images = images
         self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate", "x-gzip") else None
-        self._unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
+        self.unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
         self._new: list[bytes] = []
         self._carry = b""
         self._reader: SseReader | None = None  # once the stream is not in the usual form
@@ -142,7 +142,7 @@ class PassingTap:
 
     def read(self) -> None:
         """Takes in what `feed` has kept."""
-        if not self._new or self._unreadable:
+        if not self._new or self.unreadable:
             self._new.clear()
             return
         data = b"".join(self._new)
@@ -171,7 +171,7 @@ class PassingTap:
         try:
             return self._inflate.decompress(data)
         except zlib.error:
-            self._unreadable = True
+            self.unreadable = True
             self.problem = "the answer's compression could not be read"
             return b""
 
