@@ -1,6 +1,9 @@
 """Answers that are made later: their figures come with whoever asks for them, once, and onto the call that began it."""
 
+import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 from support import books
 from support.gate import chat
@@ -9,8 +12,6 @@ from support.simulator_requests import FORM, form
 
 async def corrected(gate, entry_id, provenance="reported"):
     """The entry, once the correction is there."""
-    import asyncio
-
     async with asyncio.timeout(20):
         while (entry := (await gate.ledger())[entry_id])["provenance"] != provenance:
             await asyncio.sleep(0.01)
@@ -87,6 +88,46 @@ async def test_cancelled_in_the_background(gate):
     answer = await gate.call(f"responses/{begun.json()['id']}/cancel", method="POST")
     assert answer.json()["status"] == "cancelled"
     assert (await gate.ledger())[begun.headers["x-talkmeter-call-id"]]["provenance"] in ("unknown", "reported")
+
+
+async def test_asked_for_before_its_entry_is_stored(gate):
+    """The database is slow, the client is not: a member still finds the own response, and its figures arrive."""
+    member = await gate.application.accounts.users.add("member")
+    _, token = await gate.key(user=member.id)
+    with closing(sqlite3.connect(gate.data_dir / "talkmeter.db", isolation_level=None)) as other:
+        gate.simulator.script({"delay": 0.2})
+        asking = asyncio.create_task(
+            gate.call("responses", {"model": "sim-fast", "input": "say: hi", "background": True}, key=token)
+        )
+        async with asyncio.timeout(20):
+            while not gate.simulator.bill.rows:
+                await asyncio.sleep(0.002)
+        other.execute("BEGIN IMMEDIATE")
+        begun = await asking
+        assert await gate.simulator.settled()
+        looking = asyncio.create_task(gate.call(f"responses/{begun.json()['id']}", key=token))
+        await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+    told = await looking
+    assert (told.status, told.json()["status"]) == (200, "completed")
+    await corrected(gate, begun.headers["x-talkmeter-call-id"])
+
+
+async def test_a_stream_that_is_cancelled_from_elsewhere(gate):
+    """By the id that its first event told, while its entry is still open."""
+    member = await gate.application.accounts.users.add("member")
+    _, token = await gate.key(user=member.id)
+    gate.simulator.script({"gate": True})
+    body = {"model": "sim-fast", "input": "say: 하나 둘 셋", "background": True, "stream": True}
+    connection = await gate.open("responses", body, key=token)
+    await gate.simulator.step(2)
+    await connection.head()
+    first = json.loads((await connection.chunk()).partition(b"data: ")[2])
+    cancelled = await gate.call(f"responses/{first['response']['id']}/cancel", method="POST", key=token)
+    assert cancelled.json()["status"] == "cancelled"
+    await gate.simulator.step(1000, wait=0.05)
+    await connection.rest()
+    await connection.close()
 
 
 def check_sums(gate, ledger):

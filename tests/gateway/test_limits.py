@@ -47,7 +47,7 @@ async def test_the_prompt_is_counted_only_where_that_decides(gate, monkeypatch):
     monkeypatch.setattr(admission, "count_asked", lambda asked: counted.append(1) or count(asked))
     body = chat("say: hi " + "word " * 400, max_tokens=10)
     size = len(json.dumps(body))
-    await gate.budget(usd(2 * (size + 40) * PRICE_IN), period="request")
+    await gate.budget(usd(20 * (size + 40) * PRICE_IN), period="request")
     assert (await gate.call("chat/completions", body)).status == 200
     assert counted == []
     await gate.budget(usd(1200 * PRICE_IN), period="request", name="a small one")

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
+import psycopg.rows
 import uvicorn
 
 from support import books
@@ -37,6 +39,7 @@ class Gate:
     wire: Wire
     base_url: str
     data_dir: Path
+    database_url: str | None = None
 
     @property
     def root(self) -> str:
@@ -75,7 +78,14 @@ class Gate:
             while self.application.gateway.under_way or await self.application.store.open_entries():
                 await asyncio.sleep(0.005)
             await self.application.passing.settled(ENDED_SECONDS)
-        return books.entries(self.data_dir)
+        return self.entries()
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """As they stand now."""
+        if self.database_url is None:
+            return books.entries(self.data_dir)
+        with psycopg.connect(self.database_url, row_factory=psycopg.rows.dict_row) as connection:
+            return {row["id"]: row for row in connection.execute("SELECT * FROM ledger_entries ORDER BY position")}
 
     async def entry(self, answer: Answer) -> dict[str, Any]:
         """The entry that an answer's header names, settled."""
@@ -140,7 +150,7 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
         await application.begin()
         root = await stack.enter_async_context(_served(build_surfaces(application), protocol(application)))
         stack.push_async_callback(application.end_runs, 0)
-        yield Gate(application, simulator, wire, f"{root}/v1", folder / "data")
+        yield Gate(application, simulator, wire, f"{root}/v1", folder / "data", settings.get("database_url"))
 
 
 @asynccontextmanager

@@ -65,7 +65,7 @@ class Wire:
         task.add_done_callback(self._tasks.discard)
         line = (bytearray(), bytearray())
         self._lines.append(line)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(writer):
             up_reader, up_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
             up = asyncio.create_task(_pump(reader, up_writer, line[0]))
             try:
@@ -73,7 +73,6 @@ class Wire:
             finally:
                 up.cancel()
                 up_writer.transport.abort()
-        writer.close()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)

@@ -46,7 +46,7 @@ def gateway_services_of(application: Application) -> openai.Services:
         principal=accounts.keys.principal,
         whose=whose_of(accounts.users, accounts.keys),
         models=application.offered_models,
-        entry_of_answer=application.store.entry_of_answer,
+        entry_of_answer=application.passing.entry_of_answer,
         price_of=plain_dollars,
     )
 

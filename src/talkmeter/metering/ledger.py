@@ -168,6 +168,10 @@ class LedgerStore(Protocol):
 
     async def entry(self, entry_id: str) -> LedgerEntry | None: ...
 
+    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
+        """The entry whose answer the provider gave this id: of a response or a batch."""
+        ...
+
     async def open_entries(self) -> Sequence[LedgerEntry]:
         """Entries without a settlement, oldest first."""
         ...
