@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from talkmeter.clock import now
 from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
-from talkmeter.errors import Conflict, StoreError, UpstreamError
+from talkmeter.errors import BadInput, Conflict, StoreError, UpstreamError
 from talkmeter.ids import new_ordered_id
 from talkmeter.metering.admission import Admission, Admitted, Whose
 from talkmeter.metering.asked import Asked, PassingContext, count_asked
@@ -197,7 +197,7 @@ class PassingCall:
         self._first_byte_at: int | None = None
         self._reads = False
         self._count: PromptCount | None = None
-        self._counted = False
+        self._counting: asyncio.Future[PromptCount | None] | None = None
         self._kept = 0
 
     async def open(self, whose: Whose) -> Admitted:
@@ -208,7 +208,9 @@ class PassingCall:
         admitted = await self._meter.admission.admit(self.opening, self._asked, whose)
         self.opening = admitted.opening
         if admitted.count is not None:
-            self._count, self._counted = admitted.count, True
+            self._count = admitted.count
+            self._counting = asyncio.get_running_loop().create_future()
+            self._counting.set_result(admitted.count)
         return admitted
 
     async def dispatch(self, request: UpstreamCall) -> Answer:
@@ -218,6 +220,9 @@ class PassingCall:
             answer = await self._provider.exchange(request)
         except UpstreamError as error:
             self.end("not_reached" if isinstance(error, UpstreamNotReached) else "no_headers", error)
+            raise
+        except BadInput as error:  # it could not be a request, or its client left in the middle of it
+            self.end("no_headers" if error.code == "client_left" else "not_reached")
             raise
         except BaseException:
             self.end("no_headers")
@@ -279,12 +284,12 @@ class PassingCall:
         if self.on_end is not None:
             self.on_end()
             self.on_end = None  # else each call and its passage would hold each other until the collector comes
-        ending = self._ending(kind, error)
         if self.tap is not None:
             if kind == "complete":
                 self.tap.finish()
             else:
                 self.tap.read()
+        ending = self._ending(kind, error)
         if self._needs_count(ending):
             self._meter.settle_later(self._settle_counting(ending, stopped=stopped))
         else:
@@ -367,10 +372,10 @@ class PassingCall:
         return Figures(None, "unknown")
 
     async def count(self) -> None:
-        """Counts the prompt, once."""
-        if not self._counted:
-            self._counted = True
-            self._count = await asyncio.to_thread(count_asked, self._asked)
+        """Counts the prompt, once; whoever asks meanwhile waits for the figure."""
+        if self._counting is None:
+            self._counting = asyncio.ensure_future(asyncio.to_thread(count_asked, self._asked))
+        self._count = await asyncio.shield(self._counting)
 
     def to_keep(self) -> list[Struct]:
         """What a process that dies now would lose."""

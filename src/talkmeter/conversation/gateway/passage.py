@@ -16,8 +16,6 @@ class Drains(Protocol):
 
     def may_drain(self, passage: "Passage") -> bool: ...
 
-    def drained(self, passage: "Passage") -> None: ...
-
 
 class Passage:
     """Read to the end, or until the client has gone and the policy says that it is enough."""
@@ -77,8 +75,6 @@ class Passage:
             ended = self.ended
             if withheld is not None:
                 data = withheld.feed(data) + (withheld.finish() if ended else b"")
-            if ended and self.limit is not None:
-                self._gateway.drained(self)
             if data:
                 return data
         return b""
@@ -95,5 +91,3 @@ class Passage:
 
     def cut(self) -> None:
         self.call.cut()
-        if self.limit is not None:
-            self._gateway.drained(self)

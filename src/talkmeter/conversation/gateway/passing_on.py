@@ -156,7 +156,7 @@ class Gateway:
             call.tells = ask.late_for
         passage.admitted = admitted
         self._passages.add(passage)
-        call.on_end = lambda: self._passages.discard(passage)
+        call.on_end = lambda: self._over(passage)
         return passage
 
     def _request(self, ask: PassAsk, target: RouteTarget) -> tuple[Asked, bytes | AsyncIterable[bytes]]:
@@ -207,7 +207,9 @@ class Gateway:
         passage.limit = asyncio.get_running_loop().call_later(limits.drain_seconds, passage.cut)
         return True
 
-    def drained(self, passage: Passage) -> None:
+    def _over(self, passage: Passage) -> None:
+        """However it ended: read, broken off, or cut."""
+        self._passages.discard(passage)
         if passage.limit is not None:
             passage.limit.cancel()
             passage.limit = None
