@@ -97,6 +97,8 @@ def services_of(application: Application) -> Services:
         users=accounts.users,
         keys=accounts.keys,
         providers=accounts.providers,
+        routes=accounts.routes,
+        calls=store,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from talkmeter.conversation.values import Receipt
@@ -17,6 +18,15 @@ def receipt_json(receipt: Receipt, price_sources: Mapping[str, str]) -> dict[str
     return {
         "entry_id": opening.id,
         "surface": opening.surface,
+        "endpoint": opening.endpoint,
+        "attempt": opening.attempt,
+        "user_id": opening.principal,
+        "key_id": opening.key_id,
+        "room_id": opening.room_id,
+        "end_user": opening.end_user,
+        "tags": _decoded(opening.tags) or [],
+        "metadata": _decoded(opening.metadata),
+        "upstream_id": settled.upstream_id if settled else None,
         "state": "settled" if settled else "open",
         "outcome": settled.outcome if settled else None,
         "provenance": settled.provenance if settled else None,
@@ -46,6 +56,10 @@ def receipt_json(receipt: Receipt, price_sources: Mapping[str, str]) -> dict[str
         "error": settled.error if settled else None,
         "problem": settled.problem if settled else None,
     }
+
+
+def _decoded(text: str | None) -> Any:
+    return None if text is None else msgspec.json.decode(text)
 
 
 def _tokens(entry: LedgerEntry) -> dict[str, int | None]:
