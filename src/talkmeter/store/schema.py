@@ -78,6 +78,9 @@ providers = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
+    Column("admin_key_nonce", LargeBinary),
+    Column("admin_key_ciphertext", LargeBinary),
+    Column("admin_key_hint", Text),
 )
 
 sessions = Table(

@@ -104,6 +104,7 @@ class AddProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     name: str
     base_url: str | None = None
     key: str | None = None
+    admin_key: str | None = None
 
 
 class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +112,7 @@ class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     base_url: str | UnsetType = UNSET
     key: str | None | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
+    admin_key: str | None | UnsetType = UNSET
 
 
 class TestAddressBody(Struct, kw_only=True, forbid_unknown_fields=True):
