@@ -133,7 +133,9 @@ def output_lines(entry: LedgerEntry) -> list[TokenLine]:
     reasoning = usage.reasoning_tokens or 0
     parts = {"text": usage.completion_tokens - reasoning, "reasoning": reasoning}
     quality: Quality = (
-        "exact" if entry.settlement and entry.settlement.provenance in ("reported", "drained") else "estimate"
+        "exact"
+        if entry.settlement and entry.settlement.provenance in ("reported", "drained", "reconciled")
+        else "estimate"
     )
     return [
         TokenLine(kind=kind, label=kind, tokens=tokens, quality=quality)

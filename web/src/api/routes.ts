@@ -27,6 +27,7 @@ export interface ProviderBody {
   base_url?: string
   key?: string
   enabled?: boolean
+  admin_key?: string
 }
 export const addProvider = (body: ProviderBody): Promise<Provider> => request('POST', '/api/providers', { body })
 export const changeProvider = (id: string, body: ProviderBody): Promise<Provider> =>

@@ -55,6 +55,7 @@ export interface Provider {
   enabled: boolean
   source: 'stored' | 'environment' | 'simulator'
   created_at: number
+  admin_key_hint: string | null
 }
 
 export interface ProviderTest {

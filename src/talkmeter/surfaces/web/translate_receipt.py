@@ -78,7 +78,7 @@ def _tokens(entry: LedgerEntry) -> dict[str, int | None]:
 def _difference(entry: LedgerEntry) -> int | None:
     """The provider's prompt less our own count; None where the provider has not said its figure."""
     settled = entry.settlement
-    if settled is None or settled.usage is None or settled.provenance not in ("reported", "drained"):
+    if settled is None or settled.usage is None or settled.provenance not in ("reported", "drained", "reconciled"):
         return None
     prompt = settled.usage.prompt_tokens
     counted = entry.opening.preflight_tokens
