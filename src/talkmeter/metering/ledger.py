@@ -120,6 +120,7 @@ class CorrectEntry(Struct, frozen=True, kw_only=True):
     raw_usage: str | None = None
     model_served: str | None = None
     service_tier: str | None = None
+    problem: str | None = None  # instead of what stands there; None: that stays
 
 
 class PriceEntry(Struct, frozen=True, kw_only=True):

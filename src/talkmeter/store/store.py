@@ -203,6 +203,13 @@ class Store:
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
 
+    async def entries_of_provider(
+        self, provider_id: str, start: int, end: int, after: tuple[int, str], limit: int
+    ) -> Sequence[LedgerEntry]:
+        return await self._readers.read(
+            lambda connection: read_ledger.entries_of_provider(connection, provider_id, start, end, after, limit)
+        )
+
     async def totals(self, room_id: str) -> Totals:
         return await self._readers.read(lambda connection: read_ledger.totals(connection, room_id))
 
