@@ -26,6 +26,7 @@ COMMANDS = (
     "routes",
     "usage",
     "calls",
+    "reconcile",
     "doctor",
     "rotate-key",
     "forget-keys",

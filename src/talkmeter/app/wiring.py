@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,9 @@ class Application:
         self.simulator = InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
-        self.client = Client(_timeouts(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
+        self.client = Client(timeouts_of(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
         self.registry = Registry(accounts.providers, self.client, self.simulator.start)
-        self.prices = PriceBook(store, self._base_url_of)
+        self.prices = PriceBook(store, base_url_of(accounts.providers))
         self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"))
         self.meter = Meter(store, self.prices, _meter_limits(accounts.settings), self.budgets)
         self.images = Images(
@@ -179,12 +179,6 @@ class Application:
             await self.accounts.keys.write_uses(all_of_them=True)
         await self.store.close()
 
-    def _base_url_of(self, provider_id: str) -> str | None:
-        try:
-            return self.accounts.providers.get(provider_id).base_url
-        except NotFound:
-            return None
-
 
 async def open_application(resolved: Resolved) -> Application:
     """Raises SettingError, StoreError, BadInput (a base URL from the environment): each says what to do."""
@@ -207,9 +201,21 @@ async def open_database(resolved: Resolved) -> Store:
 def sealer_of(resolved: Resolved) -> Sealer:
     key_file = resolved.path("key_file", KEY)
     setting = resolved.get("encryption_key")
-    for secret in (setting, resolved.get("openai_api_key"), resolved.get("upstream_proxy")):
+    for secret in (setting, *(resolved.get(name) for name in ("openai_api_key", "openai_admin_key", "upstream_proxy"))):
         hide(secret)
     return Sealer(load_key(setting, key_file), key_file)
+
+
+def base_url_of(providers: ProviderAccounts) -> Callable[[str], str | None]:
+    """By a provider's id; None once it is gone."""
+
+    def find(provider_id: str) -> str | None:
+        try:
+            return providers.get(provider_id).base_url
+        except NotFound:
+            return None
+
+    return find
 
 
 def make_data_dir(folder: Path) -> None:
@@ -229,7 +235,7 @@ def make_data_dir(folder: Path) -> None:
         ) from None
 
 
-def _timeouts(settings: Settings) -> Timeouts:
+def timeouts_of(settings: Settings) -> Timeouts:
     return Timeouts(
         connect=settings.get("upstream_connect_seconds"),
         headers=settings.get("upstream_header_seconds"),

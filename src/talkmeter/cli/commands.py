@@ -1,4 +1,4 @@
-"""`talkmeter`: serve · simulate · link · password · users · keys · budgets · routes · usage · calls · prices …"""
+"""`talkmeter`: serve · simulate · link · password · users · keys · budgets · routes · usage · calls · reconcile …"""
 
 import sys
 from pathlib import Path
@@ -14,6 +14,7 @@ from talkmeter.cli.ledger import calls, usage
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
 from talkmeter.cli.prices import prices
 from talkmeter.cli.routes import routes
+from talkmeter.cli.reconcile import reconcile
 from talkmeter.cli.users import asked_password, users
 from talkmeter.errors import TalkmeterError
 
@@ -81,6 +82,7 @@ talkmeter.add_command(budgets)
 talkmeter.add_command(routes)
 talkmeter.add_command(usage)
 talkmeter.add_command(calls)
+talkmeter.add_command(reconcile)
 add_data_commands(talkmeter)
 
 
