@@ -13,8 +13,8 @@ from talkmeter.cli.keys import keys
 from talkmeter.cli.ledger import calls, usage
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
 from talkmeter.cli.prices import prices
-from talkmeter.cli.routes import routes
 from talkmeter.cli.reconcile import reconcile
+from talkmeter.cli.routes import routes
 from talkmeter.cli.users import asked_password, users
 from talkmeter.errors import TalkmeterError
 
