@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -42,6 +43,7 @@ def phases(seconds: float) -> list[Phase]:
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends too
     missing: dict[str, str] = {}
     bench = Bench(options.gateway_core, options.load_core, options.wait)
     with scratch() as made, contextlib.ExitStack() as ending:

@@ -30,7 +30,7 @@ class Load:
     events: int = 0
     seconds: float = 1.0
     spread: float = 0.0
-    patience: float = 30.0  # after `seconds`, for answers under way
+    patience: float = 15.0  # after `seconds`, for answers under way
     done: int = 0
     seen: int = 0
     problems: Counter[str] = field(default_factory=Counter)

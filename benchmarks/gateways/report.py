@@ -2,6 +2,7 @@
 
 import math
 import re
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ def table(targets: Sequence[Target], direct: Target) -> str:
         lines.append([row.name, *cells])
     lines.append(["paced streams on one core, p99 < 100 ms", *(target.capacity for target in targets)])
     lines.append(["failed, of all requests and streams", *(_failed(target) for target in targets)])
+    lines.append(["others' share of the cores meanwhile", *(f"{_noise([target])[0]:.0%}" for target in targets)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -92,10 +94,13 @@ def _failed(target: Target) -> str:
 
 
 def noise(targets: Sequence[Target]) -> str:
-    shares = sorted(seen.noise for target in targets for seen in target.measured())
-    if not shares:
-        return "nothing was measured"
-    return f"others used {shares[len(shares) // 2]:.0%} of the two cores (median of the runs; at most {shares[-1]:.0%})"
+    median, most = _noise(targets)
+    return f"others used {median:.0%} of the two cores (median of the runs; at most {most:.0%})"
+
+
+def _noise(targets: Sequence[Target]) -> tuple[float, float]:
+    shares = sorted(seen.noise for target in targets for seen in target.measured()) or [math.nan]
+    return statistics.median(shares), shares[-1]
 
 
 def put_between_marks(page: Path, text: str) -> None:

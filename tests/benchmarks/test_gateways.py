@@ -1,6 +1,8 @@
 """The pure parts of benchmarks/gateway.py: what it calls complete, what it calls a percentile, how its table looks."""
 
 import math
+import os
+import shutil
 import sys
 from array import array
 from pathlib import Path
@@ -11,7 +13,9 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))  # last
 
 from gateways import report, words
 from gateways.checking import StreamCheck, difference, percentile
-from gateways.measuring import _next
+from gateways.measuring import Bench, Phase, Target, _next
+from gateways.processes import FakeUpstream
+from gateways.targets import Gateway
 
 EVENTS = 5
 
@@ -115,3 +119,17 @@ def test_the_search_for_the_most_streams_comes_near_and_ends(real):
         assert good == 0
     else:
         assert good >= min(real, 1024) * 0.75
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists() or not shutil.which("taskset"), reason="Linux only")
+@pytest.mark.parametrize("phase", [Phase("plain", 3), Phase("flood", 3, 20), Phase("paced", 3, 4, 5, spread=0.1)])
+def test_load_and_upstream_agree_about_what_was_done(tmp_path, phase):
+    core = min(os.sched_getaffinity(0))
+    with FakeUpstream(tmp_path, core) as upstream:
+        direct = Target(Gateway("direct", "", "", upstream, upstream.port), upstream)
+        seen = Bench(core, core, 0.0).run(direct, phase)
+
+    assert seen.load["problems"] == {}
+    assert seen.load["done"] == sum(direct.bill.values()) == 3
+    assert seen.load["events"] == 3 * phase.events
+    assert seen.cpu > 0
