@@ -22,15 +22,20 @@ from talkmeter.surfaces.web.surface import web_surface
 def build_surfaces(application: Application) -> ASGIApp:
     """What answers HTTP requests: programs below /v1/, and the page."""
     page = web_surface(services_of(application))
-    programs = OpenAIDoor(gateway_services_of(application))
+    door = programs(application)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await programs(scope, receive, send)
+            await door(scope, receive, send)
         else:
             await page(scope, receive, send)
 
     return choose
+
+
+def programs(application: Application) -> ASGIApp:
+    """The door for programs alone."""
+    return OpenAIDoor(gateway_services_of(application))
 
 
 def gateway_services_of(application: Application) -> openai.Services:
