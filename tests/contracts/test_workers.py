@@ -1,6 +1,6 @@
 """Several processes answer /v1: whichever of them is killed, the ledger is the simulator's bill.
 
-    TALKMETER_KILLS=100 python -m pytest tests/contracts/test_workers.py    # as many kills of a worker; 6 without
+TALKMETER_KILLS=100 python -m pytest tests/contracts/test_workers.py    # as many kills of a worker; 6 without
 """
 
 import asyncio
@@ -96,8 +96,10 @@ def check(ledger, bill):
         row = bill.get(id_)
         if entry["outcome"] == "interrupted":
             interrupted += 1
-            billed = row["completion_tokens"] if row is not None else 0
-            assert entry["completion_tokens"] <= billed
+            if entry["provenance"] == "unknown":  # killed before anything was counted: it does not claim to know
+                assert [entry[name] for name in books.FIGURES] == [None, None]
+                continue
+            assert row is None or entry["completion_tokens"] <= row["completion_tokens"]
             assert row is None or row["status"] is None or entry["prompt_tokens"] == row["prompt_tokens"]
         else:
             figures = [row[name] for name in books.FIGURES]
@@ -223,8 +225,8 @@ async def test_a_hundred_calls_over_three_workers_race_for_a_budget_for_ten(stre
         (last,) = [entry for entry in ledger.values() if entry["max_output_tokens"] == 200]
         worst = json.loads(last["reservations"])["budgets"][0]["amount"]
         with books.reading(street.data_dir) as left:
-            spent = books.rows(left, "SELECT sum(spent) n FROM budget_counters")[0]["n"]
-        talkmeter("budgets", "change", "ten", "--amount", str(spent + 10 * worst))
+            spent = books.rows(left, "SELECT sum(spent) n FROM budget_periods")[0]["n"]
+        talkmeter("budgets", "change", "ten", "--amount", f"{spent + 10 * worst} tokens")
         await street.simulator.script({"gate": True, "times": 100})
         answers = await asyncio.gather(*(client.begin(body) for client in clients))
         statuses = [answer.status for answer in answers]
@@ -238,7 +240,7 @@ async def test_a_hundred_calls_over_three_workers_race_for_a_budget_for_ten(stre
     bill = await street.simulator.rows()
     books.check_equal(await street.settled(len(bill)), bill)
     with books.reading(street.data_dir) as left:
-        counter = books.rows(left, "SELECT sum(spent) spent, sum(reserved) reserved FROM budget_counters")[0]
+        counter = books.rows(left, "SELECT sum(spent) spent, sum(reserved) reserved FROM budget_periods")[0]
     assert counter["reserved"] == 0
     assert counter["spent"] <= spent + 10 * worst
 
@@ -268,11 +270,14 @@ async def test_the_page_and_its_streams_through_workers(street_of):
     street = await street_of(2)
     async with Browser(street.server.url) as browser:
         await browser.sign_in(street.server.link)
-        acknowledged = await browser.ask(f"say: {ANSWER}")
+        await street.simulator.script({"gate": True, "answer": ANSWER})
+        acknowledged = await browser.ask("say it", room={"model": "sim-fast"})
         async with browser.following(acknowledged["run_id"]) as following:
-            async for _ in following:
-                pass
-        assert following.text == ANSWER
+            await street.simulator.step(3)
+            await following.until(1)  # what has been said is here while the rest is not said yet
+            await street.simulator.step(1000)
+            ended = [event async for event in following][-1]
+        assert ended.data["answer"]["text"] == ANSWER
         assert (await browser.get("/api/session"))["signed_in"]
     async with Client(street.server) as client:  # one connection for programs and page, in turn
         assert await client.get("/v1/models") == 200

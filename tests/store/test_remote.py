@@ -9,7 +9,7 @@ import pytest
 from support.held_writer import HeldWriter
 from support.store_values import a_room, a_settlement, an_opening
 from talkmeter.accounts.store import SaveSettings
-from talkmeter.conversation.changes import AddRoom, ChangeRoom, DeleteRoom
+from talkmeter.conversation.changes import AddRoom, ChangeRoom
 from talkmeter.errors import BadInput, Conflict, StoreBusy, StoreError, StoreFull
 from talkmeter.metering.budget_store import RateItem, RatesTaken, TakeRates
 from talkmeter.metering.ledger import ForgetPartials, KeepPartial, OpenEntry

@@ -86,9 +86,14 @@ class Client:
 
 
 async def gone(pid: int) -> None:
-    """Once a process has ended, and is no zombie."""
+    """Once a process has ended, whether or not its parent has noticed."""
     async with asyncio.timeout(30):
-        while Path(f"/proc/{pid}").exists():
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
+        while _lives(pid):
             await asyncio.sleep(0.01)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
