@@ -46,8 +46,8 @@ def test_a_server_that_has_not_said_where_it_is_still_holds_it(tmp_path):
 async def test_a_worker_that_is_left_keeps_the_next_server_waiting(tmp_path):
     lock = WorkersLock(tmp_path)
     await lock.acquire()
-    worker = subprocess.Popen(
-        [sys.executable, "-c", "input()"], pass_fds=[lock.fd], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "input()"), pass_fds=[lock.fd], stdin=subprocess.PIPE
     )
     try:
         lock.release()  # as if the server had been killed
@@ -56,9 +56,10 @@ async def test_a_worker_that_is_left_keeps_the_next_server_waiting(tmp_path):
             await following.acquire(0.05)
         assert refused.value.code == "worker_left"
         waiting = asyncio.ensure_future(following.acquire(60))
-        worker.communicate(b"\n")
+        await worker.communicate(b"\n")
         await waiting
         following.release()
     finally:
-        worker.kill()
-        worker.wait()
+        if worker.returncode is None:
+            worker.kill()
+            await worker.wait()
