@@ -127,7 +127,13 @@ class _Worker:
             their_ledger.close()
             their_control.close()
         self._process = process
-        submissions = await self._application.store.write_for(ledger)
+        try:
+            submissions = await self._application.store.write_for(ledger)
+        except OSError as error:
+            log.error("worker_not_connected", extra={"worker": self.number, "reason": str(error)})
+            ledger.close()
+            control.close()
+            return await process.wait(), frozenset()  # which it ends by, having nobody to write for it
         self._control = Control(control, self._heard)
         self._say(Message(kind="settings", data=msgspec.json.encode(self._application.resolved.plain())))
         if self._stopping.is_set():
@@ -162,7 +168,10 @@ class _Worker:
     async def _stand_in(self, *, wanted: bool) -> None:
         async with self._changing:
             if wanted and not self._standing and not self._stopping.is_set() and self._server is not None:
-                self._standing = await self._server.stand_in(self._sockets)
+                try:
+                    self._standing = await self._server.stand_in(self._sockets)
+                except OSError as error:  # too many open files, say; the worker's clients wait until it is back
+                    log.error("not_standing_in", extra={"worker": self.number, "reason": str(error)})
             elif not wanted:
                 for one in self._standing:
                     one.close()
