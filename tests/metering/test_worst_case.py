@@ -184,6 +184,7 @@ async def test_the_price_book_remembers_what_prices_decide(monkeypatch):
         given_bounds = Bounds(**{"input_tokens": 10, "output_tokens": 5, **bounds})
         return book.worst_case(given_bounds, "p", "own", AT).picodollars
 
+    assert book.cost(None, "p", (None, ""), None, AT, "nothing").picodollars == 0, "a file names no model"
     assert of() == of() == 20_000_000
     assert of(input_tokens=0) == 10_000_000
     assert of(audio_input=True) is None

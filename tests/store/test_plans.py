@@ -28,6 +28,8 @@ VALUES = {
     "after": 1,
     "at": 1,
     "start": 1,
+    "end": 2,
+    "after_id": "1",
 }
 
 

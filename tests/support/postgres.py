@@ -40,6 +40,8 @@ class Postgres:
         self._folder = None
         self._process = None
         self._count = 0
+        self._port = 0
+        self._again = None
         self._emptied = None
         self.url = os.environ.get("TALKMETER_TEST_POSTGRES_URL", "")
 
@@ -77,7 +79,7 @@ class Postgres:
     def _serve(self, programs, data, as_user, *, last):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port = self._port or probe.getsockname()[1]
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -98,7 +100,8 @@ class Postgres:
         while self._process.poll() is None and time.monotonic() < deadline:
             with suppress(psycopg.OperationalError):
                 psycopg.connect(url, connect_timeout=5).close()
-                self.url = url
+                self.url, self._port = url, port
+                self._again = programs, data, as_user
                 return True
             time.sleep(0.05)
         self._end()
@@ -109,6 +112,16 @@ class Postgres:
     def _end(self):
         self._process.terminate()
         self._process.wait(30)
+
+    def down(self):
+        """Every connection breaks, none is made; what was committed stays."""
+        self._process.send_signal(2)  # SIGINT: fast
+        self._process.wait(30)
+
+    def up(self):
+        """On the same port and data. Blocks until it answers."""
+        programs, data, as_user = self._again
+        self._serve(programs, data, as_user, last=True)
 
     def stop(self):
         if self._emptied is not None:

@@ -73,6 +73,34 @@ def provider_at(base_url, client, key=CANARY):
     return OpenAICompatible(id="p", name="P", base_url=base_url, key=key, client=client)
 
 
+@asynccontextmanager
+async def listening(serve, **options):
+    """`serve(reader, writer)` has each connection to itself; all of them end with the test. Gives the base URL."""
+    tasks, writers = set(), set()
+
+    async def one(reader, writer):
+        writers.add(writer)
+        task = asyncio.create_task(serve(reader, writer))
+        tasks.add(task)
+        await asyncio.wait([task])
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0, **options)
+    scheme = "https" if options.get("ssl") else "http"
+    try:
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        for _ in range(3):
+            await asyncio.sleep(0)
+    expected = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
+    assert [error for error in results if error is not None and not isinstance(error, expected)] == []
+
+
 class Scripted:
     """A server on a loopback port; `answer(reader, writer, request)` says what each request gets."""
 

@@ -51,6 +51,8 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("GET", "/api/runs/{id}/events"): (SIGNED_IN, "run"),
     ("POST", "/api/runs/{id}/stop"): (SIGNED_IN, "run"),
     ("GET", "/api/entries/{id}/receipt"): (SIGNED_IN, "entry"),
+    ("GET", "/api/calls"): (SIGNED_IN, None),
+    ("GET", "/api/calls/export"): (SIGNED_IN, None),
     ("POST", "/api/attachments"): (SIGNED_IN, None),
     ("GET", "/api/attachments/{id}"): (SIGNED_IN, "attachment"),
     ("GET", "/api/prices"): (SIGNED_IN, None),
@@ -60,11 +62,16 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("POST", "/api/budgets"): (OWNER, None),
     ("PATCH", "/api/budgets/{id}"): (OWNER, "budget"),
     ("DELETE", "/api/budgets/{id}"): (OWNER, "budget"),
+    ("GET", "/api/routes"): (OWNER, None),
+    ("POST", "/api/routes"): (OWNER, None),
+    ("PATCH", "/api/routes/{id}"): (OWNER, "route"),
+    ("DELETE", "/api/routes/{id}"): (OWNER, "route"),
     ("GET", "/healthz"): (OPEN, None),
     ("GET", "/readyz"): (OPEN, None),
     ("GET", "/metrics"): (LOCAL, None),
     ("GET", "/"): (OPEN, None),
     ("GET", "/room/{rest:path}"): (OPEN, None),
+    ("GET", "/gateway"): (OPEN, None),
     ("GET", "/settings"): (OPEN, None),
     ("GET", "/settings/{rest:path}"): (OPEN, None),
     ("GET", "/assets/{name}"): (OPEN, None),
@@ -84,6 +91,7 @@ BODIES = {
     "/api/keys": {"name": "app"},
     "/api/keys/{id}": {"name": "mine now"},
     "/api/budgets": {"name": "Team", "amount": "5 USD", "period": "day"},
+    "/api/routes": {"pattern": "fast", "targets": [{"model": "sim-fast"}]},
     "/api/prices": {"model": "m", "unit": "input", "usd_per_million": "1"},
 }
 
@@ -100,6 +108,7 @@ class Owned:
     price: str
     key: str
     budget: str
+    route: str
     user: str = "owner"
     provider: str = "provider_simulator"
 
@@ -112,6 +121,7 @@ async def owned(house: House) -> Owned:
     price = await house.send("POST", "/api/prices", {"model": "local", "unit": "input", "usd_per_million": "1"})
     key = await house.send("POST", "/api/keys", {"name": "mine"})
     budget = await house.send("POST", "/api/budgets", {"name": "All", "amount": "5 USD", "period": "day"})
+    route = await house.send("POST", "/api/routes", {"pattern": "slow", "targets": [{"model": "sim-slow"}]})
     return Owned(
         asked["room"]["id"],
         asked["question"]["id"],
@@ -121,6 +131,7 @@ async def owned(house: House) -> Owned:
         price.json()["id"].replace("/", "%2F").replace("*", "%2A"),
         key.json()["key"]["id"],
         budget.json()["id"],
+        route.json()["id"],
     )
 
 
@@ -211,6 +222,7 @@ async def test_another_principal_finds_nothing_and_changes_nothing(house: House,
         assert theirs.code == nothing.code
     assert (await house.send("GET", "/api/rooms", cookie=house.stranger)).json()["rooms"] == []
     assert (await house.send("GET", "/api/keys", cookie=house.stranger)).json()["keys"] == []
+    assert (await house.send("GET", "/api/calls", cookie=house.stranger)).json()["calls"] == []
     (key,) = (await house.get("/api/keys"))["keys"]
     assert (key["name"], key["state"]) == ("mine", "active")
     for body in ({"room_id": owned.room}, {"attachment_ids": [owned.attachment]}):
@@ -239,7 +251,7 @@ async def test_members_are_kept_from_what_is_an_owners_business(house: House, ow
 
 async def everything(house: House):
     """What only owners may change."""
-    paths = ("/api/settings", "/api/providers", "/api/users", "/api/prices")
+    paths = ("/api/settings", "/api/providers", "/api/users", "/api/prices", "/api/routes")
     return [await house.get(path) for path in paths], (await house.get("/api/keys?user_id=owner"))
 
 
@@ -267,7 +279,7 @@ async def test_the_owner_is_let_in_everywhere(house: House, owned: Owned):
         where = filled(path, owned, kind)
         answer = await house.send("GET", where)
         expected = {"/sign-in": 303, "/assets/{name}": 404, "/{name}": 404}.get(path, 200)
-        if path in ("/", "/settings", "/room/{rest:path}", "/settings/{rest:path}"):
+        if path in ("/", "/gateway", "/settings", "/room/{rest:path}", "/settings/{rest:path}"):
             assert answer.status in (200, 503), "503: the page has not been built in this checkout"
         else:
             assert answer.status == expected, (where, answer.body)

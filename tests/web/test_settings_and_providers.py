@@ -56,7 +56,10 @@ async def test_providers_live_their_life(house: House):
     made = await house.send("POST", "/api/providers", {"name": "Ollama", "base_url": "http://localhost:11434/v1/"})
     assert made.status == 201
     provider = made.json()
-    assert set(provider) == {"id", "name", "base_url", "key_hint", "enabled", "source", "created_at"}
+    assert set(provider) == {
+        *("id", "name", "base_url", "key_hint", "enabled", "source", "created_at", "admin_key_hint"),
+    }
+    assert provider["admin_key_hint"] is None
     assert (provider["base_url"], provider["key_hint"], provider["source"]) == (
         "http://localhost:11434/v1", None, "stored",
     )  # fmt: skip
@@ -64,6 +67,10 @@ async def test_providers_live_their_life(house: House):
     assert (taken.status, taken.code) == (409, "name_taken")
     keyed = await house.send("PATCH", f"/api/providers/{provider['id']}", {"key": CANARY, "name": "Mine"})
     assert (keyed.json()["name"], keyed.json()["key_hint"]) == ("Mine", "…nary")
+    with_admin = await house.send("PATCH", f"/api/providers/{provider['id']}", {"admin_key": f"{CANARY}-wxyz"})
+    assert (with_admin.json()["key_hint"], with_admin.json()["admin_key_hint"]) == (f"…{CANARY[-4:]}", "…wxyz")
+    without = await house.send("PATCH", f"/api/providers/{provider['id']}", {"admin_key": ""})
+    assert (without.json()["key_hint"], without.json()["admin_key_hint"]) == (f"…{CANARY[-4:]}", None)
     bare = await house.send("PATCH", f"/api/providers/{provider['id']}", {"key": "", "enabled": False})
     assert (bare.json()["key_hint"], bare.json()["enabled"]) == (None, False)
     fixed = await house.send("PATCH", "/api/providers/provider_simulator", {"name": "X"})
@@ -157,7 +164,7 @@ async def test_a_key_never_comes_out(open_house, caplog):
     house = await open_house({"OPENAI_API_KEY": CANARY + "-env"})
     simulator = await house.application.simulator.start()
     seen = []
-    made = await house.send("POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY})
+    made = await house.send("POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY, "admin_key": CANARY})
     provider_id = made.json()["id"]
     seen.append(made)
     for method, path, body in (
@@ -166,6 +173,8 @@ async def test_a_key_never_comes_out(open_house, caplog):
         ("GET", "/api/settings", None),
         ("PATCH", f"/api/providers/{provider_id}", {"name": "B", "key": CANARY + "2"}),
         ("PATCH", f"/api/providers/{provider_id}", {"key": CANARY + " two words"}),
+        ("PATCH", f"/api/providers/{provider_id}", {"admin_key": CANARY + " two words"}),
+        ("PATCH", f"/api/providers/{provider_id}", {"admin_key": CANARY + "2"}),
         ("PATCH", f"/api/providers/{provider_id}", {"key": CANARY, "nothing": 1}),
         ("PATCH", "/api/providers/provider_environment", {"key": CANARY}),
         ("POST", f"/api/providers/{provider_id}/test", None),

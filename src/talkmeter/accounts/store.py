@@ -19,7 +19,10 @@ class SealedKey(Struct, frozen=True):
 
 
 class ProviderAccount(Struct, frozen=True, kw_only=True):
-    """Our account with a provider. base_url ends without a slash, e.g. `…/v1`."""
+    """Our account with a provider. base_url ends without a slash, e.g. `…/v1`.
+
+    admin_key: reads the provider's own books and does nothing else; see metering.reconciling.
+    """
 
     id: str
     name: str
@@ -28,6 +31,7 @@ class ProviderAccount(Struct, frozen=True, kw_only=True):
     enabled: bool
     created_at: int
     source: ProviderSource = "stored"
+    admin_key: SealedKey | None = None
 
 
 class SaveProvider(Struct, frozen=True):

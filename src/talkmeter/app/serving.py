@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
 from talkmeter.app.handing_over import taking_over
-from talkmeter.app.http_server import Server, StopSignal, loop_factory, server_config
+from talkmeter.app.http_server import Server, StopSignal, calm_collector, loop_factory, server_config
 from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
 from talkmeter.app.surfaces import build_surfaces, protocol
@@ -75,6 +75,7 @@ async def _answer(
     if workers is not None:
         kind = taking_over(kind, workers.answer)
     server = Server(server_config(application, build_surfaces(application), kind))
+    calm_collector()
     stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reload, application)

@@ -1,8 +1,10 @@
 """The ways in: a tuple, not a scan. A new surface is one folder and one line here."""
 
 from collections.abc import Callable
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from talkmeter.accounts.keys import Keys
@@ -21,7 +23,9 @@ from talkmeter.surfaces.web.surface import web_surface
 
 def build_surfaces(application: Application) -> ASGIApp:
     """What answers HTTP requests: programs below /v1/, and the page."""
-    page = web_surface(services_of(application))
+    # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
+    trusted: Any = web_surface(services_of(application))
+    page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
     door = programs(application)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +51,7 @@ def gateway_services_of(application: Application) -> openai.Services:
         principal=accounts.keys.principal,
         whose=whose_of(accounts.users, accounts.keys),
         models=application.offered_models,
-        entry_of_answer=application.store.entry_of_answer,
+        entry_of_answer=application.passing.entry_of_answer,
         price_of=plain_dollars,
     )
 
@@ -98,6 +102,8 @@ def services_of(application: Application) -> Services:
         users=accounts.users,
         keys=accounts.keys,
         providers=accounts.providers,
+        routes=accounts.routes,
+        calls=store,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
     )

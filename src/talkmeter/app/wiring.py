@@ -90,7 +90,7 @@ class Application:
         self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
-        self.client = Client(_timeouts(accounts.settings), get("upstream_proxy"))
+        self.client = Client(_timeouts(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
         self.registry = Registry(accounts.providers, self.client, self.simulator.start)
         self.prices = PriceBook(store, self._base_url_of)
         self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"))

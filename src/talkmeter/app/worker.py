@@ -17,7 +17,7 @@ import msgspec
 from talkmeter import logs
 from talkmeter.app.control import Control, Message
 from talkmeter.app.handing_over import handing_over, only_programs
-from talkmeter.app.http_server import Server, loop_factory, server_config
+from talkmeter.app.http_server import Server, calm_collector, loop_factory, server_config
 from talkmeter.app.simulating import Simulator
 from talkmeter.app.surfaces import programs, protocol
 from talkmeter.app.wiring import Application, open_worker
@@ -56,6 +56,7 @@ async def _work(ledger: socket.socket, control: socket.socket, *listening: socke
 async def _answer(application: Application, main: "_MainProcess", listening: list[socket.socket]) -> None:
     kind = handing_over(protocol(application), main.hand_over)
     server = Server(server_config(application, only_programs(programs(application)), kind))
+    calm_collector()
     serving = asyncio.create_task(server.serve(listening), name="server")
     aside: list[asyncio.Task[None]] = []
     try:

@@ -1,4 +1,4 @@
-"""`talkmeter`: serve · simulate · link · password · users · keys · budgets · prices · backup · restore · doctor …"""
+"""`talkmeter`: serve · simulate · link · password · users · keys · budgets · routes · usage · calls · prices …"""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,10 @@ from talkmeter import __version__
 from talkmeter.cli.budgets import budgets
 from talkmeter.cli.data import add_data_commands
 from talkmeter.cli.keys import keys
+from talkmeter.cli.ledger import calls, usage
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
 from talkmeter.cli.prices import prices
+from talkmeter.cli.routes import routes
 from talkmeter.cli.users import asked_password, users
 from talkmeter.errors import TalkmeterError
 
@@ -87,6 +89,9 @@ talkmeter.add_command(users)
 talkmeter.add_command(keys)
 talkmeter.add_command(prices)
 talkmeter.add_command(budgets)
+talkmeter.add_command(routes)
+talkmeter.add_command(usage)
+talkmeter.add_command(calls)
 add_data_commands(talkmeter)
 
 

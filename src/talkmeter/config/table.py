@@ -178,6 +178,16 @@ PROVIDER = (
         help_ko="키가 있으면 시작할 때 제공자를 만듭니다. 메모리에서만 쓰고 저장하지 않습니다.",
     ),
     Setting(
+        name="openai_admin_key",
+        kind="secret",
+        default=None,
+        group="provider",
+        flag=False,
+        environment=("OPENAI_ADMIN_KEY",),
+        help="Its admin key, with which `talkmeter reconcile` reads the provider's own books. Never stored.",
+        help_ko="`talkmeter reconcile`이 제공자의 장부를 읽을 때 쓰는 관리자 키. 저장하지 않습니다.",
+    ),
+    Setting(
         name="openai_base_url",
         kind="text",
         default=None,

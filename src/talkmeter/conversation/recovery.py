@@ -4,6 +4,8 @@ import logging
 from collections.abc import Collection
 from typing import Protocol
 
+from msgspec import structs
+
 from talkmeter.clock import now
 from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents
 from talkmeter.conversation.driving import finish
@@ -49,6 +51,8 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -
     opening = entry.opening
     if opening.run_id is None:  # it passed through the gateway
         kept = await store.partial_text(opening.id)
+        if not kept:  # nobody knows whether it was sent at all, or answered: its prompt may not have been billed
+            entry = structs.replace(entry, opening=structs.replace(opening, preflight_tokens=None))
         await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
         return
     events = await store.run_events(opening.run_id, 0)

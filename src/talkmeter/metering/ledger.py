@@ -120,6 +120,7 @@ class CorrectEntry(Struct, frozen=True, kw_only=True):
     raw_usage: str | None = None
     model_served: str | None = None
     service_tier: str | None = None
+    problem: str | None = None  # instead of what stands there; None: that stays
 
 
 class PriceEntry(Struct, frozen=True, kw_only=True):
@@ -167,6 +168,10 @@ class LedgerStore(Protocol):
         ...
 
     async def entry(self, entry_id: str) -> LedgerEntry | None: ...
+
+    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
+        """The entry whose answer the provider gave this id: of a response or a batch."""
+        ...
 
     async def open_entries(self) -> Sequence[LedgerEntry]:
         """Entries without a settlement, oldest first."""

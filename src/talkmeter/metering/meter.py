@@ -27,7 +27,6 @@ from talkmeter.completions import (
     UpstreamSilent,
 )
 from talkmeter.errors import Conflict, StoreError
-from talkmeter.ids import new_ordered_id
 from talkmeter.metering.bounds import bounds_of, output_asked
 from talkmeter.metering.budget_store import Reserve
 from talkmeter.metering.budgets import BudgetBook
@@ -392,10 +391,6 @@ def _measure(request: CompletionRequest) -> tuple[PromptCount, int]:
     """Its tokens, and its length where the count is an estimate: it is needed then to bound what it can cost."""
     count = count_prompt(request.body, request.model)
     return count, 0 if count.quality == "exact" else len(msgspec.json.encode(request.body))
-
-
-def new_call_id() -> str:
-    return new_ordered_id("call")
 
 
 def _nowhere(_text: str) -> None:

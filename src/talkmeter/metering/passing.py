@@ -20,12 +20,13 @@ from msgspec import Struct
 
 from talkmeter.clock import now
 from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
-from talkmeter.errors import Conflict, StoreError, UpstreamError
+from talkmeter.errors import BadInput, Conflict, StoreError, UpstreamError
 from talkmeter.ids import new_ordered_id
 from talkmeter.metering.admission import Admission, Admitted, Whose
 from talkmeter.metering.asked import Asked, PassingContext, count_asked
 from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
 from talkmeter.metering.budgets import BudgetBook
+from talkmeter.metering.lately import ASKED_FOR_AGAIN, Lately
 from talkmeter.metering.ledger import (
     CorrectEntry,
     CountEntry,
@@ -62,6 +63,7 @@ class PassingMeter:
         self._live: set[PassingCall] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
+        self.lately = Lately()
 
     def begin(self, asked: Asked, provider: Provider, context: PassingContext, *, attempt: int = 1) -> "PassingCall":
         """A call that has not been opened yet."""
@@ -123,6 +125,18 @@ class PassingMeter:
             return
         self.settle_later(commit_until_done(self.store, change, *also))
 
+    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
+        """The entry whose answer the provider gave this id, be it under way or not stored yet."""
+        stored = await self.store.entry_of_answer(upstream_id)
+        if stored is not None:
+            return stored
+        for call in self._live:
+            if call.tap is not None and call.opening.endpoint in ASKED_FOR_AGAIN:
+                call.tap.read()
+                if call.tap.upstream_id == upstream_id:
+                    return LedgerEntry(opening=call.opening)
+        return self.lately.entries.get(upstream_id)
+
     def correct(self, entry: LedgerEntry, tap: PassingTap) -> None:
         """An answer has told what an earlier call came to: the figures that were missing are filled in, once."""
         opening, usage = entry.opening, tap.usage
@@ -183,7 +197,7 @@ class PassingCall:
         self._first_byte_at: int | None = None
         self._reads = False
         self._count: PromptCount | None = None
-        self._counted = False
+        self._counting: asyncio.Future[PromptCount | None] | None = None
         self._kept = 0
 
     async def open(self, whose: Whose) -> Admitted:
@@ -194,7 +208,9 @@ class PassingCall:
         admitted = await self._meter.admission.admit(self.opening, self._asked, whose)
         self.opening = admitted.opening
         if admitted.count is not None:
-            self._count, self._counted = admitted.count, True
+            self._count = admitted.count
+            self._counting = asyncio.get_running_loop().create_future()
+            self._counting.set_result(admitted.count)
         return admitted
 
     async def dispatch(self, request: UpstreamCall) -> Answer:
@@ -204,6 +220,9 @@ class PassingCall:
             answer = await self._provider.exchange(request)
         except UpstreamError as error:
             self.end("not_reached" if isinstance(error, UpstreamNotReached) else "no_headers", error)
+            raise
+        except BadInput as error:  # it could not be a request, or its client left in the middle of it
+            self.end("no_headers" if error.code == "client_left" else "not_reached")
             raise
         except BaseException:
             self.end("no_headers")
@@ -264,12 +283,13 @@ class PassingCall:
         self._meter.leave(self)
         if self.on_end is not None:
             self.on_end()
-        ending = self._ending(kind, error)
+            self.on_end = None  # else each call and its passage would hold each other until the collector comes
         if self.tap is not None:
             if kind == "complete":
                 self.tap.finish()
             else:
                 self.tap.read()
+        ending = self._ending(kind, error)
         if self._needs_count(ending):
             self._meter.settle_later(self._settle_counting(ending, stopped=stopped))
         else:
@@ -290,10 +310,11 @@ class PassingCall:
         return Ending(kind=kind, error=said, http_status=status, first_byte_at=self._first_byte_at)
 
     def _needs_count(self, ending: Ending) -> bool:
-        """Whether tokens must be counted because nobody has reported them."""
-        if self._asked.billing != TOKENS or self.tap is None or self.tap.usage is not None:
+        """Whether tokens must be counted because nobody has reported them, and can be."""
+        tap = self.tap
+        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.unreadable:
             return False
-        return ending.kind in ("complete", "broke", "cut") and self.tap.finish_reason not in PENDING
+        return ending.kind in ("complete", "broke", "cut") and tap.finish_reason not in PENDING
 
     async def _settle_counting(self, ending: Ending, *, stopped: bool) -> None:
         await self.count()
@@ -316,6 +337,7 @@ class PassingCall:
         )
         change = without_key(change, self._provider.hide)
         self.settlement = change
+        self._meter.lately.note(self.opening, change)
         also: tuple[Struct, ...] = release(self.opening, change)
         self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept else []))
         if self.tells is not None and self.tap is not None and self.tap.usage is not None:
@@ -327,7 +349,7 @@ class PassingCall:
         if billing == NOTHING and ran:
             return Figures(None, "counted")
         if billing not in (TOKENS, NOTHING) and ran and (tap is None or tap.usage is None):
-            return self._pieces()
+            return self._pieces(complete=ending.kind == "complete")
         return decide_figures(
             ending,
             tap,
@@ -337,20 +359,23 @@ class PassingCall:
             drained=self.drained,
         )
 
-    def _pieces(self) -> Figures:
-        """Characters and pictures are what was asked for; seconds nobody can know but the provider."""
+    def _pieces(self, *, complete: bool) -> Figures:
+        """Characters are what was asked for, pictures what came. What else was drawn, and seconds, nobody can know but
+        the provider.
+        """
         if self._asked.billing == CHARACTERS:
             return Figures(Usage(characters=self._asked.characters), "counted")
-        if self._asked.billing.startswith("image:"):
-            items = self.tap.items if self.tap is not None else None
-            return Figures(Usage(images=self._asked.images if items is None else items), "counted")
+        if complete and self.tap is not None and self._asked.billing.startswith("image:"):
+            images = self._asked.images if self.tap.too_long else self.tap.items
+            if images is not None:
+                return Figures(Usage(images=images), "counted")
         return Figures(None, "unknown")
 
     async def count(self) -> None:
-        """Counts the prompt, once."""
-        if not self._counted:
-            self._counted = True
-            self._count = await asyncio.to_thread(count_asked, self._asked)
+        """Counts the prompt, once; whoever asks meanwhile waits for the figure."""
+        if self._counting is None:
+            self._counting = asyncio.ensure_future(asyncio.to_thread(count_asked, self._asked))
+        self._count = await asyncio.shield(self._counting)
 
     def to_keep(self) -> list[Struct]:
         """What a process that dies now would lose."""

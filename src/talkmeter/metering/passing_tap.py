@@ -89,9 +89,10 @@ class PassingTap:
 
     def __init__(self, *, streamed: bool, encoding: str = "", images: bool = False) -> None:
         self.streamed = streamed
+        self.plain = encoding in ("", "identity")
         self._images = images
         self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate", "x-gzip") else None
-        self._unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
+        self.unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
         self._new: list[bytes] = []
         self._carry = b""
         self._reader: SseReader | None = None  # once the stream is not in the usual form
@@ -123,6 +124,11 @@ class PassingTap:
         said_so = self.done or self.finish_reason or self.usage is not None or self.error is not None
         return self.streamed and not said_so
 
+    @property
+    def too_long(self) -> bool:
+        """An answer in one piece of which only the ends were read."""
+        return bool(self._first)
+
     def feed(self, data: bytes) -> None:
         """Keeps the bytes for the next `read`; must cost next to nothing."""
         self._new.append(data)
@@ -136,7 +142,7 @@ class PassingTap:
 
     def read(self) -> None:
         """Takes in what `feed` has kept."""
-        if not self._new or self._unreadable:
+        if not self._new or self.unreadable:
             self._new.clear()
             return
         data = b"".join(self._new)
@@ -165,7 +171,7 @@ class PassingTap:
         try:
             return self._inflate.decompress(data)
         except zlib.error:
-            self._unreadable = True
+            self.unreadable = True
             self.problem = "the answer's compression could not be read"
             return b""
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from talkmeter.clock import SECOND
+from talkmeter.errors import BadInput
 
 Period = Literal["day", "week", "month", "total", "request"]
 
@@ -50,6 +51,21 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
     """The first instant of a day. Where midnight is skipped it is the change itself, where it comes twice the first."""
     local = datetime(day.year, day.month, day.day, tzinfo=zone)
     return (local.astimezone(UTC) - _EPOCH) // _MICROSECOND
+
+
+def midnight(day: str, zone: ZoneInfo, days: int = 0) -> int:
+    """The first µs of a day such as `2026-11-28`, or of so many days later. Raises BadInput."""
+    try:
+        meant = date.fromisoformat(day) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise BadInput(
+            f"{day:.40} is not a day.",
+            f"{day:.40}은(는) 날짜가 아닙니다.",
+            param="day",
+            hint="Write it as 2026-11-28.",
+            hint_ko="2026-11-28처럼 쓰십시오.",
+        ) from None
+    return _midnight(meant, zone)
 
 
 def iso(at: int, zone: ZoneInfo) -> str:

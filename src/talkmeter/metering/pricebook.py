@@ -55,7 +55,7 @@ class PriceBook:
             for price_list in lists:
                 if is_priced(self.table, price_list, name, billing, at):
                     return Priced(price_list, name)
-        return Priced(lists[0], names[-1])
+        return Priced(lists[0], names[-1] if names else "")  # lists, files and batches name no model
 
     def cost(
         self,

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 PIECE_BYTES = 65_536  # what comes out is handed on in pieces of this size at most, however much it grows
+ANY_FRAME = zlib.MAX_WBITS | 32
 DECODABLE = (b"gzip", b"x-gzip", b"deflate")
 
 
@@ -21,24 +22,27 @@ class Decoder:
     """For gzip and deflate; deflate with its frame or, as some send it, without."""
 
     def __init__(self, encoding: bytes) -> None:
-        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._bare = encoding == b"deflate"
-        self._begun = False
+        self._inner = zlib.decompressobj(ANY_FRAME)
+        self._undecided = encoding == b"deflate"
+        self._held = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Raises Undecodable."""
+        if self._undecided:
+            data = self._held = self._held + data
+            if len(data) < 2:
+                return
+            self._undecided = False
+            if data[0] & 15 != zlib.DEFLATED or (data[0] << 8 | data[1]) % 31:  # RFC 1950's first two bytes
+                self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
         while data:
             if self._inner.eof:
-                self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)  # one packed file after the other
+                self._inner = zlib.decompressobj(ANY_FRAME)  # one packed file after the other
             try:
                 out = self._inner.decompress(data, PIECE_BYTES)
             except zlib.error:
-                if self._begun or not self._bare:
-                    raise Undecodable from None
-                self._inner, self._bare = zlib.decompressobj(-zlib.MAX_WBITS), False
-                continue
+                raise Undecodable from None
             data = self._inner.unconsumed_tail or self._inner.unused_data
-            self._begun = self._begun or bool(out)
             if out:
                 yield out
 

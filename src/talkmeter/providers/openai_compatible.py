@@ -98,24 +98,30 @@ class OpenAICompatible:
         from talkmeter.providers.model_lists import NoModels, read_models, words_of_error
 
         answer = await self.exchange(UpstreamCall("", "GET", "models", PLAIN))
-        body = bytearray()
-        try:
-            async for piece in _plain(answer):
-                body += piece
-                if len(body) > MODEL_LIST_BYTES:
-                    break
-        finally:
-            answer.close()
+        body = await read_body(answer, MODEL_LIST_BYTES)
         if answer.status != 200:
-            raise _refused(answer.status, self.hide(words_of_error(bytes(body[:ERROR_BODY_BYTES]))))
+            raise _refused(answer.status, self.hide(words_of_error(body[:ERROR_BODY_BYTES])))
         try:
-            return read_models(bytes(body[:MODEL_LIST_BYTES]))
+            return read_models(body)
         except NoModels as error:
             raise _no_models(str(error)) from None
 
     def hide(self, text: str) -> str:
         """See completions.Provider."""
         return text if self._key is None else text.replace(self._key, HIDDEN.decode())
+
+
+async def read_body(answer: Answer, most: int) -> bytes:
+    """The body, unpacked if need be; no more of it than that."""
+    body = bytearray()
+    try:
+        async for piece in _plain(answer):
+            body += piece
+            if len(body) > most:
+                break
+    finally:
+        answer.close()
+    return bytes(body[:most])
 
 
 async def _plain(answer: Answer) -> AsyncIterator[bytes]:

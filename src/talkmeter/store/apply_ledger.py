@@ -63,6 +63,7 @@ _TELL = Statement(
     update(ledger_entries).where(_entries.id == THIS),
     columns=["raw_usage", "model_served", "service_tier"],
 )
+_NOTE = Statement(update(ledger_entries).where(_entries.id == THIS), columns=["problem"])
 _KEEP_PARTIAL = Statement(insert(partial_texts))
 _FORGET_PARTIALS = Statement(delete(partial_texts).where(partial_texts.c.entry_id == THIS))
 _STATE = Statement(select(_entries.state).where(_entries.id == THIS))
@@ -148,6 +149,8 @@ def correct_entry(at: Transaction, change: CorrectEntry) -> None:
     told = {name: getattr(change, name) for name in ("raw_usage", "model_served", "service_tier")}
     if any(value is not None for value in told.values()):
         at.run(_TELL, {**told, "this": change.id})
+    if change.problem is not None:
+        at.run(_NOTE, {"problem": change.problem, "this": change.id})
 
 
 def keep_partial(at: Transaction, change: KeepPartial) -> None:

@@ -37,6 +37,20 @@ _OF_UPSTREAM = (
     .order_by(_entry.position)
     .limit(1)
 )
+_OF_PROVIDER = (
+    select(ledger_entries)
+    .where(
+        _entry.opened_at >= bindparam("start"),
+        _entry.opened_at < bindparam("end"),
+        _entry.provider_id == THIS,
+        or_(
+            _entry.opened_at > bindparam("after"),
+            and_(_entry.opened_at == bindparam("after"), _entry.id > bindparam("after_id")),
+        ),
+    )
+    .order_by(_entry.opened_at, _entry.id)
+    .limit(bindparam("limit"))
+)
 _PARTIALS = select(partial_texts.c.text).where(partial_texts.c.entry_id == THIS).order_by(partial_texts.c.seq)
 
 
@@ -69,6 +83,15 @@ def entry_of_answer(connection: Connection, upstream_id: str) -> LedgerEntry | N
     """The entry whose answer the provider gave this id: of a response or a batch."""
     row = connection.execute(_OF_UPSTREAM, {"this": upstream_id}).one_or_none()
     return None if row is None else rows.entry(row)
+
+
+def entries_of_provider(
+    connection: Connection, provider_id: str, start: int, end: int, after: tuple[int, str], limit: int
+) -> Sequence[LedgerEntry]:
+    # From where the last page ended, so that the index leads to the first row of this one.
+    values = {"this": provider_id, "start": max(start, after[0]), "end": end, "limit": limit}
+    values |= {"after": after[0], "after_id": after[1]}
+    return [rows.entry(row) for row in connection.execute(_OF_PROVIDER, values)]
 
 
 def partial_text(connection: Connection, entry_id: str) -> str:

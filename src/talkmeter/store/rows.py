@@ -180,7 +180,7 @@ def price_row(row: Row) -> PriceRow:
 
 
 def provider_values(provider: ProviderAccount) -> dict[str, Any]:
-    key = provider.key
+    key, admin_key = provider.key, provider.admin_key
     return {
         "id": provider.id,
         "name": provider.name,
@@ -191,20 +191,29 @@ def provider_values(provider: ProviderAccount) -> dict[str, Any]:
         "enabled": provider.enabled,
         "created_at": provider.created_at,
         "source": provider.source,
+        "admin_key_nonce": admin_key and admin_key.nonce,
+        "admin_key_ciphertext": admin_key and admin_key.ciphertext,
+        "admin_key_hint": admin_key and admin_key.hint,
     }
 
 
 def provider(row: Row) -> ProviderAccount:
-    sealed = row.key_nonce is not None
     return ProviderAccount(
         id=row.id,
         name=row.name,
         base_url=row.base_url,
-        key=SealedKey(bytes(row.key_nonce), bytes(row.key_ciphertext), row.key_hint) if sealed else None,
+        key=_sealed(row.key_nonce, row.key_ciphertext, row.key_hint),
         enabled=row.enabled,
         created_at=row.created_at,
         source=row.source,
+        admin_key=_sealed(row.admin_key_nonce, row.admin_key_ciphertext, row.admin_key_hint),
     )
+
+
+def _sealed(nonce: bytes | None, ciphertext: bytes | None, hint: str | None) -> SealedKey | None:
+    if nonce is None or ciphertext is None:
+        return None
+    return SealedKey(bytes(nonce), bytes(ciphertext), hint or "")
 
 
 def route_values(route: ModelRoute) -> dict[str, Any]:

@@ -78,6 +78,9 @@ providers = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
+    Column("admin_key_nonce", LargeBinary),
+    Column("admin_key_ciphertext", LargeBinary),
+    Column("admin_key_hint", Text),
 )
 
 sessions = Table(
@@ -232,6 +235,10 @@ run_events = Table(
     Column("data", Text, nullable=False),  # JSON
 )
 
+_FIGURES = (
+    *("opened_at", "position", "principal", "key_id", "surface", "endpoint", "provider_id", "model_requested"),
+    *("outcome", "provenance", "has_usage", "prompt_tokens", "completion_tokens", "cost_picodollars", "settled_at"),
+)
 ledger_entries = Table(
     "ledger_entries",
     metadata,
@@ -245,7 +252,7 @@ ledger_entries = Table(
     Column("provider_id", Text, nullable=False),
     Column("provider_name", Text, nullable=False),
     Column("model_requested", Text, nullable=False),
-    Column("opened_at", BigInteger, nullable=False, index=True),
+    Column("opened_at", BigInteger, nullable=False),
     Column("preflight_tokens", BigInteger),
     Column("preflight_quality", Text),
     Column("preflight_encoding", Text),
@@ -306,6 +313,9 @@ ledger_entries = Table(
     _some_rows("ix_ledger_question", "question_id IS NOT NULL", "question_id"),
     _some_rows("ix_ledger_answer", "answer_id IS NOT NULL", "answer_id"),
     _some_rows("ix_ledger_unknown", "provenance = 'unknown'", "position"),
+    # All that the list of calls is filtered, sorted and summed by (read_calls.py). Texts in it are bounded where they
+    # come in: PostgreSQL refuses a row whose part of an index is too large.
+    _some_rows("ix_ledger_figures", "state = 'settled'", *_FIGURES),
     # Only these are ever asked for again by the provider's name for them.
     _some_rows("ix_ledger_upstream", "endpoint IN ('responses', 'batches') AND upstream_id IS NOT NULL", "upstream_id"),
 )

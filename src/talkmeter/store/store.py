@@ -17,6 +17,7 @@ from talkmeter.conversation.store import Around, RoomPage
 from talkmeter.errors import StoreError
 from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
 from talkmeter.metering.budget_store import Budget, Counted
+from talkmeter.metering.calls import CallFilter, CallPage, CallSums, Grouping, Order
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, Totals
 from talkmeter.metering.prices import PriceRow
 from talkmeter.metering.sums import LedgerSums
@@ -31,6 +32,7 @@ from talkmeter.store import (
     read_accounts,
     read_around,
     read_budgets,
+    read_calls,
     read_ledger,
     read_messages,
     read_rooms,
@@ -209,11 +211,28 @@ class Store:
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
 
+    async def entries_of_provider(
+        self, provider_id: str, start: int, end: int, after: tuple[int, str], limit: int
+    ) -> Sequence[LedgerEntry]:
+        return await self._readers.read(
+            lambda connection: read_ledger.entries_of_provider(connection, provider_id, start, end, after, limit)
+        )
+
     async def totals(self, room_id: str) -> Totals:
         return await self._readers.read(lambda connection: read_ledger.totals(connection, room_id))
 
     async def ledger_sums(self) -> Sequence[LedgerSums]:
         return await self._readers.read(read_sums.sums)
+
+    async def calls(self, wanted: CallFilter, order: Order, cursor: str | None, limit: int) -> CallPage:
+        """Raises BadInput for a cursor that no page of this order has given."""
+        return await self._readers.read(lambda connection: read_calls.calls(connection, wanted, order, cursor, limit))
+
+    async def call_totals(self, wanted: CallFilter) -> Totals:
+        return await self._readers.read(lambda connection: read_calls.totals(connection, wanted))
+
+    async def call_sums(self, wanted: CallFilter, by: Grouping) -> Sequence[CallSums]:
+        return await self._readers.read(lambda connection: read_calls.sums(connection, wanted, by))
 
     # Rooms and messages
 

@@ -1,12 +1,14 @@
 """The one writer: a thread with one connection that commits in groups.
 
 Whatever is waiting when the thread comes round goes into one transaction, each commit under a savepoint of its own,
-and one fsync makes them all durable. A lone commit waits for nobody. Order: as submitted.
+and one fsync makes them all durable. A lone commit waits for nobody, unless nobody waits for it. Order: as submitted;
+within a group the openings of calls come first and their settlements last, many by one statement.
 """
 
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -21,6 +23,7 @@ from talkmeter.store.transaction import Transaction
 
 Apply = Mapping[type, Callable[[Transaction, Any], Any]]  # what it gives goes to whoever waits for the commit
 Results = tuple[Any, ...]
+LINGER_SECONDS = 0.005  # how long commits that nobody waits for wait for company
 
 
 class Quiet(NamedTuple):
@@ -171,11 +174,18 @@ class Writer:
         if first is None:
             return []
         batch = [first]
+        until = time.monotonic() + LINGER_SECONDS
         while len(batch) < self._max_batch:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
-                break
+                rest = until - time.monotonic()
+                if rest <= 0 or not all(isinstance(job.waiter, Quiet) for job in batch):
+                    break
+                try:  # nobody waits for these: they go with what comes next, instead of making it wait for them
+                    job = self._jobs.get(timeout=rest)
+                except queue.Empty:
+                    break
             if job is None:
                 self._jobs.put(None)  # nothing can be submitted after it
                 break

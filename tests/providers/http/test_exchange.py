@@ -149,7 +149,7 @@ async def test_an_error_hides_the_key_everywhere_and_states_its_new_length(scrip
     assert scripted.connections == 1
 
 
-async def test_an_error_is_read_in_part_and_what_stalls_is_handed_on_first(scripted, client):
+async def test_an_error_is_read_in_part_and_what_stalls_is_handed_on_first(scripted, client, impatient):
     async with scripted.running(reply(b"HTTP/1.1 500 Oh\r\n\r\n" + b"x" * 1_000_000)):
         body, error = await read_out(await provider_at(scripted.base_url, client).exchange(post()))
         assert (len(body), error) == (ERROR_BODY_BYTES, None)
@@ -160,7 +160,7 @@ async def test_an_error_is_read_in_part_and_what_stalls_is_handed_on_first(scrip
         return "close"
 
     async with scripted.running(stalls):
-        body, error = await read_out(await provider_at(scripted.base_url, client).exchange(post()))
+        body, error = await read_out(await provider_at(scripted.base_url, impatient).exchange(post()))
         assert body == b"some words"
         assert type(error) is UpstreamSilent
 

@@ -6,6 +6,7 @@ from support.answers import BROKEN_CHUNKS, CHUNKED, INTERIM, OK, REFUSED_HEADS, 
 from support.upstreams import post, provider_at, read_out, reply
 from support.wireless import feed
 from talkmeter.completions import UpstreamBroke
+from talkmeter.providers.http.heads import MOST_HEADERS, Malformed, frame
 
 
 @pytest.mark.parametrize("name", REFUSED_HEADS)
@@ -50,3 +51,24 @@ async def test_an_answer_to_head_has_no_body():
 async def test_an_end_before_the_head_is_whole(raw):
     ended = await feed([raw] if raw else [])
     assert (ended.status, ended.kind) == (0, "headers")
+
+
+@pytest.mark.parametrize(
+    ("start", "status", "headers"),
+    [
+        (b"HTTP/1.1 ", 200, [(b"Content-Length", b"2"), (b"Transfer-Encoding", b"chunked")]),
+        (b"HTTP/1.1 ", 200, [(b"Content-Length", b"2"), (b"content-length", b"2")]),
+        (b"HTTP/1.1 ", 200, [(b"Content-Length", b"+2")]),
+        (b"HTTP/1.1 ", 200, [(b"Transfer-Encoding", b"gzip, chunked")]),
+        (b"HTTP/1.0 ", 200, [(b"Transfer-Encoding", b"chunked")]),
+        (b"HTTP/1.1 ", 100, [(b"Content-Length", b"0")]),
+        (b"HTTP/1.1 ", 101, []),
+        (b"HTTP/1.1 ", 99, []),
+        (b"HTTP/2.0 ", 200, []),
+        (b"HTTP/1.1 \0", 200, []),
+        (b"HTTP/1.1 ", 200, [(b"X", b"")] * (MOST_HEADERS + 1)),
+    ],
+)
+def test_what_holds_whatever_the_parser_lets_pass(start, status, headers):
+    with pytest.raises(Malformed):
+        frame(start, "POST", status, headers)

@@ -16,8 +16,6 @@ class Drains(Protocol):
 
     def may_drain(self, passage: "Passage") -> bool: ...
 
-    def drained(self, passage: "Passage") -> None: ...
-
 
 class Passage:
     """Read to the end, or until the client has gone and the policy says that it is enough."""
@@ -27,14 +25,15 @@ class Passage:
         gateway: Drains,
         call: PassingCall,
         answer: Answer,
-        withheld: UsageWithheld | None,
         disconnect: Disconnect,
+        *,
+        usage_unasked: bool = False,
     ) -> None:
         self._gateway = gateway
-        self._withheld = withheld
         self._disconnect = disconnect
         self._answer = answer
         self.call = call
+        self._withheld = UsageWithheld() if usage_unasked and self.is_plain_stream else None
         self.admitted: Admitted | None = None
         self.left = False
         self.limit: asyncio.TimerHandle | None = None
@@ -54,8 +53,10 @@ class Passage:
         return (self._answer.header(b"content-type") or b"").startswith(b"application/json")
 
     @property
-    def is_stream(self) -> bool:
-        return self.call.tap is not None and self.call.tap.streamed
+    def is_plain_stream(self) -> bool:
+        """Events in clear, of which one may be taken out, or to which one may be added."""
+        tap = self.call.tap
+        return tap is not None and tap.streamed and tap.plain
 
     @property
     def entry_id(self) -> str:
@@ -74,8 +75,6 @@ class Passage:
             ended = self.ended
             if withheld is not None:
                 data = withheld.feed(data) + (withheld.finish() if ended else b"")
-            if ended and self.limit is not None:
-                self._gateway.drained(self)
             if data:
                 return data
         return b""
@@ -92,5 +91,3 @@ class Passage:
 
     def cut(self) -> None:
         self.call.cut()
-        if self.limit is not None:
-            self._gateway.drained(self)

@@ -6,9 +6,10 @@ no other attempt.
 
 import asyncio
 import logging
+import math
 import random
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 
 from msgspec import structs
 
@@ -18,7 +19,7 @@ from talkmeter.conversation.gateway.breakers import Breakers
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.splicing import form_with_model, with_model, with_usage_asked
 from talkmeter.conversation.gateway.values import GatewayLimits, PassAsk, Providers, Ways
-from talkmeter.conversation.gateway.withholding import UsageWithheld
+from talkmeter.conversation.gateway.waiting import Leaver, Waiting, client_left
 from talkmeter.errors import StoreError, TalkmeterError, UpstreamError
 from talkmeter.metering.admission import Admitted
 from talkmeter.metering.asked import Asked
@@ -53,30 +54,54 @@ class Gateway:
     def under_way(self) -> int:
         return self._meter.under_way
 
-    async def pass_on(self, ask: PassAsk) -> Passage:
-        """The answer to a request, its head read.
+    async def pass_on(self, ask: PassAsk, client: Leaver) -> Passage:
+        """The answer to a request, its head read. client: who may leave meanwhile.
 
-        Raises UpstreamError if no target could be reached, StoreError if the entry cannot be kept (then nothing has
-        been sent), NotFound if there is no provider.
+        Raises UpstreamError if no target could be reached; StoreError if the entry cannot be kept, NotFound if there
+        is no provider, BadInput (`client_left`): then nothing has been sent, or it has been settled.
         """
         if self._closing:
             raise _closing()
+        limits = self._limits
+        seconds = limits.drain_seconds if len(self._draining) < limits.drain_calls else 0
+        waiting = Waiting(ask.disconnect, seconds)
+        client.on_gone = waiting.client_left
+        try:
+            return await self._first_answer(ask, waiting)
+        except asyncio.CancelledError:
+            if waiting.gave_up():
+                raise client_left() from None
+            raise
+        finally:
+            client.on_gone = None
+            waiting.end()
+
+    async def _first_answer(self, ask: PassAsk, waiting: Waiting) -> Passage:
+        """One attempt after the other. A target that asked to be left alone for a while is, for so long."""
         way = self._ways.way(ask.asked.model)
         rounds = 1 + (way.retries if isinstance(ask.body, bytes) else 0)
         targets = way.targets if isinstance(ask.body, bytes) else way.targets[:1]
         if ask.provider_id is not None:
-            targets = (RouteTarget(ask.provider_id),)
+            targets = _pinned(targets, ask.provider_id)
         plan = [target for _ in range(rounds) for target in targets]
+        ready: dict[RouteTarget, float] = {}  # monotonic seconds from when on it may be tried again
         for attempt, target in enumerate(plan, 1):
-            last = attempt == len(plan)
-            provider = self._providers.pick(target.provider_id, target.model or ask.asked.model)
-            if not last and self._breakers.is_open(provider.id) and self._other_way(plan[attempt:], ask, provider):
+            at = ready.get(target, 0.0)
+            if at == math.inf:
                 continue
-            passage, pause = await self._attempt(ask, provider, target, attempt, last=last)
+            rest = [other for other in plan[attempt:] if ready.get(other, 0.0) < math.inf]
+            provider = self._providers.pick(target.provider_id, target.model or ask.asked.model)
+            if rest and self._breakers.is_open(provider.id) and self._other_way(rest, ask, provider):
+                continue
+            if at:
+                waiting.for_answer(None)
+                await asyncio.sleep(at - time.monotonic())
+                waiting.over()
+            others = any(other != target for other in rest)
+            passage, pause = await self._attempt(ask, provider, target, attempt, waiting, last=not rest, others=others)
             if passage is not None:
                 return passage
-            if plan[attempt] is target or len(targets) == 1:
-                await asyncio.sleep(pause)
+            ready[target] = time.monotonic() + pause
         raise AssertionError  # the last attempt returns or raises
 
     def _other_way(self, rest: list[RouteTarget], ask: PassAsk, provider: Provider) -> bool:
@@ -85,17 +110,31 @@ class Gateway:
         return any(other.id != provider.id and not self._breakers.is_open(other.id) for other in others)
 
     async def _attempt(
-        self, ask: PassAsk, provider: Provider, target: RouteTarget, attempt: int, *, last: bool
+        self,
+        ask: PassAsk,
+        provider: Provider,
+        target: RouteTarget,
+        attempt: int,
+        waiting: Waiting,
+        *,
+        last: bool,
+        others: bool,
     ) -> tuple[Passage | None, float]:
-        """A passage, or None and the seconds to wait before the same provider is tried again."""
+        """A passage, or None and the seconds to wait before the same target is tried again.
+
+        others: whether there is another target to go to if this one wants to be left alone for long.
+        """
         asked, request_body = self._request(ask, target)
         call = self._meter.begin(asked, provider, ask.context, attempt=attempt)
         admitted = await call.open(ask.whose)
         request = UpstreamCall(call.opening.id, ask.method, ask.path, ask.headers, request_body, ask.body_length)
         try:
+            waiting.for_answer(call)
             answer = await call.dispatch(request)
+            waiting.over()
         except UpstreamError as error:
             self._breakers.failed(provider.id)
+            waiting.over()
             if last:
                 raise
             log.info("attempt_failed", extra={"entry_id": call.opening.id, "code": error.code})
@@ -106,19 +145,18 @@ class Gateway:
             self._breakers.succeeded(provider.id)
         if answer.status in RETRIED and not last:
             wait = self._retry_after(answer, attempt)
-            if wait is not None:
+            if wait < math.inf or others:
                 await self._read_refusal(call)
                 return None, wait
         return self._passage(ask, call, answer, admitted), 0.0
 
     def _passage(self, ask: PassAsk, call: PassingCall, answer: Answer, admitted: Admitted) -> Passage:
-        filtered = ask.usage_unasked and call.tap is not None and call.tap.streamed
-        passage = Passage(self, call, answer, UsageWithheld() if filtered else None, ask.disconnect)
+        passage = Passage(self, call, answer, ask.disconnect, usage_unasked=ask.usage_unasked)
         if ask.late_for is not None:
             call.tells = ask.late_for
         passage.admitted = admitted
         self._passages.add(passage)
-        call.on_end = lambda: self._passages.discard(passage)
+        call.on_end = lambda: self._over(passage)
         return passage
 
     def _request(self, ask: PassAsk, target: RouteTarget) -> tuple[Asked, bytes | AsyncIterable[bytes]]:
@@ -136,16 +174,16 @@ class Gateway:
             body = with_usage_asked(body, ask.stream_options)
         return asked, body
 
-    def _retry_after(self, answer: Answer, attempt: int) -> float | None:
-        """Seconds to wait; None if the provider wants to be left alone for longer than a client should wait."""
+    def _retry_after(self, answer: Answer, attempt: int) -> float:
+        """Seconds to wait; infinite if the provider wants to be left alone for longer than a client should wait."""
         said = answer.header(b"retry-after")
         if said is None:
             return _pause(attempt)
         try:
             seconds = float(said)
         except ValueError:
-            return None
-        return seconds if 0 <= seconds <= self._limits.retry_after_seconds else None
+            return math.inf
+        return seconds if 0 <= seconds <= self._limits.retry_after_seconds else math.inf
 
     async def _read_refusal(self, call: PassingCall) -> None:
         read = 0
@@ -169,7 +207,9 @@ class Gateway:
         passage.limit = asyncio.get_running_loop().call_later(limits.drain_seconds, passage.cut)
         return True
 
-    def drained(self, passage: Passage) -> None:
+    def _over(self, passage: Passage) -> None:
+        """However it ended: read, broken off, or cut."""
+        self._passages.discard(passage)
         if passage.limit is not None:
             passage.limit.cancel()
             passage.limit = None
@@ -191,6 +231,12 @@ class Gateway:
         """Whether an entry still waits for figures that a later answer may tell."""
         settled = entry.settlement if entry is not None else None
         return settled is not None and settled.provenance in ("unknown", "counted", "estimated")
+
+
+def _pinned(targets: Sequence[RouteTarget], provider_id: str) -> tuple[RouteTarget, ...]:
+    """The one target that goes to this provider, by the name that the route has for the model there."""
+    fitting = [target for target in targets if target.provider_id in (provider_id, None)]
+    return (RouteTarget(provider_id, fitting[0].model if fitting else None),)
 
 
 def _pause(attempt: int) -> float:

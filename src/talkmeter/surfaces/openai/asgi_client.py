@@ -18,6 +18,9 @@ class AsgiClient:
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
+    def flush(self) -> None:
+        """The server has sent the head already."""
+
     async def write(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 

@@ -13,6 +13,7 @@ import msgspec
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.values import PassAsk
+from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.metering.asked import Asked, PassingContext
@@ -66,8 +67,9 @@ class OpenAIDoor:
             return
         endpoint = check_endpoint(find_endpoint(method, path), self._services.options, path)
         ask = await self._ask(scope, receive, headers, endpoint, principal)
-        passage = await self._services.gateway.pass_on(ask)
-        await answering.passes(passage, self._services.price_of, trailer=headers.get(COST_HEADER) == b"trailer")
+        passage = await self._services.gateway.pass_on(ask, answering.client)
+        trailer = passage.is_plain_stream and _wants_trailer(headers)
+        await answering.passes(passage, self._services.price_of, trailer=trailer)
 
     async def _ask(
         self, scope: Any, receive: Receive, headers: Headers, endpoint: Endpoint, principal: Principal
@@ -100,7 +102,10 @@ class OpenAIDoor:
                 fields, span, form = read.fields, read.span, read.all
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
             check_model(principal, asked.model)
+            if fields.previous_response_id is not None or fields.conversation is not None:
+                provider_id = await self._continued(fields, principal)
         tags = tags_of(headers.get(b"x-talkmeter-tags"))
+        unasked = asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields)
         key = principal.key
         return PassAsk(
             context=PassingContext(
@@ -115,10 +120,10 @@ class OpenAIDoor:
             asked=asked,
             method=scope["method"],
             path=f"{path}?{query.decode('latin-1')}" if query else path,
-            headers=upstream_headers(scope["headers"]),
+            headers=upstream_headers(scope["headers"], plain=unasked or (asked.streamed and _wants_trailer(headers))),
             body=body,
             body_length=length,
-            usage_unasked=asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields),
+            usage_unasked=unasked,
             stream_options=fields.stream_options,
             model_span=span,
             provider_id=provider_id,
@@ -141,6 +146,23 @@ class OpenAIDoor:
             raise NotFound(f"There is no {named!r:.80}.", f"{named!r:.80}이(가) 없습니다.", code="not_found")
         late = entry if self._services.gateway.entry_is_late(entry) else None
         return late, entry.opening.provider_id
+
+    async def _continued(self, fields: Fields, principal: Principal) -> str | None:
+        """Where the response is kept that this request goes on from: nobody goes on from another's."""
+        if fields.conversation is not None:
+            refuse_shared(_CONVERSATIONS, principal, self._services.options)
+        named = fields.previous_response_id
+        entry = await self._services.entry_of_answer(named) if isinstance(named, str) else None
+        if entry is not None and (entry.opening.principal == principal.user_id or principal.role == "owner"):
+            return entry.opening.provider_id
+        if named is not None and principal.role != "owner" and (entry or not self._services.options.members_share):
+            raise NotFound(
+                f"Previous response with id {named!r:.80} not found.",
+                f"이전 응답 {named!r:.80}을(를) 찾을 수 없습니다.",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+        return None
 
     async def _models(self, path: str, method: str, principal: Principal, answering: "_Answering") -> None:
         if method not in ("GET", "HEAD"):
@@ -174,12 +196,12 @@ class _Answering:
         extensions = scope.get("extensions")
         client = extensions.get("talkmeter.client") if extensions else None
         # Of a HEAD only the server itself knows how to leave out the body.
-        self._client: Client = client if client is not None and scope["method"] != "HEAD" else AsgiClient(send)
+        self.client: Client = client if client is not None and scope["method"] != "HEAD" else AsgiClient(send)
         self._begun = False
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         """Forwards the answer. The client's leaving is the passage's business: reading goes on or is cut there."""
-        client = self._client
+        client = self.client
         if client.gone:
             passage.client_left()
         client.on_gone = passage.client_left
@@ -199,7 +221,7 @@ class _Answering:
                 passage.cut()
 
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
-        client = self._client
+        client = self.client
         extra = [(CALL_HEADER, passage.entry_id.encode())]
         admitted = passage.admitted
         if admitted is not None and (admitted.headers or admitted.warnings):
@@ -216,8 +238,10 @@ class _Answering:
         while not passage.ended:
             if body:
                 await client.write(body)
+            else:
+                client.flush()  # so that the client sees that there is an answer, before its first byte
             body = await passage.read()
-        if trailer and passage.is_stream:
+        if trailer:
             body += _trailer(passage, price_of)
         await client.finish(body)
 
@@ -233,7 +257,7 @@ class _Answering:
     async def refuse(self, error: TalkmeterError) -> None:
         """Our own error; an answer that has begun cannot be changed any more and is broken off."""
         if self._begun:
-            self._client.abort()
+            self.client.abort()
             return
         status, headers, body = problem(error)
         headers.append((b"x-request-id", new_id("req").encode()))
@@ -241,8 +265,8 @@ class _Answering:
 
     async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._begun = True
-        await self._client.start(status, headers)
-        await self._client.finish(body)
+        await self.client.start(status, headers)
+        await self.client.finish(body)
 
 
 async def _beginning(passage: Passage) -> bytes:
@@ -281,7 +305,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BadInput("The client left.", "클라이언트가 연결을 끊었습니다.", code="client_left", status=499)
+            raise client_left()
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         if size > limit:
@@ -303,7 +327,7 @@ async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BadInput("The client left.", "클라이언트가 연결을 끊었습니다.", code="client_left", status=499)
+            raise client_left()
         more = message.get("more_body", False)
         if data := message.get("body", b""):
             yield data
@@ -324,6 +348,10 @@ def _refuse_coded(headers: Headers) -> None:
             hint="Send it as it is.",
             hint_ko="압축하지 않고 보내십시오.",
         )
+
+
+def _wants_trailer(headers: Headers) -> bool:
+    return headers.get(COST_HEADER) == b"trailer"
 
 
 def _asks_for_usage(fields: Fields) -> bool:
@@ -351,3 +379,4 @@ def _internal() -> TalkmeterError:
 
 
 _NO_FIELDS = Fields()
+_CONVERSATIONS = Endpoint(name="conversations", group="other", shared=True)

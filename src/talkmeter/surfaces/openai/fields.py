@@ -35,6 +35,8 @@ class Fields(Struct):
     user: Any = None
     safety_identifier: Any = None
     metadata: Any = None
+    previous_response_id: Any = None
+    conversation: Any = None
     size: Any = None
     quality: Any = None
     input: msgspec.Raw = msgspec.Raw()
@@ -63,7 +65,7 @@ def read_json(body: bytes) -> Fields:
             hint="Send the object that the API's reference describes, as application/json in UTF-8.",
             hint_ko="API 문서에 나온 객체를 UTF-8 application/json으로 보내십시오.",
         ) from None
-    if body.count(b'"model"') > 1:
+    if body.count(b'"model"') > 1 or b"\\u006" in body:  # a name may be written with escapes
         _refuse_two_models(body)
     return fields
 
@@ -137,7 +139,7 @@ def tags_of(header: bytes | None) -> tuple[str, ...]:
     """`x-talkmeter-tags: team-a, batch-7`. Raises BadInput."""
     if header is None:
         return ()
-    tags = tuple(dict.fromkeys(tag.strip() for tag in header.decode("latin-1").split(",") if tag.strip()))
+    tags = tuple(dict.fromkeys(tag.strip() for tag in header.decode("utf-8", "replace").split(",") if tag.strip()))
     if len(tags) > MOST_TAGS or not all(len(tag) <= LONGEST_TAG and re.fullmatch(r"[\w.:@/+-]+", tag) for tag in tags):
         raise BadInput(
             f"x-talkmeter-tags takes up to {MOST_TAGS} tags of up to {LONGEST_TAG} letters, digits and ._:@/+-, "

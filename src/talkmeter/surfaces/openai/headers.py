@@ -29,7 +29,8 @@ _OURS = (
 _READABLE = (b"gzip", b"deflate")  # what the meter can read, too
 
 
-def upstream_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, plain: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """plain: the answer must not be compressed, because something is to be taken out of it or added."""
     found: list[tuple[bytes, bytes]] = []
     named: frozenset[bytes] | set[bytes] = frozenset()
     coding = b"identity"
@@ -38,7 +39,7 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[byte
         if name not in _NOT_SENT_ON:
             if not name.startswith(_NOT_SENT_ON_PREFIXES):
                 found.append(pair)
-        elif name == b"accept-encoding":
+        elif name == b"accept-encoding" and not plain:
             coding = _readable(pair[1])
         elif name == b"connection":
             named = {part.strip().lower() for part in pair[1].split(b",")}

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from talkmeter.errors import TalkmeterError
+from talkmeter.errors import RateLimited, TalkmeterError
 
 _TYPES = {
     400: "invalid_request_error",
@@ -39,6 +39,12 @@ def problem(error: TalkmeterError) -> tuple[int, list[tuple[bytes, bytes]], byte
     if isinstance(retry_after, int | float):
         headers.append((b"retry-after", b"%d" % max(1, round(retry_after))))
         headers.append((b"retry-after-ms", b"%d" % max(1, round(retry_after * 1000))))
+    if isinstance(error, RateLimited):
+        kind = error.details["kind"]
+        headers += [
+            (f"x-ratelimit-{name}-{kind}".encode(), str(error.details[name]).encode())
+            for name in ("limit", "remaining", "reset")
+        ]
     allow = error.details.get("allow")
     if isinstance(allow, str):
         headers.append((b"allow", allow.encode()))

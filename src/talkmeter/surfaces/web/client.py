@@ -16,11 +16,12 @@ _NO_BODY = frozenset({204, 304})
 class Client:
     """cycle: uvicorn's of this request, whose state is kept as its own `send` would."""
 
-    __slots__ = ("_chunked", "_cycle", "_left", "gone", "on_gone")
+    __slots__ = ("_chunked", "_cycle", "_head", "_left", "gone", "on_gone")
 
     def __init__(self, cycle: Any) -> None:
         self._cycle = cycle
         self._chunked = False
+        self._head = b""  # goes out with the first piece of the body
         self._left: int | None = None  # bytes of the body that are still promised
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
@@ -31,11 +32,18 @@ class Client:
         if self.on_gone is not None:
             self.on_gone()
 
+    def let_go(self) -> None:
+        """The answer is complete. Without this, client, cycle and scope would hold each other until the collector."""
+        self._cycle = None
+
     def abort(self) -> None:
         """Breaks the connection off, so that nobody takes what came for the whole."""
-        transport: Transport = self._cycle.transport
-        self._cycle.response_complete = True
-        self._cycle.message_event.set()
+        cycle = self._cycle
+        if cycle is None:
+            return
+        transport: Transport = cycle.transport
+        cycle.response_complete = True
+        cycle.message_event.set()
         transport.abort()
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -57,7 +65,13 @@ class Client:
             self._chunked = True
             head.append(b"transfer-encoding: chunked\r\n")
         head.append(b"\r\n")
-        self._write(b"".join(head))
+        self._head = b"".join(head)
+
+    def flush(self) -> None:
+        """Sends the head although there is no body yet."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._write(head)
 
     async def write(self, data: bytes) -> None:
         """A piece of the body; waits while the client does not read."""
@@ -68,13 +82,11 @@ class Client:
 
     async def finish(self, data: bytes = b"") -> None:
         """The last piece. Breaks off if the body is not as long as was promised."""
-        self._body(data)
         cycle = self._cycle
-        if cycle.disconnected:
+        self._body(data, b"0\r\n\r\n" if self._chunked else b"")
+        if cycle.disconnected or cycle.response_complete:
             return
-        if self._chunked:
-            cycle.transport.write(b"0\r\n\r\n")
-        elif self._left:
+        if self._left:
             self.abort()
             return
         cycle.response_complete = True
@@ -83,16 +95,19 @@ class Client:
             cycle.transport.close()
         cycle.on_response()
 
-    def _body(self, data: bytes) -> None:
-        if not data:
-            return
+    def _body(self, data: bytes, end: bytes = b"") -> None:
+        """One write for all there is to say, the head and the end of the body included."""
+        head, self._head = self._head, b""
         if self._chunked:
-            self._write(b"%x\r\n%b\r\n" % (len(data), data))
-        elif self._left is not None and len(data) <= self._left:
-            self._left -= len(data)
-            self._write(data)
+            framed = b"%b%x\r\n%b\r\n%b" % (head, len(data), data, end) if data else head + end
+        elif len(data) <= (self._left or 0):
+            self._left = (self._left or 0) - len(data) if data else self._left
+            framed = head + data
         else:
             self.abort()
+            return
+        if framed:
+            self._write(framed)
 
     def _write(self, data: bytes) -> None:
         if not self._cycle.disconnected:

@@ -183,7 +183,10 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
+        client, self._client = self._client, None
         super().on_response_complete()
+        if client is not None:
+            client.let_go()
         if self._reading == "body" and not self.pipeline and not self.transport.is_closing():
             # Answered before the body was read (too large, refused): the rest is thrown away, for a while.
             self._unset_keepalive_if_required()

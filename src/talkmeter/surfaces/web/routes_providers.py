@@ -40,13 +40,18 @@ class ProviderRoutes:
 
     async def add(self, request: Request, _: Principal) -> Response:
         body = await read_json(request, AddProviderBody, BODY_BYTES)
-        account = await self._providers.add(body.name, body.base_url, body.key)
+        account = await self._providers.add(body.name, body.base_url, body.key, body.admin_key)
         return json_answer(provider_json(account), 201)
 
     async def change(self, request: Request, _: Principal) -> Response:
         body = await read_json(request, ChangeProviderBody, BODY_BYTES)
         account = await self._providers.change(
-            request.path_params["id"], name=body.name, base_url=body.base_url, key=body.key, enabled=body.enabled
+            request.path_params["id"],
+            name=body.name,
+            base_url=body.base_url,
+            key=body.key,
+            enabled=body.enabled,
+            admin_key=body.admin_key,
         )
         return json_answer(provider_json(account))
 

@@ -74,6 +74,7 @@ class SessionRoutes:
             {
                 "signed_in": principal is not None,
                 "password_set": await self._services.passwords.is_set(),
+                "several_users": sum(user.disabled_at is None for user in self._services.users.list()) > 1,
                 "version": __version__,
             }
         )

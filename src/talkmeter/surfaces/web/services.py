@@ -7,6 +7,7 @@ from typing import Protocol
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
+from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.store import ProviderAccount
@@ -19,6 +20,7 @@ from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
 from talkmeter.errors import TalkmeterError
 from talkmeter.metering.budgets import BudgetBook
+from talkmeter.metering.calls import CallStore
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.sums import LedgerSums
 
@@ -83,5 +85,7 @@ class Services:
     users: Users
     keys: Keys
     providers: ProviderAccounts
+    routes: Routes
+    calls: CallStore
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]

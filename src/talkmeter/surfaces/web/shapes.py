@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from talkmeter.accounts.routes import RouteTarget
 from talkmeter.conversation.values import RoomChange
 from talkmeter.messages import RoomSettings
 from talkmeter.metering.budget_store import Scope
@@ -103,6 +104,7 @@ class AddProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     name: str
     base_url: str | None = None
     key: str | None = None
+    admin_key: str | None = None
 
 
 class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +112,7 @@ class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     base_url: str | UnsetType = UNSET
     key: str | None | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
+    admin_key: str | None | UnsetType = UNSET
 
 
 class TestAddressBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +127,23 @@ class PriceBody(Struct, kw_only=True, forbid_unknown_fields=True):
     effective_from: int = 0
     tier: str = "standard"
     provider: str = "*"
+
+
+class RouteTargetBody(RouteTarget, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class AddRouteBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    pattern: str
+    targets: tuple[RouteTargetBody, ...]
+    retries: int = 0
+
+
+class ChangeRouteBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    pattern: str | UnsetType = UNSET
+    targets: tuple[RouteTargetBody, ...] | UnsetType = UNSET
+    retries: int | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
 
 
 class AddBudgetBody(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -50,6 +50,7 @@ class PageFiles:
         return (
             WebRoute("GET", "/", "page", Access.OPEN, self.index),
             WebRoute("GET", "/room/{rest:path}", "page", Access.OPEN, self.index),
+            WebRoute("GET", "/gateway", "page", Access.OPEN, self.index),
             WebRoute("GET", "/settings", "page", Access.OPEN, self.index),
             WebRoute("GET", "/settings/{rest:path}", "page", Access.OPEN, self.index),
             WebRoute("GET", "/assets/{name}", "asset", Access.OPEN, self.asset),

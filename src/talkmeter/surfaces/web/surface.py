@@ -12,8 +12,10 @@ from talkmeter.surfaces.web.limits import Gate, GateLimits
 from talkmeter.surfaces.web.metrics import RequestMetrics
 from talkmeter.surfaces.web.routes_asking import AskingRoutes
 from talkmeter.surfaces.web.routes_attachments import AttachmentRoutes
-from talkmeter.surfaces.web.routes_keys import KeyRoutes
 from talkmeter.surfaces.web.routes_budgets import BudgetRoutes
+from talkmeter.surfaces.web.routes_calls import CallRoutes
+from talkmeter.surfaces.web.routes_keys import KeyRoutes
+from talkmeter.surfaces.web.routes_models import ModelRouteRoutes
 from talkmeter.surfaces.web.routes_operators import OperatorRoutes
 from talkmeter.surfaces.web.routes_prices import PriceRoutes
 from talkmeter.surfaces.web.routes_providers import ProviderRoutes
@@ -56,9 +58,11 @@ def web_routes(services: Services, requests: RequestMetrics, static: Path = STAT
         *AskingRoutes(services).routes(),
         *RunRoutes(services).routes(),
         *ReceiptRoutes(services).routes(),
+        *CallRoutes(services).routes(),
         *AttachmentRoutes(services).routes(),
         *PriceRoutes(services).routes(),
         *BudgetRoutes(services).routes(),
+        *ModelRouteRoutes(services).routes(),
         *OperatorRoutes(services, requests).routes(),
         *PageFiles(static).routes(),
     )
