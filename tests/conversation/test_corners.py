@@ -236,12 +236,13 @@ async def test_an_open_entry_of_a_door_without_rooms_is_settled_too(desk):
 
 async def test_only_what_a_dead_process_had_opened_is_settled_for_it(desk):
     from talkmeter.completions import CompletionRequest
-    from talkmeter.metering.meter import CallContext, new_call_id
+    from talkmeter.ids import new_ordered_id
+    from talkmeter.metering.meter import CallContext
 
     body = {"model": "sim-fast", "messages": [{"role": "user", "content": "hello"}]}
     opened = []
     for _ in range(3):
-        request = CompletionRequest(new_call_id(), "chat/completions", body)
+        request = CompletionRequest(new_ordered_id("call"), "chat/completions", body)
         call = await desk.meter.open(request, desk.providers.provider, CallContext(surface="test", principal=ME))
         opened.append(call.opening.id)
     assert await settle_abandoned(desk.store, desk.prices, {opened[0], opened[2], "call_of_nobody"}) == 2
