@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from talkmeter.errors import SettingError
 
 if TYPE_CHECKING:
-    from talkmeter.simulator.server import Simulator
+    from talkmeter.simulator import server
 
 BILL_FILE = "simulator-bill.jsonl"
 
@@ -31,6 +31,16 @@ def simulate_alone(
         ) from None
 
 
+class Simulator(Protocol):
+    """The simulator of this server, wherever it runs."""
+
+    async def start(self) -> str:
+        """Its base URL; starting twice is harmless."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
 class InProcessSimulator:
     """started: told the base URL once it runs."""
 
@@ -39,7 +49,7 @@ class InProcessSimulator:
         self._tokens_per_second = tokens_per_second
         self._started = started
         self._lock = asyncio.Lock()
-        self._simulator: Simulator | None = None
+        self._simulator: server.Simulator | None = None
         self._base_url = ""
 
     async def start(self) -> str:
@@ -61,7 +71,7 @@ class InProcessSimulator:
                 await simulator.stop()
 
 
-def _simulator() -> "type[Simulator]":
+def _simulator() -> "type[server.Simulator]":
     from talkmeter.simulator.server import Simulator
 
     return Simulator

@@ -26,15 +26,20 @@ def build_surfaces(application: Application) -> ASGIApp:
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
-    programs = OpenAIDoor(gateway_services_of(application))
+    door = programs(application)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await programs(scope, receive, send)
+            await door(scope, receive, send)
         else:
             await page(scope, receive, send)
 
     return choose
+
+
+def programs(application: Application) -> ASGIApp:
+    """The door for programs alone."""
+    return OpenAIDoor(gateway_services_of(application))
 
 
 def gateway_services_of(application: Application) -> openai.Services:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
-from talkmeter.app.simulating import InProcessSimulator
+from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -27,7 +28,7 @@ from talkmeter.conversation.gateway.passing_on import Gateway
 from talkmeter.conversation.gateway.values import GatewayLimits
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.receipts import Receipts
-from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
+from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
@@ -39,7 +40,7 @@ from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices.rows import PICODOLLARS
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
-from talkmeter.store import Store, open_store
+from talkmeter.store import Store, open_remote_store, open_store
 from talkmeter.store.archive import ATTACHMENTS, DATABASE, KEY
 
 log = logging.getLogger(__name__)
@@ -79,12 +80,14 @@ class Accounts:
 class Application:
     """The parts, for surfaces to use. Made by `open_application`; `close` ends them in order."""
 
-    def __init__(self, resolved: Resolved, store: Store, accounts: Accounts) -> None:
+    def __init__(
+        self, resolved: Resolved, store: Store, accounts: Accounts, simulator: Simulator | None = None
+    ) -> None:
         self.resolved = resolved
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
-        self.simulator = InProcessSimulator(
+        self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
         self.client = Client(timeouts_of(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
@@ -114,8 +117,7 @@ class Application:
 
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
-        await self.prices.load()
-        await self.budgets.load()
+        await self.load_prices()
         settled = await settle_open_entries(self.store, self.prices)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
@@ -127,8 +129,20 @@ class Application:
     async def reload(self) -> None:
         """Reads again what another process may have changed: users, keys, settings, providers, prices, budgets."""
         await self.accounts.load()
+        await self.load_prices()
+
+    async def load_prices(self) -> None:
         await self.prices.load()
         await self.budgets.load()
+
+    async def settle_for(self, entry_ids: Collection[str]) -> int:
+        """Settles what another process had opened and is gone; waits until it can. How many were open."""
+        while True:
+            try:
+                return await settle_abandoned(self.store, self.prices, entry_ids)
+            except StoreError as error:
+                log.error("worker_not_settled", extra={"reason": error.message})
+                await asyncio.sleep(WATCH_SECONDS)
 
     async def watch(self) -> None:
         """Until it is cancelled: hears of what other processes have changed, and stores when keys were last used.
@@ -190,6 +204,20 @@ async def open_application(resolved: Resolved) -> Application:
     except BaseException:
         await store.close()
         raise
+
+
+async def open_worker(
+    resolved: Resolved,
+    connected: socket.socket,
+    lost: Callable[[], object],
+    simulator_of: Callable[[Callable[[str], None]], Simulator],
+) -> Application:
+    """As open_application, for a process that another one writes for. simulator_of: is given who hears its base URL."""
+    url = resolved.get("database_url") or resolved.data_dir / DATABASE
+    store = await open_remote_store(url, connected, lost)
+    accounts = Accounts(store, resolved)
+    await accounts.load()
+    return Application(resolved, store, accounts, simulator_of(accounts.providers.simulator_runs_at))
 
 
 async def open_database(resolved: Resolved) -> Store:

@@ -34,6 +34,17 @@ def serve(**flags: Any) -> None:
     sys.exit(run_server(resolved(flags), say))
 
 
+@talkmeter.command(hidden=True)
+@click.argument("fds", nargs=-1, type=int)
+def worker(fds: tuple[int, ...]) -> None:
+    """Answer /v1 for a `serve --workers N`, which starts this with the numbers of open files."""
+    from talkmeter.app.worker import run_worker
+
+    if len(fds) < 4:
+        raise click.UsageError("`talkmeter serve --workers N` starts this.")
+    sys.exit(run_worker(*fds))
+
+
 @talkmeter.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", "-p", default=8641, show_default=True, help="Port; 0 takes any free one.")

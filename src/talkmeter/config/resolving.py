@@ -51,6 +51,19 @@ class Resolved:
         given = self.get(name)
         return given if isinstance(given, Path) else self.data_dir / file_name
 
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON has it, secrets included, for `of_plain` in a process of our own."""
+        values = {name: [BY_NAME[name].plain(v.value), v.source, v.where] for name, v in self.values.items()}
+        return {"values": values, "data_dir": str(self.data_dir), "file": str(self.file) if self.file else None}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> "Resolved":
+        values = {
+            name: Value(BY_NAME[name].parse(value, source, where), source, where)
+            for name, (value, source, where) in plain["values"].items()
+        }
+        return cls(values, Path(plain["data_dir"]), Path(plain["file"]) if plain["file"] else None)
+
     def __repr__(self) -> str:
         shown = {name: "***" if BY_NAME[name].secret else v.value for name, v in self.values.items()}
         return f"Resolved({shown})"

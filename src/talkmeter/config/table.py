@@ -88,6 +88,16 @@ SERVER = (
         help_ko="이 컴퓨터 밖으로도 암호화하지 않은 HTTP를 허용합니다. TLS를 더해 주는 서버 뒤나 믿을 수 있는 망에서만 쓰십시오.",
     ),
     Setting(
+        name="workers",
+        kind="int",
+        default=1,
+        group="server",
+        help="How many processes answer `/v1`, one for each core. More than 1: the page has a process of its own beside them, and limits on connections and on what is read on for the bill are each process's own.",
+        help_ko="`/v1`에 응답하는 프로세스의 수. 코어마다 하나가 알맞습니다. 1보다 크면 페이지는 따로 한 프로세스가 맡고, 연결 수와 청구를 위해 더 읽는 답변에 대한 제한은 프로세스마다 따로 셉니다.",
+        minimum=1,
+        maximum=64,
+    ),
+    Setting(
         name="shutdown_seconds",
         kind="float",
         default=5.0,

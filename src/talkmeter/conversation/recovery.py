@@ -1,6 +1,7 @@
 """After a start: settles what a dead process left open, and takes up the questions that were waiting."""
 
 import logging
+from collections.abc import Collection
 from typing import Protocol
 
 from msgspec import structs
@@ -35,6 +36,14 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
             await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), "interrupted", None))
     if entries:
         log.warning("%d answers were interrupted by the last end of the process and are settled now", len(entries))
+    return len(entries)
+
+
+async def settle_abandoned(store: RecoveryStore, prices: PriceBook, ids: Collection[str]) -> int:
+    """Settles those of these entries that are still open, since the process that opened them is gone; how many."""
+    entries = [entry for entry in await store.open_entries() if entry.opening.id in ids]
+    for entry in entries:
+        await _settle(store, prices, entry)
     return len(entries)
 
 

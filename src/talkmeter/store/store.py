@@ -1,6 +1,7 @@
 """The store: one value that answers every protocol the core has declared, on SQLite or PostgreSQL."""
 
 import asyncio
+import socket
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -42,8 +43,10 @@ from talkmeter.store.databases import Database, database, watch_file
 from talkmeter.store.exclusive import exclusive
 from talkmeter.store.migrate import prepare
 from talkmeter.store.readers import Readers
+from talkmeter.store.remote import RemoteWriter
 from talkmeter.store.sqlite_copy import copy_database
 from talkmeter.store.sqlite_facts import StoreWarning, warnings_about
+from talkmeter.store.submissions import Submissions
 from talkmeter.store.writer import Writer
 
 APPLY = {
@@ -68,7 +71,7 @@ class Written(Struct, frozen=True):
 class Store:
     """Made by `open_store`. Safe for any number of tasks; of one event loop or several."""
 
-    def __init__(self, database: Database, writer: Writer, readers: Readers) -> None:
+    def __init__(self, database: Database, writer: Writer | RemoteWriter, readers: Readers) -> None:
         self._database = database
         self._writer = writer
         self._readers = readers
@@ -118,6 +121,11 @@ class Store:
             return await asyncio.to_thread(copy_database, source, path)
         except sqlite3.Error as error:
             raise faults.as_ours(error, self.name) from error
+
+    async def write_for(self, connected: socket.socket) -> Submissions:
+        """Takes over what another process submits: connected: to its `open_remote_store`."""
+        assert isinstance(self._writer, Writer)
+        return await Submissions.accept(connected, self._writer, APPLY, self.name)
 
     async def close(self) -> None:
         """Writes what has been submitted, then lets go of the database. Idempotent."""
@@ -286,6 +294,23 @@ async def open_store(
     Raises SettingError for an unusable URL, StoreTooNew for a database of a newer Talkmeter, StoreError otherwise.
     """
     return await asyncio.to_thread(_open, database(url_or_path, busy_timeout), readers, ballast)
+
+
+async def open_remote_store(
+    url_or_path: str | Path,
+    connected: socket.socket,
+    lost: Callable[[], object],
+    *,
+    busy_timeout: float = 5.0,
+    readers: int = 4,
+) -> Store:
+    """A database that another process has opened, reads it, and submits changes to that process: see Store.write_for.
+
+    lost: called when that process is gone; nothing can be written any more then.
+    """
+    opened = database(url_or_path, busy_timeout)
+    writer = await RemoteWriter.connect(connected, APPLY, opened.name, lost)
+    return Store(opened, writer, Readers(opened.reading(readers), readers, opened.name))
 
 
 def _open(database: Database, readers: int, ballast: int) -> Store:

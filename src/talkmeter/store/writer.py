@@ -33,12 +33,22 @@ class Quiet(NamedTuple):
     failed: Callable[[BaseException], object]
 
 
+Outcome = BaseException | Results
+
+
+class Told(NamedTuple):
+    """Somebody who is told what came of it, in the order of the submissions."""
+
+    loop: asyncio.AbstractEventLoop
+    tell: Callable[[Outcome], object]
+
+
+Waiter = asyncio.Future[Results] | Quiet | Told
+
+
 class Job(NamedTuple):
     changes: tuple[Struct, ...]
-    waiter: asyncio.Future[Results] | Quiet
-
-
-Outcome = BaseException | Results
+    waiter: Waiter
 
 
 class Ballast(Protocol):
@@ -124,6 +134,10 @@ class Writer:
     def submit_quietly(self, changes: tuple[Struct, ...], failed: Callable[[BaseException], object]) -> None:
         """As submit; only a failure is told."""
         self._put(Job(changes, Quiet(asyncio.get_running_loop(), failed)))
+
+    def submit_telling(self, changes: tuple[Struct, ...], tell: Callable[[Outcome], object]) -> None:
+        """As submit; `tell` is called on this event loop with what came of it, in the order of the submissions."""
+        self._put(Job(changes, Told(asyncio.get_running_loop(), tell)))
 
     def _put(self, job: Job) -> None:
         with self._lock:
@@ -338,12 +352,14 @@ class Writer:
 
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Wakes each event loop once, however many commits were in the group."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Results] | Quiet, Outcome]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Waiter, Outcome]]] = {}
     for job, outcome in zip(batch, outcomes, strict=True):
         waiter = job.waiter
         if isinstance(waiter, Quiet):
             if not isinstance(outcome, tuple):
                 by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
+        elif isinstance(waiter, Told):
+            by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
         else:
             by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
     for loop, answers in by_loop.items():
@@ -351,11 +367,13 @@ def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
             loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _resolve(answers: Sequence[tuple[asyncio.Future[Results] | Quiet, Outcome]]) -> None:
+def _resolve(answers: Sequence[tuple[Waiter, Outcome]]) -> None:
     for waiter, outcome in answers:
         if isinstance(waiter, Quiet):
             assert isinstance(outcome, BaseException)
             waiter.failed(outcome)
+        elif isinstance(waiter, Told):
+            waiter.tell(outcome)
         elif waiter.done():  # its caller was cancelled
             continue
         elif isinstance(outcome, tuple):
