@@ -98,7 +98,7 @@ async def test_a_key_from_its_making_to_its_end(open_page: OpenPage, server: Ser
     await expect(sheet.locator(".sum").first).to_contain_text(
         f"{total} = {usage['prompt_tokens']} prompt + {usage['completion_tokens']} completion"
     )
-    for words in ("first app (tm_", "team-a", "u-1", "OpenAI API", "chat/completions", answer["id"]):
+    for words in ("first app (tm_", "team-a", "u-1", "OpenAI-compatible API", "chat/completions", answer["id"]):
         await expect(sheet).to_contain_text(words)
     await expect(sheet).not_to_contain_text("The messages themselves")
     assert await grave_findings(tab.page) == []

@@ -395,7 +395,7 @@ export const en = {
   upstream_id: 'Provider’s id',
   without_key: 'this machine, without a key',
   surface_web: 'Web page',
-  surface_openai: 'OpenAI API',
+  surface_openai: 'OpenAI-compatible API',
   state_settled: 'Settled',
   outcome_finished: 'finished',
   outcome_stopped: 'stopped',
