@@ -63,7 +63,6 @@ def _start(
     options: argparse.Namespace, folder: Path, missing: dict[str, str], ending: contextlib.ExitStack
 ) -> tuple[list[Target], Target]:
     """All that can be started; why the others cannot be goes into `missing`."""
-    upstream = ending.enter_context(FakeUpstream(folder, options.load_core))
     alone = ending.enter_context(FakeUpstream(folder, options.gateway_core))
     direct = Target(targets.Gateway("direct", "", "", alone, alone.port), alone)
     running = []
@@ -75,6 +74,8 @@ def _start(
                 progress(f"{name}: installing unless it is there")
                 targets.install(name, options.cache)
             progress(f"{name}: starting")
+            # One for each: what a gateway leaves behind is never on the bill of another.
+            upstream = ending.enter_context(FakeUpstream(own, options.load_core))
             setting = targets.Setting(own, options.gateway_core, upstream.port, options.cache)
             gateway = targets.TARGETS[name](setting)
         except Missed as missed:

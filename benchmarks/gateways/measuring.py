@@ -18,7 +18,7 @@ from gateways.processes import HERE, FakeUpstream, busy_seconds, tree_cpu, tree_
 from gateways.targets import Gateway
 
 FULL = 0.93  # of the core on which upstream and load are: then they are what is slow
-SETTLING = 20.0  # seconds that the ledger has after a load
+SETTLING = 20.0  # seconds that a gateway and its ledger have after a load
 PACE_MS = 20
 
 
@@ -105,6 +105,8 @@ class Bench:
         full = (upstream_cpu + load["cpu"]) / load["seconds"] > FULL
         seen = Seen(load, cpu, noise, full, late)
         target.seen.setdefault(phase.name, []).append(seen)
+        if seen.failed:
+            _let_go(gateway)
         return seen
 
     def _load(self, gateway: Gateway, phase: Phase) -> dict[str, Any]:
@@ -168,6 +170,16 @@ def _next(good: int, bad: int, most: int) -> int:
         return bad // 4 if bad > 16 else 0
     between = (good + bad) // 2
     return between if bad - good > max(4, good // 4) else 0
+
+
+def _let_go(gateway: Gateway) -> None:
+    """Waits until it is done with what its reader has given up, which would otherwise disturb the next."""
+    until = time.monotonic() + SETTLING
+    while time.monotonic() < until:
+        before = tree_cpu(gateway.process.pid)
+        time.sleep(0.5)
+        if tree_cpu(gateway.process.pid) - before < 0.05:
+            return
 
 
 def compare(target: Target, phase: str) -> str:
