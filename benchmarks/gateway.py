@@ -123,7 +123,7 @@ def _books(running: list[Target], phase: str) -> None:
 
 
 def _text(running: list[Target], direct: Target, missing: dict[str, str]) -> str:
-    command = shlex.join(["benchmarks/gateway.py", *(each for each in sys.argv[1:] if each != "--write")])
+    command = shlex.join(["benchmarks/gateway.py", *_what_matters(sys.argv[1:])])
     lines = [
         f"`.venv/bin/python {command}`, {time.strftime('%Y-%m-%d %H:%M')}. {machine()}; {report.noise(running)}.",
         "",
@@ -134,6 +134,12 @@ def _text(running: list[Target], direct: Target, missing: dict[str, str]) -> str
         *(f"- {target.name}, at the end: {target.books[-1]}. {_phases(target)}" for target in running if target.books),
     ]
     return "\n".join(lines)
+
+
+def _what_matters(arguments: list[str]) -> list[str]:
+    """The command's arguments without those that say where results go."""
+    where = {place + more for place, each in enumerate(arguments) if each == "--out" for more in (0, 1)}
+    return [each for place, each in enumerate(arguments) if place not in where and each != "--write"]
 
 
 def _phases(target: Target) -> str:
