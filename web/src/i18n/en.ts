@@ -404,8 +404,6 @@ export const en = {
   outcome_failed: 'failed',
   outcome_not_sent: 'not sent',
   outcome_open: 'running',
-  origin_reconciled: 'Reconciled',
-  origin_reconciled_text: 'Decided by the provider’s own books.',
   export_as: 'Export as {format}',
   keys_about: 'Each program gets a key of its own, so every token is on the right bill. A key opens what it names, until its day, and can be revoked at once.',
   keys_about_member: 'Keys for your own programs. What they use counts as yours.',

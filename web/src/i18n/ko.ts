@@ -406,8 +406,6 @@ export const ko: Dictionary = {
   outcome_failed: '실패',
   outcome_not_sent: '보내지 않음',
   outcome_open: '진행 중',
-  origin_reconciled: '대조 완료',
-  origin_reconciled_text: '제공자의 장부와 대조하여 확정한 값입니다.',
   export_as: '{format} 파일로 내보내기',
   keys_about: '프로그램마다 키를 따로 발급하면 모든 토큰이 제자리에 기록됩니다. 키마다 사용할 수 있는 모델과 기한을 정할 수 있고, 언제든 바로 폐기할 수 있습니다.',
   keys_about_member: '직접 만든 프로그램에서 쓸 키입니다. 이 키로 쓴 양은 본인의 사용량으로 기록됩니다.',
