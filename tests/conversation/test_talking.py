@@ -93,6 +93,21 @@ async def test_an_owner_sees_the_figures_of_everybody_and_the_texts_of_nobody_el
         await desk.receipts.receipt("somebody", "call_none", everybodys=True)
 
 
+async def test_what_the_provider_counts_beyond_our_lines_is_unexplained(desk):
+    from support.store_values import a_settlement, an_opening
+    from talkmeter.metering.usage import Usage
+
+    for lines, prompt, found in (
+        ('[{"kind":"text","message":0,"tokens":30,"quality":"exact"}]', 41, [("message", 30), ("unexplained", 11)]),
+        ('[{"kind":"text","message":0,"tokens":41,"quality":"exact"}]', 41, [("message", 41)]),
+        ('[{"kind":"text","message":0,"tokens":50,"quality":"estimate"}]', 41, [("message", 50), ("unexplained", -9)]),
+    ):
+        opening = an_opening(preflight_lines=lines, messages_sent=None)
+        await desk.store.commit(opening, a_settlement(opening, usage=Usage(prompt_tokens=prompt)))
+        receipt = await desk.receipts.receipt(ME, opening.id)
+        assert [(line.kind, line.tokens) for line in receipt.lines] == found
+
+
 async def test_a_call_of_the_gateway_has_a_receipt_without_messages(desk):
     from support.store_values import a_settlement, an_opening
 
