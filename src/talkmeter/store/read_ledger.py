@@ -51,6 +51,10 @@ _OF_PROVIDER = (
     .order_by(_entry.opened_at, _entry.id)
     .limit(bindparam("limit"))
 )
+# Each state has an index of its own (schema.py); both pages together hold the first of all.
+_SETTLED_OF_PROVIDER = _OF_PROVIDER.where(_SETTLED)
+_OPEN_OF_PROVIDER = _OF_PROVIDER.where(_OPEN)
+del _OF_PROVIDER
 _PARTIALS = select(partial_texts.c.text).where(partial_texts.c.entry_id == THIS).order_by(partial_texts.c.seq)
 
 
@@ -91,7 +95,12 @@ def entries_of_provider(
     # From where the last page ended, so that the index leads to the first row of this one.
     values = {"this": provider_id, "start": max(start, after[0]), "end": end, "limit": limit}
     values |= {"after": after[0], "after_id": after[1]}
-    return [rows.entry(row) for row in connection.execute(_OF_PROVIDER, values)]
+    found = [
+        rows.entry(row)
+        for statement in (_SETTLED_OF_PROVIDER, _OPEN_OF_PROVIDER)
+        for row in connection.execute(statement, values)
+    ]
+    return sorted(found, key=lambda entry: (entry.opening.opened_at, entry.opening.id))[:limit]
 
 
 def partial_text(connection: Connection, entry_id: str) -> str:
