@@ -14,9 +14,7 @@ from talkmeter.metering.budget_making import new_budget
 
 MESSAGES = [{"role": "user", "content": "say: hello " + "hello " * 60}]
 BODY = json.dumps({"model": "sim-fast", "messages": MESSAGES, "max_tokens": 10}).encode()
-ASKED = Asked(
-    endpoint="chat/completions", model="sim-fast", body=BODY, request_bytes=len(BODY), max_output_tokens=10
-)
+ASKED = Asked(endpoint="chat/completions", model="sim-fast", body=BODY, request_bytes=len(BODY), max_output_tokens=10)
 
 
 @pytest.fixture

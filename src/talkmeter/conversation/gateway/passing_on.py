@@ -50,10 +50,6 @@ class Gateway:
         self._draining: dict[Passage, int] = {}
         self._closing = False
 
-    @property
-    def under_way(self) -> int:
-        return self._meter.under_way
-
     async def pass_on(self, ask: PassAsk, client: Leaver) -> Passage:
         """The answer to a request, its head read. client: who may leave meanwhile.
 

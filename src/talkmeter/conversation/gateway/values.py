@@ -49,7 +49,6 @@ class GatewayLimits(Struct, frozen=True, kw_only=True):
     drain_seconds: float = 120.0
     drain_picodollars: int = 20 * 10**12
     retry_after_seconds: float = 10.0
-    event_bytes: int = 4 << 20
 
 
 class Providers(Protocol):
