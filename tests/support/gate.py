@@ -75,7 +75,7 @@ class Gate:
         """Every entry by its id, once nothing is under way any more."""
         assert await self.simulator.settled(ENDED_SECONDS), "the simulator is still answering"
         async with asyncio.timeout(ENDED_SECONDS):
-            while self.application.gateway.under_way or await self.application.store.open_entries():
+            while self.application.passing.under_way or await self.application.store.open_entries():
                 await asyncio.sleep(0.005)
             await self.application.passing.settled(ENDED_SECONDS)
         return self.entries()
