@@ -1,6 +1,6 @@
 """What is asked of a provider, and what a provider must be able to do."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -35,6 +35,57 @@ class Chunk(Struct, frozen=True):
     """Body bytes as they came, of any size."""
 
     data: bytes
+
+
+class UpstreamCall(Struct, frozen=True):
+    """The very request that goes upstream, as bytes.
+
+    call_id: travels as `X-Client-Request-Id`; empty: without. path: below the provider's base URL, query included.
+    headers: without host, authorization and what frames the body or speaks of the connection; the provider adds those.
+    body: one piece, or a stream of them, sent in chunks unless body_length states how many bytes it has.
+    """
+
+    call_id: str
+    method: str
+    path: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes | AsyncIterable[bytes] = b""
+    body_length: int | None = None
+
+
+class Answer(Protocol):
+    """What came back, its head read. Whoever has one closes it."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def reason(self) -> bytes: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """As they came: order, case and duplicates, those of the connection included."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """The body is complete and has been handed out, or was empty: there is nothing left to wait for."""
+        ...
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value under this lower-case name."""
+        ...
+
+    async def read(self) -> bytes:
+        """All that has arrived, at least one byte, as soon as there is any; empty at the body's proper end.
+
+        Raises UpstreamSilent or UpstreamBroke, after everything that had arrived was handed out.
+        """
+        ...
+
+    def close(self) -> None:
+        """Cancels the call upstream unless its answer has been received whole."""
+        ...
 
 
 class UpstreamNotReached(UpstreamError):
@@ -98,6 +149,15 @@ class Provider(Protocol):
 
         Raises UpstreamNotReached, UpstreamSilent or UpstreamBroke. Closing the generator cancels the call upstream.
         Error statuses are not raised: they are Heads like any other, with the error body as chunks.
+        """
+        ...
+
+    async def exchange(self, call: UpstreamCall) -> Answer:
+        """Sends the request and returns once the answer's head is there; bodies are bytes as they came.
+
+        Raises UpstreamNotReached (nothing was sent), UpstreamSilent or UpstreamBroke (it may be billed), and BadInput
+        for what cannot be a request. Being cancelled cancels the call upstream. In errors (status 400 and above) the
+        provider's key is hidden, so their body may be shorter than it came; their Content-Length says so.
         """
         ...
 

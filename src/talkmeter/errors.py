@@ -3,7 +3,8 @@
 TalkmeterError
 ├── BadInput 400 ── what came in cannot be used
 │   ├── TooLarge 413 · UnsupportedMedia 415 · TooManyPixels 422
-├── NotSignedIn 401 · Forbidden 403 · NotFound 404 · Conflict 409 · TooManyTries 429
+├── NotSignedIn 401 · InvalidKey 401 · Forbidden 403 · NotFound 404 · Conflict 409 · TooManyTries 429
+├── BudgetRefused 429 · RateLimited 429 ── what is asked for is more than may be spent, or too fast
 ├── SettingError ── start-up: a setting has a value that cannot be used
 ├── StoreError 503 ── the database cannot take or give what was asked
 │   ├── StoreFull 507 · StoreBusy 503 · StoreTooNew ── start-up
@@ -70,6 +71,12 @@ class NotSignedIn(TalkmeterError):
     status, code = 401, "not_signed_in"
 
 
+class InvalidKey(TalkmeterError):
+    """An API key that opens nothing. `details["reason"]`: malformed, typo, unknown, revoked, expired, user_disabled."""
+
+    status, code = 401, "invalid_api_key"
+
+
 class Forbidden(TalkmeterError):
     status, code = 403, "forbidden"
 
@@ -84,6 +91,21 @@ class Conflict(TalkmeterError):
 
 class TooManyTries(TalkmeterError):
     status, code = 429, "too_many_tries"
+
+
+class BudgetRefused(TalkmeterError):
+    """A hard budget could be exceeded.
+
+    details: budget (its name), budget_id, scope, period, unit, reason, limit, spent, reserved, asked, resets_at.
+    """
+
+    status, code = 429, "insufficient_quota"
+
+
+class RateLimited(TalkmeterError):
+    """More requests or tokens a minute than allowed. details: kind, limit, remaining, reset, retry_after (seconds)."""
+
+    status, code = 429, "rate_limit_exceeded"
 
 
 class SettingError(TalkmeterError):

@@ -2,6 +2,9 @@
 
 import pytest
 
+from talkmeter.accounts.keys import Keys
+from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.users import Users
 from talkmeter.config import resolve
 from talkmeter.store import open_store
 
@@ -39,3 +42,17 @@ def resolved(tmp_path):
         return resolve({"data_dir": str(tmp_path), **flags}, environment or {})
 
     return make
+
+
+@pytest.fixture
+async def users(store, clock):
+    loaded = Users(store, Passwords(store), clock)
+    await loaded.load()
+    return loaded
+
+
+@pytest.fixture
+async def keys(store, users, clock):
+    loaded = Keys(store, users, clock)
+    await loaded.load()
+    return loaded

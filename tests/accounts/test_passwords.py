@@ -3,7 +3,7 @@
 import pytest
 
 from talkmeter.accounts import passwords as module
-from talkmeter.accounts.passwords import FREE_TRIES, LONGEST_WAIT, STORED_NAME, Passwords, Tries
+from talkmeter.accounts.passwords import FREE_TRIES, LONGEST_WAIT, Passwords, Tries
 from talkmeter.errors import BadInput, TooManyTries
 
 
@@ -31,7 +31,7 @@ async def test_set_and_verify(passwords, store):
     assert await passwords.is_set()
     assert await passwords.verify("correct horse 배터리", "here")
     assert not await passwords.verify("correct horse 배터", "here")
-    stored = (await store.settings())[STORED_NAME]
+    stored = (await store.credentials("owner")).hashed
     assert stored.startswith("$argon2id$")
     assert "horse" not in stored
 

@@ -8,6 +8,7 @@ from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.errors import BadInput, Conflict, NotFound, SettingError
 
 CANARY = "sk-canary-0123456789abcdef"
+ADMIN = "sk-admin-canary-0123456789wxyz"
 
 
 @pytest.fixture
@@ -64,6 +65,29 @@ async def test_a_key_does_not_follow_to_another_server(make):
         assert caught.value.code == "key_needed"
     moved = await accounts.change(added.id, base_url="https://other.example/v1", key="sk-another-0123456789")
     assert accounts.reveal(moved) == "sk-another-0123456789"
+
+
+async def test_an_admin_key_is_its_owners_too(make):
+    accounts = await make()
+    added = await accounts.add("a", key=CANARY, admin_key=ADMIN)
+    assert (added.admin_key.hint, accounts.reveal_admin(added)) == (ADMIN[-4:], ADMIN)
+    with pytest.raises(BadInput) as caught:
+        await accounts.change(added.id, base_url="https://evil.example/v1", key=CANARY)
+    assert (caught.value.code, caught.value.param) == ("key_needed", "admin_key")
+    with pytest.raises(BadInput) as caught:
+        await accounts.change(added.id, admin_key="two words")
+    assert (caught.value.code, caught.value.param) == ("bad_key", "admin_key")
+    bare = await accounts.change(added.id, admin_key="")
+    assert (accounts.reveal_admin(bare), accounts.reveal(bare)) == (None, CANARY)
+
+
+async def test_an_admin_key_of_the_environment_is_not_stored(make):
+    accounts = await make(OPENAI_API_KEY=CANARY, OPENAI_ADMIN_KEY=ADMIN)
+    (account,) = accounts.all()
+    assert (account.admin_key.hint, accounts.reveal_admin(account)) == (ADMIN[-4:], ADMIN)
+    assert (await make(OPENAI_ADMIN_KEY=ADMIN)).all()[0].source == "simulator"
+    with pytest.raises(SettingError, match="OPENAI_ADMIN_KEY"):
+        await make(OPENAI_ADMIN_KEY="two words")
 
 
 async def test_names_are_unique_whatever_their_case(make):

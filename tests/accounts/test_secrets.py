@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from talkmeter.accounts.secrets import Sealer, hint_of, load_key, make_key_file, rotate
+from talkmeter.accounts.secrets import Sealer, hint_of, load_key, make_key_file, openable, rotate
 from talkmeter.accounts.store import ProviderAccount, SaveProvider
 from talkmeter.errors import SettingError
 
@@ -113,15 +113,40 @@ def test_what_is_no_key_is_refused(tmp_path, text):
         load_key(text, file)
 
 
+def test_a_key_that_reads_the_books_is_never_taken_for_one_that_calls(tmp_path):
+    sealer = Sealer(KEY, tmp_path / "k")
+    sealed = sealer.seal("row", CANARY, "admin key")
+    assert sealer.open("row", sealed, "admin key") == CANARY
+    with pytest.raises(SettingError):
+        sealer.open("row", sealed)
+    with pytest.raises(SettingError):
+        sealer.open("row", sealer.seal("row", CANARY), "admin key")
+
+
+def test_an_account_is_kept_without_the_keys_that_do_not_open(tmp_path):
+    sealer, other = Sealer(KEY, tmp_path / "k"), Sealer(OTHER_KEY, tmp_path / "k")
+    whole = replace(account(sealer), admin_key=sealer.seal("provider_1", CANARY, "admin key"))
+    sealer.check([whole])
+    assert openable(whole, sealer) == whole
+    half = replace(whole, admin_key=other.seal("provider_1", CANARY, "admin key"))
+    with pytest.raises(SettingError):
+        sealer.check([half])
+    assert openable(half, sealer) == replace(whole, admin_key=None)
+    assert openable(whole, other) == replace(whole, key=None, admin_key=None)
+
+
 async def test_rotation_seals_every_key_anew_in_one_step(store, tmp_path):
     old, new = Sealer(KEY, tmp_path / "old"), Sealer(OTHER_KEY, tmp_path / "new")
     await store.commit(SaveProvider(account(old, "provider_1", "sk-first-0123456789")))
     await store.commit(SaveProvider(account(old, "provider_2", "sk-second-0123456789")))
     await store.commit(SaveProvider(replace(account(old, "provider_3"), key=None)))
-    assert await rotate(store, old, new) == 2
+    only_admin = replace(account(old, "provider_4"), key=None, admin_key=old.seal("provider_4", CANARY, "admin key"))
+    await store.commit(SaveProvider(only_admin))
+    assert await rotate(store, old, new) == 3
     kept = {row.id: row for row in await store.providers()}
     assert new.open("provider_1", kept["provider_1"].key) == "sk-first-0123456789"
     assert new.open("provider_2", kept["provider_2"].key) == "sk-second-0123456789"
+    assert new.open("provider_4", kept["provider_4"].admin_key, "admin key") == CANARY
     with pytest.raises(SettingError):
         await rotate(store, old, new)
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from talkmeter.app import listening
-from talkmeter.app.listening import bind, is_loopback, url_of
+from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
 from talkmeter.errors import SettingError
 
 
@@ -122,3 +122,24 @@ def test_what_stays_on_this_machine(host, inside):
 def test_the_address_for_a_browser(bound, host, shown):
     sockets = bound("127.0.0.1")
     assert url_of(host, sockets) == f"http://{shown}:{sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("system", ["linux", "elsewhere"])
+def test_workers_share_a_port_that_nobody_else_can_have(monkeypatch, system):
+    if system != "linux":
+        monkeypatch.setattr(listening.sys, "platform", system)
+    shares = bind_for(3, "localhost", 0)
+    try:
+        ports = {one.getsockname()[1] for sockets in shares for one in sockets}
+        assert (len(shares), len(ports)) == (3, 1)
+        assert len({one.fileno() for sockets in shares for one in sockets}) == 3 * len(shares[0])
+        assert not any(one.get_inheritable() for sockets in shares for one in sockets)
+        (port,) = ports
+        for taken in (bind, lambda host, port: bind_for(2, host, port)):
+            with pytest.raises(SettingError) as refused:
+                taken("localhost", port)
+            assert refused.value.code == "port_taken"
+    finally:
+        for sockets in shares:
+            for one in sockets:
+                one.close()

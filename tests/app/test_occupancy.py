@@ -1,12 +1,13 @@
 """One server for one data directory, and where it is."""
 
+import asyncio
 import os
 import subprocess
 import sys
 
 import pytest
 
-from talkmeter.app.occupancy import Occupancy, running
+from talkmeter.app.occupancy import Occupancy, WorkersLock, running
 from talkmeter.errors import SettingError
 
 
@@ -40,3 +41,25 @@ def test_a_server_that_has_not_said_where_it_is_still_holds_it(tmp_path):
     with pytest.raises(SettingError):
         Occupancy(tmp_path)
     held.release()
+
+
+async def test_a_worker_that_is_left_keeps_the_next_server_waiting(tmp_path):
+    lock = WorkersLock(tmp_path)
+    await lock.acquire()
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "input()"), pass_fds=[lock.fd], stdin=subprocess.PIPE
+    )
+    try:
+        lock.release()  # as if the server had been killed
+        following = WorkersLock(tmp_path)
+        with pytest.raises(SettingError) as refused:
+            await following.acquire(0.05)
+        assert refused.value.code == "worker_left"
+        waiting = asyncio.ensure_future(following.acquire(60))
+        await worker.communicate(b"\n")
+        await waiting
+        following.release()
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+            await worker.wait()

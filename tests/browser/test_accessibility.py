@@ -64,11 +64,34 @@ def settings(section: str) -> View:
         if section == "models":
             await tab.page.locator("main .model").first.click()
             await expect(tab.page.locator("main .prices form")).to_be_visible()
+        if section == "users":
+            await tab.page.locator("main .add").click()
+            await expect(tab.page.locator("main .card form")).to_be_visible()
         if section == "providers":
             await tab.page.locator("main .body > .button, main .empty .button").click()
             await expect(tab.page.locator("main form")).to_be_visible()
 
     return open_settings
+
+
+def gateway(section: str, form: str | None) -> View:
+    async def open_gateway(tab: ChatPage, _room: str) -> None:
+        if section == "keys" and not (await tab.get("/api/keys"))["keys"]:
+            await tab.call("POST", "/api/keys", {"name": "app", "models": ["sim-*"], "rpm": 60})
+        if section == "budgets" and not (await tab.get("/api/budgets"))["budgets"]:
+            await tab.call("POST", "/api/budgets", {"name": "team", "amount": "5 USD", "period": "day"})
+        if section == "routes" and not (await tab.get("/api/routes"))["routes"]:
+            await tab.call("POST", "/api/routes", {"pattern": "fast", "targets": [{"model": "sim-fast"}], "retries": 1})
+        await tab.open(f"/gateway#{section}")
+        await expect(tab.page.locator("main tbody tr, main .calls li, main article").first).to_be_visible()
+        if form is None:
+            await tab.page.locator("main .filters .trigger").click()
+            await expect(tab.page.locator(".panel form")).to_be_visible()
+        else:
+            await tab.page.locator(form).click()
+            await expect(tab.page.locator("main form")).to_be_visible()
+
+    return open_gateway
 
 
 VIEWS: dict[str, View] = {
@@ -78,7 +101,12 @@ VIEWS: dict[str, View] = {
     "ladder": ladder,
     "models": models,
     "parameters": parameters,
-    **{f"settings-{section}": settings(section) for section in ("providers", "models", "defaults", "appearance")},
+    **{
+        f"settings-{section}": settings(section)
+        for section in ("providers", "models", "defaults", "appearance", "users")
+    },
+    "gateway-calls": gateway("calls", None),
+    **{f"gateway-{section}": gateway(section, "main .add") for section in ("keys", "budgets", "routes")},
     "sign-in": sign_in,  # the last: it signs out
 }
 
@@ -86,8 +114,8 @@ VIEWS: dict[str, View] = {
 COMBINED = {
     ("en", "light"): tuple(VIEWS),
     ("ko", "dark"): tuple(VIEWS),
-    ("en", "dark"): ("chat", "receipt", "settings-providers", "sign-in"),
-    ("ko", "light"): ("chat", "receipt", "settings-providers", "sign-in"),
+    ("en", "dark"): ("chat", "receipt", "settings-providers", "gateway-calls", "gateway-keys", "sign-in"),
+    ("ko", "light"): ("chat", "receipt", "settings-providers", "gateway-calls", "gateway-keys", "sign-in"),
 }
 
 

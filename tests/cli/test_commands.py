@@ -17,9 +17,16 @@ COMMANDS = (
     "simulate",
     "link",
     "password",
+    "users",
+    "keys",
     "backup",
     "restore",
     "prices",
+    "budgets",
+    "routes",
+    "usage",
+    "calls",
+    "reconcile",
     "doctor",
     "rotate-key",
     "forget-keys",
@@ -163,6 +170,45 @@ def test_a_running_server_learns_of_a_new_price(tmp_path):
 def process_says_reloaded(process):
     with process._changed:
         assert process._changed.wait_for(lambda: any("reloaded" in line for line in process.errors), 30)
+
+
+def test_budgets_are_listed_added_changed_and_deleted(tmp_path):
+    def budgets(*arguments):
+        status, said, error = run("budgets", *arguments, data_dir=tmp_path)
+        return status, said + error
+
+    assert "No budgets yet" in budgets("list")[1]
+    assert budgets("add", "팀", "5 USD", "--period", "day", "--tag", "lab")[0] == 0
+    assert budgets("add", "tokens", "2000000 tokens", "--soft")[0] == 0
+    assert "already a budget" in budgets("add", "팀", "5 USD")[1]
+    assert budgets("add", "x", "5 EUR")[0] == 1
+    assert budgets("add", "x", "5 USD", "--key", "key_1", "--tag", "lab")[0] == 2
+    listed = budgets("list")[1]
+    assert "tag lab" in listed
+    assert "$5.00" in listed
+    assert "2,000,000 tokens" in listed
+    assert budgets("change", "tokens", "--amount", "5 tokens", "--disable", "--name", "few")[0] == 0
+    assert budgets("change", "few")[0] == 2
+    shown = budgets("show", "few")[1]
+    assert "soft, off" in shown
+    assert "everything" in shown
+    assert "begins anew" in budgets("show", "팀")[1]
+    assert budgets("delete", "few")[0] == 0
+    status, said = budgets("delete", "few")
+    assert (status, "no budget" in said) == (1, True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no way to tell a running server on this system")
+def test_a_running_server_learns_of_a_new_budget(tmp_path):
+    with signed_in(tmp_path) as (process, browser):
+        assert browser.json("GET", "/api/budgets")["budgets"] == []
+        provider = browser.json("GET", "/api/providers")["providers"][0]["name"]
+        assert run("budgets", "add", "all", "1 USD", "--provider", provider, data_dir=tmp_path)[0] == 0
+        process_says_reloaded(process)
+        (budget,) = browser.json("GET", "/api/budgets")["budgets"]
+        assert (budget["name"], budget["scope"]) == ("all", "provider")
+        assert budget["scope_id"].startswith("provider_")
+        assert process.stop() == 0
 
 
 def test_the_key_is_rotated_and_keys_still_open(tmp_path):

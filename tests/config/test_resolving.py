@@ -1,5 +1,6 @@
 """Order of sources, every kind of value, and errors that name setting, source and what is allowed."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -165,3 +166,19 @@ def test_every_row_is_whole(setting):
     else:
         assert setting.default_text or not setting.page
     assert not (setting.secret and (setting.flag or setting.page))
+
+
+def test_settings_reach_a_process_of_our_own_as_they_are(tmp_path):
+    flags = {"data_dir": str(tmp_path), "workers": "3", "allowed_hosts": "a.example, b.example", "open_browser": False}
+    environ = {"OPENAI_API_KEY": "sk-secret", "TALKMETER_SHUTDOWN_SECONDS": "1.5", "TALKMETER_KEY_FILE": "k"}
+    here = resolve(flags, environ)
+    there = Resolved.of_plain(json.loads(json.dumps(here.plain())))
+    assert there.values == here.values
+    assert (there.data_dir, there.file) == (here.data_dir, here.file)
+
+
+@pytest.mark.parametrize("count", ["0", "65", "two"])
+def test_a_number_of_workers_that_cannot_be(count):
+    with pytest.raises(SettingError) as refused:
+        resolve({"workers": count}, {})
+    assert refused.value.param == "workers"

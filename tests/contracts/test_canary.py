@@ -47,10 +47,11 @@ def replies_of(browser):
 async def use(browser, base_url, key):
     """Everything that can be done with a provider and its key."""
     name = secrets.token_hex(4)
-    made = await browser.send("POST", "/api/providers", {"name": name, "base_url": base_url, "key": key})
+    about = {"name": name, "base_url": base_url, "key": key, "admin_key": f"{key}-admin"}
+    made = await browser.send("POST", "/api/providers", about)
     assert made.status == 201
     id_ = made.json()["id"]
-    assert made.json()["key_hint"] == f"…{key[-4:]}"
+    assert (made.json()["key_hint"], made.json()["admin_key_hint"]) == (f"…{key[-4:]}", "…dmin")
     await browser.send("POST", f"/api/providers/{id_}/test")
     await browser.send("POST", "/api/providers/test", {"base_url": base_url, "key": key})
     asked = await browser.ask("hello", room={"model": "any-model", "provider_id": id_})
@@ -73,6 +74,7 @@ async def misuse(browser, key):
         {"name": ["x"], "key": key},
         {"name": "x", "key": {"value": key}},
         {"name": "x", "key": f"{key} {key}"},
+        {"name": "x", "admin_key": f"{key} {key}"},
         {"name": "x", "key": f"{key}\n"},
         {"name": "x", "key": key * 500},
     ):
@@ -138,9 +140,12 @@ async def test_no_secret_comes_out(tmp_path):
                 )
                 assert backup.returncode == 0, backup.stderr
                 doctor = await asyncio.to_thread(command, "doctor", "--data-dir", str(data_dir))
-                said += [backup, doctor]
+                books_of = ["--from", "2026-01-01", "--provider", providers[keys["json-401"]]]
+                read = await asyncio.to_thread(command, "reconcile", *books_of, "--data-dir", str(data_dir))
+                assert "401" in read.stderr, "it has quoted the admin key"
+                said += [backup, doctor, read]
                 cookies = [cookie, second.cookie]
-            assert parrot.heard == {*keys.values(), from_environment, unprefixed}
+            assert parrot.heard == {*keys.values(), from_environment, unprefixed, f"{keys['json-401']}-admin"}
         finally:
             server.kill()  # so that its write-ahead log is still there to be searched
     assert (data_dir / "talkmeter.db-wal").stat().st_size > 0
@@ -166,3 +171,5 @@ def check_sealed(data_dir, copy, providers):
     for key, id_ in providers.items():
         row = rows[id_]
         assert sealer.open(id_, SealedKey(row["key_nonce"], row["key_ciphertext"], row["key_hint"])) == key
+        admin_key = SealedKey(row["admin_key_nonce"], row["admin_key_ciphertext"], row["admin_key_hint"])
+        assert sealer.open(id_, admin_key, "admin key") == f"{key}-admin"

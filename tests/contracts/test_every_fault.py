@@ -1,10 +1,14 @@
 """The contract: every fault × every point. One entry for every call, none left open, the sum is the simulator's bill."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 import pytest
 
+from support import books
 from support.workspace import ME, workspace
+from talkmeter.metering.budget_making import new_budget
 from talkmeter.metering.meter import MeterLimits
 from talkmeter.providers.client import Timeouts
 from talkmeter.simulator.faults import fault_names
@@ -70,6 +74,8 @@ async def test_every_fault_is_accounted_for(tmp_path, fault):
     outcome, provenance, status = EXPECTED[fault]
     timeouts, limits = IMPATIENT if "hang" in fault else None, ENDLESS if fault == "endless" else None
     async with workspace(tmp_path, timeouts=timeouts, limits=limits) as desk:
+        for amount in ("1000000 USD", "1000000000000 tokens"):
+            await desk.budgets.add(new_budget(name=amount, amount=amount, period="total"))
         asked, answer, _ = await desk.answer("안녕하세요, 이야기해 주세요", model=f"sim-fault-{fault}")
         settled = answer.entry.settlement
         assert (settled.outcome, settled.provenance, answer.message.status) == (outcome, provenance, status)
@@ -83,6 +89,10 @@ async def test_every_fault_is_accounted_for(tmp_path, fault):
             assert sum(line.tokens for line in receipt.output_lines) == settled.usage.completion_tokens
         assert (await desk.rooms.message(ME, asked.question.message.id)).text.startswith("안녕하세요")
         await check(desk, at_most=fault in WE_LEAVE)
+        with closing(sqlite3.connect(tmp_path / "talkmeter.sqlite")) as connection:
+            connection.row_factory = sqlite3.Row
+            assert books.check_budgets(connection) == 2
+        assert [standing.reserved for standing in (await desk.budgets.standing()).values()] == [0, 0]
 
 
 @pytest.mark.parametrize("end", ["fin", "rst"])

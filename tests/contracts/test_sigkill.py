@@ -130,6 +130,7 @@ class Lane:
         if self.cookie is None:
             self.cookie = await browser.sign_in(self.server.link)
             await add_prices(browser)
+            await add_budgets(browser)
         # From the first answer on, what the dead process had left open is settled.
         assert (await browser.get("/api/session"))["signed_in"]
         ledger = books.entries(self.data_dir)
@@ -165,6 +166,7 @@ class Lane:
             return set()
         with books.reading_a_copy(self.data_dir, self.copy) as left:
             books.check_sound(left)
+            books.check_budgets(left)
             found = {row["id"] for row in books.rows(left, "SELECT id FROM ledger_entries WHERE state = 'open'")}
             queued = books.rows(left, "SELECT id FROM runs WHERE status = 'queued'")
         self.counts.open_entries |= found
@@ -230,6 +232,7 @@ class Lane:
         assert await asyncio.to_thread(self.server.terminate) == 0
         with books.reading(self.data_dir) as left:
             books.check_sound(left)
+            assert books.check_budgets(left) == (2 if self.ledger else 0)
             self.check_runs(left)
         assert books.check_costs(self.ledger.values()) == len(self.ledger)
         check_log(self.server.log)
@@ -256,6 +259,12 @@ async def add_prices(browser: Browser) -> None:
             body = {"model": f"sim-fast@{speed}", "unit": unit, "usd_per_million": usd, "effective_from": 0}
             reply = await browser.send("POST", "/api/prices", body)
             assert reply.status == 201, reply.body
+
+
+async def add_budgets(browser: Browser) -> None:
+    for name, amount in (("money", "1000000 USD"), ("tokens", "1000000000000 tokens")):
+        reply = await browser.send("POST", "/api/budgets", {"name": name, "amount": amount, "period": "total"})
+        assert reply.status == 201, reply.body
 
 
 async def check_answer(browser: Browser, asked: Asked) -> None:

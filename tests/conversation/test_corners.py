@@ -7,7 +7,7 @@ import pytest
 from support.images import png
 from support.workspace import ME, workspace
 from talkmeter.conversation.changes import AddRun, ChangeRun
-from talkmeter.conversation.recovery import settle_open_entries
+from talkmeter.conversation.recovery import settle_abandoned, settle_open_entries
 from talkmeter.conversation.requests import chat_body
 from talkmeter.conversation.runlog import RunLog, merge_deltas, text_of
 from talkmeter.conversation.values import PreviewAsk, RoomChange
@@ -221,17 +221,33 @@ async def test_the_log_of_a_run_that_is_not_here_is_what_is_stored(desk):
 
 async def test_an_open_entry_of_a_door_without_rooms_is_settled_too(desk):
     from talkmeter.completions import CompletionRequest
-    from talkmeter.metering.meter import CallContext, new_call_id
+    from talkmeter.ids import new_ordered_id
+    from talkmeter.metering.meter import CallContext
 
     body = {"model": "sim-fast", "messages": [{"role": "user", "content": "hello"}]}
-    request = CompletionRequest(new_call_id(), "chat/completions", body)
+    request = CompletionRequest(new_ordered_id("call"), "chat/completions", body)
     call = await desk.meter.open(request, desk.providers.provider, CallContext(surface="test", principal=ME))
     receipt = await desk.receipts.receipt(ME, call.opening.id)
     assert (receipt.output_lines, len(receipt.sent), receipt.raw_usage) == ((), 1, None)
     assert await settle_open_entries(desk.store, desk.prices) == 1
     settled = (await desk.store.entry(call.opening.id)).settlement
-    assert (settled.outcome, settled.provenance) == ("interrupted", "estimated")
-    assert settled.usage.completion_tokens == 0
+    assert (settled.outcome, settled.provenance, settled.usage) == ("interrupted", "unknown", None)
+
+
+async def test_only_what_a_dead_process_had_opened_is_settled_for_it(desk):
+    from talkmeter.completions import CompletionRequest
+    from talkmeter.ids import new_ordered_id
+    from talkmeter.metering.meter import CallContext
+
+    body = {"model": "sim-fast", "messages": [{"role": "user", "content": "hello"}]}
+    opened = []
+    for _ in range(3):
+        request = CompletionRequest(new_ordered_id("call"), "chat/completions", body)
+        call = await desk.meter.open(request, desk.providers.provider, CallContext(surface="test", principal=ME))
+        opened.append(call.opening.id)
+    assert await settle_abandoned(desk.store, desk.prices, {opened[0], opened[2], "call_of_nobody"}) == 2
+    assert [entry.opening.id for entry in await desk.store.open_entries()] == [opened[1]]
+    assert await settle_abandoned(desk.store, desk.prices, set(opened[::2])) == 0
 
 
 async def test_a_conflict_of_another_kind_is_not_taken_for_a_repeat(desk, monkeypatch):

@@ -79,6 +79,46 @@ async def test_the_receipt_still_adds_up_after_the_room_is_gone(desk):
         await desk.receipts.receipt("somebody", entry_id)
 
 
+async def test_an_owner_sees_the_figures_of_everybody_and_the_texts_of_nobody_else(desk):
+    asked, _, _ = await desk.answer("one")
+    _, answer, _ = await desk.answer("two", asked.room.id)
+    entry_id = answer.entry.opening.id
+    mine = await desk.receipts.receipt(ME, entry_id)
+    theirs = await desk.receipts.receipt("somebody", entry_id, everybodys=True)
+    assert (theirs.entry, theirs.lines, theirs.output_lines) == (mine.entry, mine.lines, mine.output_lines)
+    assert len(theirs.sent) == len(mine.sent) > 1
+    assert not any(line.excerpt or line.message_id for line in theirs.sent)
+    assert (theirs.left_out, [line.tokens for line in theirs.sent]) == ((), [line.tokens for line in mine.sent])
+    with pytest.raises(NotFound):
+        await desk.receipts.receipt("somebody", "call_none", everybodys=True)
+
+
+async def test_what_the_provider_counts_beyond_our_lines_is_unexplained(desk):
+    from support.store_values import a_settlement, an_opening
+    from talkmeter.metering.usage import Usage
+
+    for lines, prompt, found in (
+        ('[{"kind":"text","message":0,"tokens":30,"quality":"exact"}]', 41, [("message", 30), ("unexplained", 11)]),
+        ('[{"kind":"text","message":0,"tokens":41,"quality":"exact"}]', 41, [("message", 41)]),
+        ('[{"kind":"text","message":0,"tokens":50,"quality":"estimate"}]', 41, [("message", 50), ("unexplained", -9)]),
+    ):
+        opening = an_opening(preflight_lines=lines, messages_sent=None)
+        await desk.store.commit(opening, a_settlement(opening, usage=Usage(prompt_tokens=prompt)))
+        receipt = await desk.receipts.receipt(ME, opening.id)
+        assert [(line.kind, line.tokens) for line in receipt.lines] == found
+
+
+async def test_a_call_of_the_gateway_has_a_receipt_without_messages(desk):
+    from support.store_values import a_settlement, an_opening
+
+    opening = an_opening(surface="openai", preflight_lines=None, preflight_tokens=None, messages_sent=None)
+    await desk.store.commit(opening, a_settlement(opening))
+    receipt = await desk.receipts.receipt(ME, opening.id)
+    assert (receipt.sent, receipt.left_out, receipt.lines) == ((), (), ())
+    assert [line.tokens for line in receipt.output_lines] == [9]
+    assert receipt.entry.opening == opening
+
+
 async def test_editing_and_regenerating_make_siblings(desk):
     asked, first, _ = await desk.answer("one")
     again = await desk.conversation.answer_again(

@@ -8,8 +8,9 @@ import pytest
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, CompletionRequest, Head
 from talkmeter.errors import StoreBusy, StoreFull
+from talkmeter.ids import new_ordered_id
 from talkmeter.metering import tap
-from talkmeter.metering.meter import CallContext, MeterLimits, new_call_id
+from talkmeter.metering.meter import CallContext, MeterLimits
 from talkmeter.metering.prices import own_row
 from talkmeter.metering.upstream_words import error_of_refusal
 
@@ -22,7 +23,7 @@ async def desk(tmp_path):
 
 async def call(desk, *, stream=True, model="sim-fast", text="say: hello", **more):
     body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": stream, **more}
-    request = CompletionRequest(new_call_id(), "chat/completions", body)
+    request = CompletionRequest(new_ordered_id("call"), "chat/completions", body)
     return await desk.meter.open(request, desk.providers.provider, CallContext(surface="test", principal=ME))
 
 
@@ -161,7 +162,7 @@ async def test_a_price_that_arrives_later_is_back_filled_once(desk):
     desk.simulator.script({"model": "sim-fault-no-usage", "answer": "hi"})
     _, settlement = await finish(desk, await call(desk, model="sim-fault-no-usage"))
     one = await call(desk)
-    opening = msgspec.structs.replace(one.opening, id=new_call_id(), model_requested="home-model")
+    opening = msgspec.structs.replace(one.opening, id=new_ordered_id("call"), model_requested="home-model")
     usage = settlement.usage
     at = opening.opened_at
     await finish(desk, one)

@@ -17,7 +17,6 @@ from talkmeter.metering.cost import (
     price_quantities,
     price_range,
     price_usage,
-    worst_case,
 )
 from talkmeter.metering.prices import PriceTable, own_row
 from talkmeter.metering.usage import Usage
@@ -256,16 +255,6 @@ def test_from_to_without_limits_or_prices(table):
     assert of("text-embedding-3-small", max_output_tokens=0) == PriceRange(200_000, 200_000)
     assert of("gpt-4o", cached_tokens=99) == PriceRange(12_500_000, 125_000_000)
     assert of("gpt-4o", tier="scale") == PriceRange(None, None)
-
-
-def test_worst_case_is_at_the_tier_that_is_asked_for(table):
-    def worst(tier):
-        more = {**RANGE, "tier": tier}
-        return worst_case(table, model="gpt-5", prompt_tokens=100, max_output_tokens=10, choices=2, **more)
-
-    assert worst("priority") == 100 * 2_500_000 + 20 * 20_000_000
-    assert worst("default") == 100 * 1_250_000 + 20 * 10_000_000
-    assert worst("scale") is None
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,20 @@
 """A provider's client against the simulator, and against servers that say exactly what a test wants."""
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
+import uvloop
 
 from support.upstreams import Scripted, provider_at
 from talkmeter.metering.tokens import preload
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.simulator.server import Simulator
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Production runs on uvloop; how a connection ends and what a time-out does is the other one's business, too."""
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture(scope="session", autouse=True)

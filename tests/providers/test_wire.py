@@ -7,22 +7,13 @@ import struct
 
 import pytest
 
-from support.upstreams import CANARY, chat, collect, provider_at
+from support.upstreams import CANARY, chat, collect, provider_at, reply
 from talkmeter.completions import Head, UpstreamBroke, UpstreamNotReached, UpstreamSilent
 from talkmeter.providers.client import Client, Timeouts
-from talkmeter.providers.openai_compatible import ERROR_BODY_BYTES
+from talkmeter.providers.refusals import ERROR_BODY_BYTES
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-def reply(data, then="close"):
-    async def answer(_reader, writer, _request):
-        writer.write(data)
-        await writer.drain()
-        return then
-
-    return answer
 
 
 async def test_the_request_as_it_leaves(scripted, client, monkeypatch):

@@ -13,7 +13,7 @@ from support.processes import environment
 
 # What a start has no use for, and what it is needed for later.
 LATER = {
-    "aiohttp": "the first call to a provider",
+    "aiohttp": "the simulator's server",
     "alembic": "a database of an older version",
     "argon2": "a password",
     "cryptography": "a stored key",

@@ -9,6 +9,7 @@ from support.raw_http import exchange
 from support.simulator_bench import Bench, prompt_of, tokens_of
 from talkmeter.simulator import Simulator, service
 from talkmeter.simulator.bill import Bill, Row
+from talkmeter.simulator.charging import Charge
 
 SAID = "say: 하나 둘 셋"
 
@@ -32,10 +33,7 @@ async def test_the_bill_over_http(bench: Bench) -> None:
     assert first["completion_tokens"] == tokens_of("하나 둘 셋")
     assert shown["totals"] == {
         "requests": 2,
-        **{
-            name: first[name] + second[name]
-            for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
-        },
+        **{name: first[name] + second[name] for name in Charge._fields},
     }
     assert (await exchange(f"{bench.root}/_bill", method="DELETE")).status == 204
     assert (await exchange(f"{bench.root}/_bill?wait=1")).json()["requests"] == []

@@ -9,7 +9,9 @@ import pytest
 
 from support.raw_http import exchange
 from support.simulator_bench import Bench, prompt_of, tokens_of
+from support.simulator_requests import FORM, form, smallest
 from talkmeter.simulator import Simulator
+from talkmeter.simulator.models import KINDS
 
 
 async def test_models_are_listed_as_openai_lists_them(bench: Bench) -> None:
@@ -32,7 +34,7 @@ async def test_one_model_can_be_asked_for(bench: Bench) -> None:
 
 
 async def test_other_addresses_are_refused_in_the_same_shape(bench: Bench) -> None:
-    for method, url in (("GET", "/v1/chat/completions"), ("POST", "/v1/embeddings"), ("GET", "/")):
+    for method, url in (("GET", "/v1/chat/completions"), ("POST", "/v1/threads"), ("GET", "/")):
         answer = await exchange(f"{bench.root}{url}", {}, method=method)
         assert (answer.status, answer.json()["error"]["code"]) == (404, "unknown_url")
     assert bench.simulator.bill.rows == []
@@ -41,8 +43,13 @@ async def test_other_addresses_are_refused_in_the_same_shape(bench: Bench) -> No
 async def test_every_listed_model_exists(bench: Bench) -> None:
     names = [model["id"] for model in (await exchange(f"{bench.base_url}/models")).json()["data"]]
     for name in names:
-        body = bench.request(name, simulate={"fault": "status", "status": 418})
-        assert (await bench.ask(body)).status == 418, name
+        path, body = smallest(KINDS.get(name, "chat"), name)
+        body["simulate"] = {"fault": "status", "status": 418}
+        if KINDS.get(name) == "transcription":
+            answer = await bench.call(path, form(body), Content_Type=FORM)
+        else:
+            answer = await bench.call(path, body)
+        assert answer.status == 418, name
 
 
 async def test_a_whole_answer(bench: Bench) -> None:

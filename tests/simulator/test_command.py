@@ -68,3 +68,17 @@ async def test_the_bill_survives_sigkill(tmp_path: Path) -> None:
     assert kept[0] == shown[0]
     assert kept[0]["sent_bytes"] == len(answer.body)
     assert (kept[1]["outcome"], kept[1]["model"]) == ("stopped", "sim-fault-hang-stream")
+
+
+async def test_the_command_answers_to_real_names_if_told() -> None:
+    command = ["-m", "talkmeter", "simulate", "--port", "0", "--tokens-per-second", "0", "--any-model"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": "src"}
+    )
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().strip()
+    body = {"model": "text-embedding-3-small", "input": "hello"}
+    answer = (await exchange(f"{url}/embeddings", body)).json()
+    process.terminate()
+    await process.wait()
+    assert answer["model"] == "text-embedding-3-small"

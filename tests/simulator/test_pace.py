@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from talkmeter.simulator import completion, models
-from talkmeter.simulator.completion import Pace, tokens_per_second
+from talkmeter.simulator import models, pace
 from talkmeter.simulator.faults import Fault
+from talkmeter.simulator.pace import Pace, tokens_per_second
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(completion.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(pace.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(asyncio, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:

@@ -66,7 +66,7 @@ def changed(**fields: Any) -> dict[str, Any]:
         (changed(max_tokens=0), 400, "max_tokens", "integer_below_min_value"),
         (changed(max_tokens=1.5), 400, "max_tokens", "invalid_type"),
         (changed(max_tokens=5, max_completion_tokens=5), 400, "max_tokens", "invalid_parameter_combination"),
-        (changed(n=2), 400, "n", "unsupported_value"),
+        (changed(n=129), 400, "n", "integer_above_max_value"),
         (changed(stop=["a", "b", "c", "d", "e"]), 400, "stop", "array_above_max_length"),
         (changed(stop=[1]), 400, "stop", "invalid_type"),
         (changed(stream="yes"), 400, "stream", "invalid_type"),

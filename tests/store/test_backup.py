@@ -15,6 +15,7 @@ from talkmeter.errors import BadInput, StoreError
 from talkmeter.store import open_store, sqlite_copy
 from talkmeter.store.archive import DATABASE, KEY, SETTINGS
 from talkmeter.store.backup import check_backup, make_backup, restore_backup
+from talkmeter.store.migrate import OURS
 from talkmeter.store.sqlite_copy import check_database, copy_database
 
 
@@ -25,7 +26,7 @@ async def test_a_backup_brings_everything_back_but_the_key(running, data_dir, tm
     assert file.stat().st_mode & 0o777 == 0o600
     assert set(manifest.files) == {DATABASE, f"attachments/{image.file}"}
     assert manifest.rows["ledger_entries"] == 2
-    assert (manifest.revision, manifest.missing, manifest.has_key) == ("0001", (), False)
+    assert (manifest.revision, manifest.missing, manifest.has_key) == (OURS.head, (), False)
     assert check_backup(file) == manifest
 
     restored = restore_backup(file, tmp_path / "elsewhere")

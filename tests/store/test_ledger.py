@@ -72,8 +72,8 @@ async def test_an_entry_is_settled_exactly_once_under_100_attempts_at_once(store
     await store.commit(opening)
     settlements = [a_settlement(opening, settled_at=at) for at in range(100)]
     outcomes = await asyncio.gather(*(store.commit(each) for each in settlements), return_exceptions=True)
-    won = [each for each, outcome in zip(settlements, outcomes, strict=True) if outcome is None]
-    lost = [outcome for outcome in outcomes if outcome is not None]
+    won = [each for each, outcome in zip(settlements, outcomes, strict=True) if outcome == ()]
+    lost = [outcome for outcome in outcomes if outcome != ()]
     assert len(won) == 1
     assert all(isinstance(each, Conflict) and each.code == "already_settled" for each in lost)
     assert (await store.entry(opening.id)).settlement == won[0]

@@ -1,6 +1,7 @@
 """The schema: made, brought up to date, refused; killed in the middle of it and taken up again."""
 
 import asyncio
+import json
 import shutil
 import signal
 import sqlite3
@@ -15,21 +16,23 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from support.store_values import a_message, a_room, an_opening
+from talkmeter.accounts.store import Session, UseSignInToken
 from talkmeter.conversation.changes import AddMessage, AddRoom
-from talkmeter.errors import StoreError, StoreTooNew
+from talkmeter.errors import Conflict, StoreError, StoreTooNew
 from talkmeter.store import migrate, open_store
 from talkmeter.store.databases import database
 from talkmeter.store.migrate import OURS, Migrations, prepare, upgrade
 from talkmeter.store.schema import metadata
 
+NEXT = f"{int(OURS.head) + 1:04}"
 SECOND = '''
-"""A second revision, for tests: a column with a value worked out from the old ones, and a table made anew."""
+"""One more revision, for tests: a column with a value worked out from the old ones, and a table made anew."""
 import os, time
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "NEXT"
+down_revision = "HEAD"
 
 
 def upgrade():
@@ -41,7 +44,7 @@ def upgrade():
     if marker:
         open(marker, "w").close()
         time.sleep(60)
-'''
+'''.replace("NEXT", NEXT).replace("HEAD", OURS.head)
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -51,8 +54,8 @@ def second(tmp_path):
     """Our migrations and one more."""
     folder = tmp_path / "migrations %"  # a name that a configuration file would take for a reference
     shutil.copytree(OURS.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_second.py").write_text(SECOND)
-    return Migrations("0002", folder)
+    (folder / "versions" / f"{NEXT}_second.py").write_text(SECOND)
+    return Migrations(NEXT, folder)
 
 
 def query(url, statement):
@@ -121,6 +124,8 @@ def test_migrations_and_schema_agree(two_urls):
         looking.dispose()
     engine.dispose()
     assert shapes[0] == shapes[1]
+    for rows in ("id, name, name_key, role, password FROM users", "* FROM revisions", "* FROM settings"):
+        assert query(two_urls[0], f"SELECT {rows}") == query(two_urls[1], f"SELECT {rows}")
     assert set(shapes[0]) == {*metadata.tables, "alembic_version"}
 
 
@@ -134,13 +139,13 @@ async def test_an_older_database_is_brought_up_to_date_with_everything_in_it(new
     room = await fill(new_url)
     prepare(database(new_url, 5.0), second)
     assert query(new_url, "SELECT id, title_length FROM rooms") == [(room.id, 8)]
-    assert query(new_url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert query(new_url, "SELECT version_num FROM alembic_version") == [(NEXT,)]
     assert query(new_url, "SELECT count(*) FROM messages") == [(1,)]
 
 
 async def test_before_an_update_sqlite_keeps_a_verified_copy(sqlite_path, second):
     room = await fill(sqlite_path)
-    kept = sqlite_path.with_name("talkmeter.db.before-0002")
+    kept = sqlite_path.with_name(f"talkmeter.db.before-{NEXT}")
     kept.with_name(kept.name + ".unfinished").write_text("of a process that was killed")
     prepare(database(sqlite_path, 5.0), second)
     assert not kept.with_name(kept.name + ".unfinished").exists()
@@ -153,7 +158,7 @@ async def test_before_an_update_sqlite_keeps_a_verified_copy(sqlite_path, second
 
 async def test_an_update_that_fails_changes_nothing(new_url, second):
     room = await fill(new_url)
-    path = second.folder / "versions" / "0002_second.py"
+    path = second.folder / "versions" / f"{NEXT}_second.py"
     path.write_text(SECOND + "    raise RuntimeError('in the middle')\n")
     with pytest.raises(RuntimeError, match="in the middle"):
         prepare(database(new_url, 5.0), second)
@@ -164,7 +169,7 @@ async def test_an_update_that_fails_changes_nothing(new_url, second):
 
 async def test_an_update_that_would_tear_rows_apart_is_not_carried_out(sqlite_path, second):
     await fill(sqlite_path)
-    path = second.folder / "versions" / "0002_second.py"
+    path = second.folder / "versions" / f"{NEXT}_second.py"
     path.write_text(SECOND + "    op.execute('DELETE FROM rooms')\n")
     with pytest.raises(StoreError) as refused:
         prepare(database(sqlite_path, 5.0), second)
@@ -178,7 +183,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from talkmeter.store.databases import database
 from talkmeter.store.migrate import Migrations, prepare
-prepare(database(sys.argv[1], 5.0), Migrations("0002", Path(sys.argv[2])))
+prepare(database(sys.argv[1], 5.0), Migrations(sys.argv[4], Path(sys.argv[2])))
 """
 
 
@@ -186,7 +191,7 @@ async def test_an_update_that_is_killed_in_the_middle_is_taken_up_again(new_url,
     room = await fill(new_url)
     marker = tmp_path / "in the middle"
     child = subprocess.Popen(  # noqa: ASYNC220 (it is killed at once)
-        [sys.executable, "-c", CHILD, new_url, str(second.folder), str(SOURCE)],
+        [sys.executable, "-c", CHILD, new_url, str(second.folder), str(SOURCE), NEXT],
         env={"STOP_IN_MIGRATION": str(marker), "PATH": ""},
     )
     while not marker.exists():
@@ -254,3 +259,31 @@ async def test_an_emptied_file_is_a_new_database(sqlite_path):
     await store.close()
     with closing(sqlite3.connect(sqlite_path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("password", ["$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", None])
+async def test_the_password_and_the_links_of_before_users_stay_the_owners(new_url, password):
+    engine = database(new_url, 5.0).writing()
+    with engine.begin() as connection:
+        upgrade(connection, Migrations("0001", OURS.folder))
+        if password is not None:
+            value = json.dumps(password)
+            connection.execute(text("INSERT INTO settings VALUES ('owner_password', :value)"), {"value": value})
+        connection.execute(text("INSERT INTO settings VALUES ('theme', '\"dark\"')"))
+        for name in (b"used", b"new"):
+            token = {"hash": name, "used": 5 if name == b"used" else None}
+            connection.execute(text("INSERT INTO sign_in_tokens VALUES (:hash, 1, 100, :used)"), token)
+        session = {"hash": b"session"}
+        connection.execute(text("INSERT INTO sessions VALUES (:hash, 'owner', 1, 100)"), session)
+    engine.dispose()
+    store = await open_store(new_url)
+    (owner,) = await store.users()
+    assert (owner.id, owner.role, owner.has_password) == ("owner", "owner", password is not None)
+    assert (await store.credentials("owner")).hashed == password
+    assert await store.settings() == {"theme": "dark"}
+    assert await store.sign_in_user(b"new") == "owner"
+    await store.commit(UseSignInToken(b"new", used_at=50))
+    with pytest.raises(Conflict):
+        await store.commit(UseSignInToken(b"used", used_at=50))
+    assert await store.session(b"session", 50) == Session("owner", "owner", 1, 100)
+    await store.close()

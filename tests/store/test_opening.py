@@ -99,7 +99,7 @@ async def test_the_connections_are_set_as_promised(sqlite):
     writing = sqlite._writer._connection
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "mmap_size": 0, "busy_timeout": 500}
     assert {name: writing.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted} == wanted
-    assert writing.execute("PRAGMA wal_autocheckpoint").fetchone() == (1000,)
+    assert writing.execute("PRAGMA wal_autocheckpoint").fetchone() == (4000,)
 
     def settings(connection):
         names = ("query_only", "wal_autocheckpoint", "mmap_size")

@@ -3,14 +3,14 @@
 import pytest
 from sqlalchemy import Select, dialects, event
 
-from talkmeter.store import read_accounts, read_ledger, read_messages, read_rooms
+from talkmeter.store import read_accounts, read_budgets, read_ledger, read_messages, read_rooms
 
-GROWING = ("rooms", "messages", "attachments", "runs", "run_events", "ledger_entries", "sessions")
+GROWING = ("rooms", "messages", "attachments", "runs", "run_events", "ledger_entries", "sessions", "budget_periods")
 # Few rows by nature, or all of them asked for.
-WHOLE = {read_accounts._PROVIDERS, read_accounts._SETTINGS, read_accounts._PRICE_ROWS}
+WHOLE = {read_accounts._PROVIDERS, read_accounts._SETTINGS, read_accounts._PRICE_ROWS, read_budgets._BUDGETS}
 QUERIES = {
     f"{module.__name__.rpartition('.')[2]}{name}": statement
-    for module in (read_accounts, read_ledger, read_messages, read_rooms)
+    for module in (read_accounts, read_budgets, read_ledger, read_messages, read_rooms)
     for name, statement in vars(module).items()
     if isinstance(statement, Select) and statement not in WHOLE
 }
@@ -27,6 +27,9 @@ VALUES = {
     "limit": 1,
     "after": 1,
     "at": 1,
+    "start": 1,
+    "end": 2,
+    "after_id": "1",
 }
 
 

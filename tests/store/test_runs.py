@@ -45,9 +45,9 @@ async def test_a_run_comes_back_as_it_was(store, asked):
 async def test_a_question_is_never_asked_twice(store, asked):
     runs = [a_run(*asked, client_id="c") for _ in range(30)]
     outcomes = await asyncio.gather(*(store.commit(AddRun(run)) for run in runs), return_exceptions=True)
-    assert outcomes.count(None) == 1
-    assert {each.code for each in outcomes if each is not None} == {"client_id_used"}
-    assert await store.run_by_client_id(ME, "c") == runs[outcomes.index(None)]
+    assert outcomes.count(()) == 1
+    assert {each.code for each in outcomes if each != ()} == {"client_id_used"}
+    assert await store.run_by_client_id(ME, "c") == runs[outcomes.index(())]
     await store.commit(AddRun(a_run(*asked, client_id="c", principal="somebody else")))
 
 

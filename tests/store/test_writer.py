@@ -8,10 +8,11 @@ import pytest
 from msgspec import Struct
 
 from support.held_writer import HeldWriter
-from support.store_values import a_message, a_room, a_settlement, an_opening
+from support.store_values import UNPRICED, a_message, a_room, a_settlement, an_opening
 from talkmeter.accounts.store import SaveSettings
 from talkmeter.conversation.changes import AddMessage, AddRoom, ChangeRoom, DeleteRoom
 from talkmeter.errors import Conflict, StoreError
+from talkmeter.metering.usage import Usage
 from talkmeter.store import open_store
 
 
@@ -75,12 +76,60 @@ async def test_a_group_has_one_commit_and_a_savepoint_for_each(sqlite):
     seen = []
     sqlite._writer._connection.set_trace_callback(seen.append)
     async with HeldWriter(sqlite):
-        commits = [asyncio.ensure_future(sqlite.commit(an_opening())) for _ in range(3)]
+        commits = [asyncio.ensure_future(sqlite.commit(AddRoom(a_room()))) for _ in range(3)]
         await asyncio.sleep(0)
     await asyncio.gather(*commits)
     one = ["SAVEPOINT", "INSERT", "RELEASE"]
     group = [text.split(" ")[0] for text in seen][-11:]
     assert group == ["BEGIN", *one, *one, *one, "COMMIT"]
+
+
+async def test_openings_come_first_and_settlements_last_each_kind_at_once(store):
+    """What a settlement needs is there, in whatever order a group is applied, and one that fails harms no other."""
+    old, twice = an_opening(), an_opening()
+    await store.commit(old, twice)
+    openings = [an_opening() for _ in range(3)]
+    failed = []
+    async with HeldWriter(store):
+        store.submit_quietly((a_settlement(old),), failed.append)
+        store.submit_quietly((a_settlement(twice),), failed.append)
+        store.submit_quietly((a_settlement(twice, outcome="stopped"),), failed.append)
+        commits = [asyncio.ensure_future(store.commit(each)) for each in (*openings, old)]
+        counted = asyncio.ensure_future(store.commit(a_settlement(openings[0], outcome="failed")))
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*commits, counted, return_exceptions=True)
+    assert [getattr(each, "code", each) for each in outcomes] == [(), (), (), "entry_exists", ()]
+    assert [each.code for each in failed] == ["already_settled"]
+    assert [each.opening for each in await store.open_entries()] == openings[1:]
+    assert (await store.entry(twice.id)).settlement.outcome == "finished"
+    assert (await store.entry(openings[0].id)).settlement.outcome == "failed"
+
+
+async def test_settlements_at_once_keep_every_field(store):
+    openings = [an_opening(key_id=f"key_{n}", billing="seconds") for n in range(3)]
+    await store.commit(*openings)
+    settled = [
+        a_settlement(openings[0], usage=None, cost=UNPRICED, error={"code": "x", "message": "비용"}, raw_usage=None),
+        a_settlement(openings[1], upstream_id="resp_1", service_tier="flex", http_status=200),
+        a_settlement(openings[2], usage=Usage(seconds=3), problem="odd"),
+    ]
+    async with HeldWriter(store):
+        for each in settled:
+            store.submit_quietly((each,), pytest.fail)
+        last = asyncio.ensure_future(store.commit(AddRoom(a_room())))
+        await asyncio.sleep(0)
+    await last
+    for opening, each in zip(openings, settled, strict=True):
+        entry = await store.entry(opening.id)
+        assert (entry.opening, entry.settlement) == (opening, each)
+
+
+async def test_what_nobody_waits_for_is_written_all_the_same(store):
+    opening = an_opening()
+    await store.commit(opening)
+    store.submit_quietly((a_settlement(opening),), pytest.fail)
+    await store.close()
+    assert store.written.waiting == 0
 
 
 async def test_a_refused_commit_touches_no_other_in_its_group(store):
@@ -101,7 +150,7 @@ async def test_a_refused_commit_touches_no_other_in_its_group(store):
         before = store.written
     outcomes = await waiting
     codes = [outcome and outcome.code for outcome in outcomes]
-    assert codes == [None, "room_gone", None, "entry_exists", "already_settled", None]
+    assert codes == [(), "room_gone", (), "entry_exists", "already_settled", ()]
     assert await store.settings() == {"first": 1}
     assert (await store.room(room.id, room.principal)).message_count == 1
     assert store.written.commits - before.commits == 4
@@ -123,8 +172,8 @@ async def test_a_programming_error_reaches_its_committer_alone(store):
         waiting = asyncio.gather(store.commit(wrong), store.commit(SaveSettings({"a": 1})), return_exceptions=True)
         await asyncio.sleep(0)
     outcomes = await waiting
-    assert outcomes[0] is not None
-    assert outcomes[1] is None
+    assert isinstance(outcomes[0], Exception)
+    assert outcomes[1] == ()
     with pytest.raises(StoreError):
         await store.commit(wrong)
     await store.commit(SaveSettings({"b": 2}))
@@ -202,15 +251,19 @@ def test_a_loop_that_ends_before_its_commit_loses_only_the_answer(sqlite_path):
 
 
 async def test_every_change_that_the_core_declares_can_be_applied():
+    from talkmeter.accounts import routes
     from talkmeter.accounts import store as accounts
     from talkmeter.conversation import changes
-    from talkmeter.metering import ledger, pricebook_store
+    from talkmeter.metering import budget_store, ledger, pricebook_store
     from talkmeter.store.store import APPLY
 
-    values = {"ProviderAccount", "SealedKey", "Session", "LedgerEntry", "Totals"}
+    values = {"ProviderAccount", "SealedKey", "Session", "User", "Credentials", "ApiKey", "StoredKey"}
+    values |= {"LedgerEntry", "Totals", "ModelRoute", "RouteTarget", "Way"}
+    values |= {"Budget", "Counted", "BudgetsReserved", "RateStanding", "RatesTaken"}
+    values |= {"ReserveItem", "SettleItem", "RateItem"}
     declared = {
         each
-        for module in (accounts, changes, ledger, pricebook_store)
+        for module in (accounts, routes, changes, budget_store, ledger, pricebook_store)
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Struct) and each.__module__ == module.__name__
     }

@@ -10,6 +10,9 @@ from typing import Any
 
 DATABASE = "talkmeter.db"
 FIGURES = ("prompt_tokens", "completion_tokens")
+PIECES = ("characters", "seconds", "images")
+BILLED = (*FIGURES, *PIECES)
+REPORTED = ("reported", "drained", "reconciled")
 
 
 @contextmanager
@@ -68,6 +71,25 @@ def check_costs(ledger: Iterable[dict[str, Any]]) -> int:
     return costed
 
 
+def check_budgets(connection: sqlite3.Connection) -> int:
+    """Every budget has counted exactly what the ledger says that its calls reserve and have spent; how many periods."""
+    expected: dict[tuple[str, int], list[int]] = {}
+    for entry in rows(connection, "SELECT * FROM ledger_entries WHERE reservations IS NOT NULL"):
+        tokens = [entry[name] for name in FIGURES]
+        for item in json.loads(entry["reservations"])["budgets"]:
+            known = (
+                entry["cost_picodollars"] if item["unit"] == "picodollars" else None if None in tokens else sum(tokens)
+            )
+            counted = expected.setdefault((item["budget_id"], item["period_start"]), [0, 0])
+            if entry["state"] == "open":
+                counted[1] += item["amount"]
+            else:
+                counted[0] += item["amount"] if known is None else known
+    found = rows(connection, "SELECT * FROM budget_periods")
+    assert {(one["budget_id"], one["period_start"]): [one["spent"], one["reserved"]] for one in found} == expected
+    return len(expected)
+
+
 def check_equal(ledger: dict[str, dict[str, Any]], bill: dict[str, dict[str, Any]]) -> None:
     """The contract where nothing could get lost: the same calls, settled, and the same figures in each."""
     assert {id_ for id_, entry in ledger.items() if entry["state"] != "settled"} == set()
@@ -79,3 +101,43 @@ def check_equal(ledger: dict[str, dict[str, Any]], bill: dict[str, dict[str, Any
         )
     for name in FIGURES:
         assert sum(entry[name] for entry in ledger.values()) == sum(row[name] for row in bill.values())
+
+
+def check_billed(
+    ledger: dict[str, dict[str, Any]],
+    bill: dict[str, dict[str, Any]],
+    *,
+    unknown: bool = False,
+    at_most: bool = False,
+    unseen: bool = False,
+) -> None:
+    """The gateway's contract: one settled entry for every request that the upstream saw, with the bill's figures.
+
+    A figure that does not apply to a call is missing on our side and 0 on the bill; of calls that are billed by tokens
+    only these are compared, and of what nobody bills nothing. unknown: entries may say so.
+    at_most: what was not reported may be less than the bill, never more. unseen: entries may be of calls that never
+    got through; then they say no more than that.
+    """
+    assert {id_ for id_, entry in ledger.items() if entry["state"] != "settled"} == set(), "open entries"
+    assert set(bill) <= set(ledger), "requests without an entry"
+    for id_ in set(ledger) - set(bill):
+        assert unseen, f"{id_} has no row on the bill: {ledger[id_]}"
+        assert not any(ledger[id_][name] for name in BILLED), f"{id_} was never seen: {ledger[id_]}"
+    for id_, row in bill.items():
+        entry = ledger[id_]
+        told = (
+            f"{id_} {entry['endpoint']} {row['model']} {row['fault']}: {entry['outcome']}, {entry['provenance']}, "
+            f"{[entry[name] for name in BILLED]}; the bill: {row['outcome']}, {[row[name] for name in BILLED]}"
+        )
+        if entry["provenance"] == "unknown":
+            assert unknown or not any(row[name] for name in BILLED), told
+            assert not any(entry[name] for name in BILLED), told
+        elif entry["billing"] == "nothing":
+            assert entry["cost_picodollars"] == 0, told
+        else:
+            by_tokens = entry["billing"] == "tokens" or entry["prompt_tokens"] is not None
+            names = FIGURES if by_tokens else PIECES
+            if at_most and entry["provenance"] not in REPORTED:
+                assert all((entry[name] or 0) <= row[name] for name in names), told
+            else:
+                assert [entry[name] or 0 for name in names] == [row[name] for name in names], told

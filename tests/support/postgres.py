@@ -16,7 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
+
+from talkmeter.store.schema import add_first_rows
 
 WHAT_TO_DO = (
     "The store's tests need a PostgreSQL. Do one of these:\n"
@@ -38,6 +40,8 @@ class Postgres:
         self._folder = None
         self._process = None
         self._count = 0
+        self._port = 0
+        self._again = None
         self._emptied = None
         self.url = os.environ.get("TALKMETER_TEST_POSTGRES_URL", "")
 
@@ -75,7 +79,7 @@ class Postgres:
     def _serve(self, programs, data, as_user, *, last):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port = self._port or probe.getsockname()[1]
         options = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -96,7 +100,8 @@ class Postgres:
         while self._process.poll() is None and time.monotonic() < deadline:
             with suppress(psycopg.OperationalError):
                 psycopg.connect(url, connect_timeout=5).close()
-                self.url = url
+                self.url, self._port = url, port
+                self._again = programs, data, as_user
                 return True
             time.sleep(0.05)
         self._end()
@@ -107,6 +112,16 @@ class Postgres:
     def _end(self):
         self._process.terminate()
         self._process.wait(30)
+
+    def down(self):
+        """Every connection breaks, none is made; what was committed stays."""
+        self._process.send_signal(2)  # SIGINT: fast
+        self._process.wait(30)
+
+    def up(self):
+        """On the same port and data. Blocks until it answers."""
+        programs, data, as_user = self._again
+        self._serve(programs, data, as_user, last=True)
 
     def stop(self):
         if self._emptied is not None:
@@ -125,11 +140,15 @@ class Postgres:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def empty(self):
-        """The URL of a database that has no rows. Faster than a new one; for one test at a time."""
+        """The URL of a database that has the first rows only. Faster than a new one; for one test at a time."""
         if self._emptied is None:
             self._emptied = self.create()
         elif tables := self._tables(self._emptied):
             self.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY", self._emptied)
+            engine = create_engine(self._emptied)
+            with engine.begin() as connection:
+                add_first_rows(connection)
+            engine.dispose()
         return self._emptied
 
     def _tables(self, url):

@@ -35,6 +35,15 @@ class Answer:
         return [json.loads(data) for data in self.events if data != b"[DONE]"]
 
     @property
+    def named(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name and data of every event of a stream whose events have names."""
+        found = []
+        for block in self.body.replace(b"\r\n", b"\n").split(b"\n\n")[:-1]:
+            first, _, second = block.partition(b"\n")
+            found.append((first.removeprefix(b"event: ").decode(), json.loads(second.removeprefix(b"data: "))))
+        return found
+
+    @property
     def text(self) -> str:
         return text_of(self.events)
 

@@ -31,6 +31,21 @@ class Bench:
         await self.simulator.settled()
         return answer
 
+    async def call(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Answer:
+        """A request to any path below /v1."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await exchange(f"{self.base_url}/{path}", body, method=method, headers=named)
+        await self.simulator.settled()
+        return answer
+
+    async def open(self, path: str, body: Any, **headers: str) -> RawConnection:
+        """A request to any path below /v1 whose answer has not been read yet."""
+        connection = await RawConnection.open(self.base_url)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        kind = {"Content-Type": "application/json", **named}
+        await connection.send("POST", f"/v1/{path}", json.dumps(body).encode(), kind)
+        return connection
+
     async def begin(self, body: Any, receive_buffer: int | None = None) -> RawConnection:
         connection = await RawConnection.open(self.base_url, receive_buffer)
         await connection.send(

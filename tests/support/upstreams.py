@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from talkmeter.completions import CompletionRequest, Head
+from talkmeter.completions import CompletionRequest, Head, UpstreamCall
 from talkmeter.errors import TalkmeterError
 from talkmeter.providers.openai_compatible import OpenAICompatible
 
@@ -38,6 +38,32 @@ async def collect(provider, request):
     return result
 
 
+async def read_out(answer):
+    """The body as a whole, and the error it ended with."""
+    body = b""
+    try:
+        while piece := await answer.read():
+            body += piece
+    except TalkmeterError as error:
+        return body, error
+    finally:
+        answer.close()
+    return body, None
+
+
+def post(path="chat/completions", *headers, body=b"{}", method="POST", call_id="call_1", length=None):
+    return UpstreamCall(call_id, method, path, headers, body, length)
+
+
+def reply(data, then="close"):
+    async def answer(_reader, writer, _request):
+        writer.write(data)
+        await writer.drain()
+        return then
+
+    return answer
+
+
 def chat(model="sim-fast", text="hello", call_id="call_1", **more):
     body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
     return CompletionRequest(call_id, "chat/completions", body)
@@ -47,12 +73,41 @@ def provider_at(base_url, client, key=CANARY):
     return OpenAICompatible(id="p", name="P", base_url=base_url, key=key, client=client)
 
 
+@asynccontextmanager
+async def listening(serve, **options):
+    """`serve(reader, writer)` has each connection to itself; all of them end with the test. Gives the base URL."""
+    tasks, writers = set(), set()
+
+    async def one(reader, writer):
+        writers.add(writer)
+        task = asyncio.create_task(serve(reader, writer))
+        tasks.add(task)
+        await asyncio.wait([task])
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0, **options)
+    scheme = "https" if options.get("ssl") else "http"
+    try:
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        for _ in range(3):
+            await asyncio.sleep(0)
+    expected = (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError)
+    assert [error for error in results if error is not None and not isinstance(error, expected)] == []
+
+
 class Scripted:
     """A server on a loopback port; `answer(reader, writer, request)` says what each request gets."""
 
     def __init__(self):
         self.requests = []
         self.connections = 0
+        self.ended = 0
         self.base_url = ""
 
     @asynccontextmanager
@@ -67,6 +122,7 @@ class Scripted:
             except (ConnectionError, asyncio.IncompleteReadError):
                 pass
             finally:
+                self.ended += 1
                 writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -82,5 +138,17 @@ async def _read_request(reader):
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
-    body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return {"line": lines[0], "headers": headers, "body": body}
+    if headers.get("transfer-encoding") == "chunked":
+        body = await _read_chunks(reader)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return {"line": lines[0], "headers": headers, "body": body, "head": head}
+
+
+async def _read_chunks(reader):
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += await reader.readexactly(size)
+        assert await reader.readexactly(2) == b"\r\n"
+    assert await reader.readexactly(2) == b"\r\n"
+    return body

@@ -23,12 +23,13 @@ class Event:
 
 @dataclass
 class House:
-    """cookie: the owner's session; stranger: another principal's."""
+    """cookie: the owner's session; stranger: a member's."""
 
     served: Served
     application: Application
     cookie: str
     stranger: str
+    stranger_id: str
 
     async def send(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """As the owner, with `{}` where the page would send it."""

@@ -16,6 +16,7 @@ from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.values import Ask
 from talkmeter.ids import new_id
 from talkmeter.messages import RoomSettings
+from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.providers.client import Client, Timeouts
@@ -77,7 +78,15 @@ class Workspace(SimpleNamespace):
 
 @asynccontextmanager
 async def workspace(
-    folder: Path, *, simulator=None, defaults=None, limits=None, timeouts=None, recover=True, database=None
+    folder: Path,
+    *,
+    simulator=None,
+    defaults=None,
+    limits=None,
+    timeouts=None,
+    recover=True,
+    database=None,
+    time_zone="UTC",
 ):
     """database: a URL, else SQLite in the folder. simulator: one that runs already (with its `base_url` set), else a new one as fast as it can. Nothing is left open at the end."""
     own = simulator is None
@@ -91,7 +100,9 @@ async def workspace(
     providers = OneProvider(base_url, client)
     prices = PriceBook(store, {"sim": base_url}.get)
     await prices.load()
-    meter = Meter(store, prices, limits or MeterLimits())
+    budgets = BudgetBook(store, lambda: time_zone)
+    await budgets.load()
+    meter = Meter(store, prices, limits or MeterLimits(), budgets)
     images = Images(store, folder / "attachments", max_bytes=1_000_000, max_pixels=4_000_000)
     counting = Counting()
     runs = Runs(store, Driver(store, meter, providers, images, defaults))
@@ -103,6 +114,7 @@ async def workspace(
         store=store,
         providers=providers,
         prices=prices,
+        budgets=budgets,
         meter=meter,
         images=images,
         runs=runs,

@@ -72,11 +72,13 @@ async def open_house(serve: Serve, tmp_path: Path) -> AsyncIterator[Callable[...
         await application.begin()
         served = await serve(build_surfaces(application), http=protocol(application))
         sessions = application.accounts.sessions
+        stranger = await application.accounts.users.add("stranger")
         house = House(
             served,
             application,
             cookie=f"talkmeter_session={await sessions.start()}",
-            stranger=f"talkmeter_session={await sessions.start('stranger')}",
+            stranger_id=stranger.id,
+            stranger=f"talkmeter_session={await sessions.start(stranger.id)}",
         )
         opened.append(house)
         return house

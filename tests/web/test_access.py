@@ -12,7 +12,7 @@ from talkmeter.surfaces.web.access import Access, UnguardedRoute, WebRoute, buil
 from talkmeter.surfaces.web.metrics import RequestMetrics
 from talkmeter.surfaces.web.surface import web_routes, web_surface
 
-OPEN, SIGNED_IN, LOCAL = Access.OPEN, Access.SIGNED_IN, Access.LOCAL_OR_SIGNED_IN
+OPEN, SIGNED_IN, OWNER, LOCAL = Access.OPEN, Access.SIGNED_IN, Access.OWNER, Access.LOCAL_OR_OWNER
 
 # Every route, who may use it, and which kind of thing its {id} names.
 TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
@@ -21,14 +21,24 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("POST", "/api/sign-out"): (SIGNED_IN, None),
     ("GET", "/api/session"): (OPEN, None),
     ("GET", "/api/bootstrap"): (SIGNED_IN, None),
-    ("GET", "/api/settings"): (SIGNED_IN, None),
-    ("PATCH", "/api/settings"): (SIGNED_IN, None),
-    ("GET", "/api/providers"): (SIGNED_IN, None),
-    ("POST", "/api/providers"): (SIGNED_IN, None),
-    ("POST", "/api/providers/test"): (SIGNED_IN, None),
-    ("PATCH", "/api/providers/{id}"): (SIGNED_IN, "provider"),
-    ("DELETE", "/api/providers/{id}"): (SIGNED_IN, "provider"),
-    ("POST", "/api/providers/{id}/test"): (SIGNED_IN, "provider"),
+    ("GET", "/api/users"): (OWNER, None),
+    ("POST", "/api/users"): (OWNER, None),
+    ("PATCH", "/api/users/{id}"): (OWNER, "user"),
+    ("POST", "/api/users/{id}/password"): (SIGNED_IN, "user"),
+    ("POST", "/api/users/{id}/invitation"): (OWNER, "user"),
+    ("GET", "/api/keys"): (SIGNED_IN, None),
+    ("POST", "/api/keys"): (SIGNED_IN, None),
+    ("PATCH", "/api/keys/{id}"): (SIGNED_IN, "key"),
+    ("POST", "/api/keys/{id}/revoke"): (SIGNED_IN, "key"),
+    ("POST", "/api/keys/{id}/rotate"): (SIGNED_IN, "key"),
+    ("GET", "/api/settings"): (OWNER, None),
+    ("PATCH", "/api/settings"): (OWNER, None),
+    ("GET", "/api/providers"): (OWNER, None),
+    ("POST", "/api/providers"): (OWNER, None),
+    ("POST", "/api/providers/test"): (OWNER, None),
+    ("PATCH", "/api/providers/{id}"): (OWNER, "provider"),
+    ("DELETE", "/api/providers/{id}"): (OWNER, "provider"),
+    ("POST", "/api/providers/{id}/test"): (OWNER, "provider"),
     ("GET", "/api/models"): (SIGNED_IN, None),
     ("GET", "/api/rooms"): (SIGNED_IN, None),
     ("GET", "/api/rooms/{id}"): (SIGNED_IN, "room"),
@@ -41,23 +51,34 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("GET", "/api/runs/{id}/events"): (SIGNED_IN, "run"),
     ("POST", "/api/runs/{id}/stop"): (SIGNED_IN, "run"),
     ("GET", "/api/entries/{id}/receipt"): (SIGNED_IN, "entry"),
+    ("GET", "/api/calls"): (SIGNED_IN, None),
+    ("GET", "/api/calls/export"): (SIGNED_IN, None),
     ("POST", "/api/attachments"): (SIGNED_IN, None),
     ("GET", "/api/attachments/{id}"): (SIGNED_IN, "attachment"),
     ("GET", "/api/prices"): (SIGNED_IN, None),
-    ("POST", "/api/prices"): (SIGNED_IN, None),
-    ("DELETE", "/api/prices/{id:path}"): (SIGNED_IN, "price"),
+    ("POST", "/api/prices"): (OWNER, None),
+    ("DELETE", "/api/prices/{id:path}"): (OWNER, "price"),
+    ("GET", "/api/budgets"): (OWNER, None),
+    ("POST", "/api/budgets"): (OWNER, None),
+    ("PATCH", "/api/budgets/{id}"): (OWNER, "budget"),
+    ("DELETE", "/api/budgets/{id}"): (OWNER, "budget"),
+    ("GET", "/api/routes"): (OWNER, None),
+    ("POST", "/api/routes"): (OWNER, None),
+    ("PATCH", "/api/routes/{id}"): (OWNER, "route"),
+    ("DELETE", "/api/routes/{id}"): (OWNER, "route"),
     ("GET", "/healthz"): (OPEN, None),
     ("GET", "/readyz"): (OPEN, None),
     ("GET", "/metrics"): (LOCAL, None),
     ("GET", "/"): (OPEN, None),
     ("GET", "/room/{rest:path}"): (OPEN, None),
+    ("GET", "/gateway"): (OPEN, None),
     ("GET", "/settings"): (OPEN, None),
     ("GET", "/settings/{rest:path}"): (OPEN, None),
     ("GET", "/assets/{name}"): (OPEN, None),
     ("GET", "/{name}"): (OPEN, None),
 }
-# What belongs to one principal; providers and prices belong to the installation.
-PERSONAL = {"room", "question", "run", "entry", "attachment"}
+# What belongs to one principal; what is an owner's business belongs to the installation.
+PERSONAL = {"room", "question", "run", "entry", "attachment", "user", "key"}
 BODIES = {
     "/api/messages/{id}/answer": {"client_id": "c"},
     "/api/runs/{id}/stop": {"mode": "cut"},
@@ -65,6 +86,12 @@ BODIES = {
     "/api/preview": {"text": "Hello"},
     "/api/providers": {"name": "Mine"},
     "/api/providers/test": {"base_url": "http://127.0.0.1:9/v1"},
+    "/api/users": {"name": "Kim"},
+    "/api/users/{id}/password": {"password": "a horse, a battery"},
+    "/api/keys": {"name": "app"},
+    "/api/keys/{id}": {"name": "mine now"},
+    "/api/budgets": {"name": "Team", "amount": "5 USD", "period": "day"},
+    "/api/routes": {"pattern": "fast", "targets": [{"model": "sim-fast"}]},
     "/api/prices": {"model": "m", "unit": "input", "usd_per_million": "1"},
 }
 
@@ -79,6 +106,10 @@ class Owned:
     entry: str
     attachment: str
     price: str
+    key: str
+    budget: str
+    route: str
+    user: str = "owner"
     provider: str = "provider_simulator"
 
 
@@ -88,6 +119,9 @@ async def owned(house: House) -> Owned:
     end = await house.finish(asked["run_id"])
     uploaded = await house.upload(tiny_png())
     price = await house.send("POST", "/api/prices", {"model": "local", "unit": "input", "usd_per_million": "1"})
+    key = await house.send("POST", "/api/keys", {"name": "mine"})
+    budget = await house.send("POST", "/api/budgets", {"name": "All", "amount": "5 USD", "period": "day"})
+    route = await house.send("POST", "/api/routes", {"pattern": "slow", "targets": [{"model": "sim-slow"}]})
     return Owned(
         asked["room"]["id"],
         asked["question"]["id"],
@@ -95,6 +129,9 @@ async def owned(house: House) -> Owned:
         end["answer"]["figures"]["entry_id"],
         uploaded.json()["id"],
         price.json()["id"].replace("/", "%2F").replace("*", "%2A"),
+        key.json()["key"]["id"],
+        budget.json()["id"],
+        route.json()["id"],
     )
 
 
@@ -166,7 +203,7 @@ async def test_without_a_session_only_open_routes_answer(house: House, owned: Ow
             "__Host-talkmeter_session=" + house.cookie.split("=")[1],
         ):
             answer = await house.send(method, where, BODIES.get(path), cookie=cookie)
-            if access is SIGNED_IN:
+            if access in (SIGNED_IN, OWNER):
                 assert (answer.status, answer.code) == (401, "not_signed_in"), (method, path, cookie)
                 assert answer.json()["error"]["message_ko"]
             elif path != "/api/sign-in":
@@ -174,8 +211,8 @@ async def test_without_a_session_only_open_routes_answer(house: House, owned: Ow
 
 
 async def test_another_principal_finds_nothing_and_changes_nothing(house: House, owned: Owned):
-    for (method, path), (_, kind) in TABLE.items():
-        if kind not in PERSONAL:
+    for (method, path), (access, kind) in TABLE.items():
+        if kind not in PERSONAL or access is OWNER:
             continue
         where = filled(path, owned, kind)
         theirs = await house.send(method, where, BODIES.get(path), cookie=house.stranger)
@@ -184,6 +221,10 @@ async def test_another_principal_finds_nothing_and_changes_nothing(house: House,
         assert (theirs.status, nothing.status) == (404, 404), (method, path)
         assert theirs.code == nothing.code
     assert (await house.send("GET", "/api/rooms", cookie=house.stranger)).json()["rooms"] == []
+    assert (await house.send("GET", "/api/keys", cookie=house.stranger)).json()["keys"] == []
+    assert (await house.send("GET", "/api/calls", cookie=house.stranger)).json()["calls"] == []
+    (key,) = (await house.get("/api/keys"))["keys"]
+    assert (key["name"], key["state"]) == ("mine", "active")
     for body in ({"room_id": owned.room}, {"attachment_ids": [owned.attachment]}):
         for path in ("/api/ask", "/api/preview"):
             extra = {"client_id": "c"} if path == "/api/ask" else {}
@@ -194,13 +235,51 @@ async def test_another_principal_finds_nothing_and_changes_nothing(house: House,
     assert (await house.send("GET", f"/api/attachments/{owned.attachment}")).status == 200
 
 
+async def test_members_are_kept_from_what_is_an_owners_business(house: House, owned: Owned):
+    before = await everything(house)
+    for (method, path), (access, kind) in TABLE.items():
+        answer = await house.send(method, filled(path, owned, kind), BODIES.get(path), cookie=house.stranger)
+        if access is OWNER:
+            assert (answer.status, answer.code) == (403, "owner_only"), (method, path)
+            assert answer.json()["error"]["message_ko"]
+        else:
+            assert answer.status != 403, (method, path)
+        if path == "/api/sign-out":
+            house.stranger = f"talkmeter_session={await house.application.accounts.sessions.start(house.stranger_id)}"
+    assert await everything(house) == before
+
+
+async def everything(house: House):
+    """What only owners may change."""
+    paths = ("/api/settings", "/api/providers", "/api/users", "/api/prices", "/api/routes")
+    return [await house.get(path) for path in paths], (await house.get("/api/keys?user_id=owner"))
+
+
+async def test_who_is_disabled_is_nobody_at_once(house: House, owned: Owned):
+    assert (await house.send("PATCH", f"/api/users/{house.stranger_id}", {"disabled": True})).status == 200
+    for (method, path), (access, kind) in TABLE.items():
+        if access in (SIGNED_IN, OWNER):
+            answer = await house.send(method, filled(path, owned, kind), BODIES.get(path), cookie=house.stranger)
+            assert (answer.status, answer.code) == (401, "not_signed_in"), (method, path)
+
+
+async def test_the_figures_are_for_this_machine_and_for_owners(house: House):
+    away = {"X-Forwarded-For": "203.0.113.9"}
+    answers = [
+        await house.send("GET", "/metrics", cookie=cookie, headers=away)
+        for cookie in (house.cookie, house.stranger, None)
+    ]
+    assert [answer.status for answer in answers] == [200, 403, 401]
+    assert (await house.send("GET", "/metrics", cookie=None)).status == 200
+
+
 async def test_the_owner_is_let_in_everywhere(house: House, owned: Owned):
     reads = [(path, kind) for (method, path), (_, kind) in TABLE.items() if method == "GET"]
     for path, kind in reads:
         where = filled(path, owned, kind)
         answer = await house.send("GET", where)
         expected = {"/sign-in": 303, "/assets/{name}": 404, "/{name}": 404}.get(path, 200)
-        if path in ("/", "/settings", "/room/{rest:path}", "/settings/{rest:path}"):
+        if path in ("/", "/gateway", "/settings", "/room/{rest:path}", "/settings/{rest:path}"):
             assert answer.status in (200, 503), "503: the page has not been built in this checkout"
         else:
             assert answer.status == expected, (where, answer.body)

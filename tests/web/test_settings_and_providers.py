@@ -17,6 +17,7 @@ async def test_settings_are_described_changed_and_kept(house: House):
     assert set(before["settings"]) == {
         "default_model", "default_provider_id", "default_window", "default_system_prompt", "default_temperature",
         "default_top_p", "default_max_tokens", "currency", "currency_rate", "language", "theme",
+            "time_zone",
     }  # fmt: skip
     assert {row["name"] for row in before["described"]} == set(before["settings"])
     assert all(set(row) == {"name", "kind", "default", "help", "help_ko"} for row in before["described"])
@@ -39,7 +40,7 @@ async def test_a_locked_setting_is_409_and_nothing_changes(open_house):
 
 async def test_bootstrap_says_what_the_page_needs(house: House):
     boot = await house.get("/api/bootstrap")
-    assert set(boot) == {"version", "principal", "settings", "providers", "simulator", "limits"}
+    assert set(boot) == {"version", "principal", "name", "role", "settings", "providers", "simulator", "limits"}
     assert boot["simulator"] is True
     assert boot["principal"] == "owner"
     assert boot["limits"] == {
@@ -55,7 +56,10 @@ async def test_providers_live_their_life(house: House):
     made = await house.send("POST", "/api/providers", {"name": "Ollama", "base_url": "http://localhost:11434/v1/"})
     assert made.status == 201
     provider = made.json()
-    assert set(provider) == {"id", "name", "base_url", "key_hint", "enabled", "source", "created_at"}
+    assert set(provider) == {
+        *("id", "name", "base_url", "key_hint", "enabled", "source", "created_at", "admin_key_hint"),
+    }
+    assert provider["admin_key_hint"] is None
     assert (provider["base_url"], provider["key_hint"], provider["source"]) == (
         "http://localhost:11434/v1", None, "stored",
     )  # fmt: skip
@@ -63,6 +67,10 @@ async def test_providers_live_their_life(house: House):
     assert (taken.status, taken.code) == (409, "name_taken")
     keyed = await house.send("PATCH", f"/api/providers/{provider['id']}", {"key": CANARY, "name": "Mine"})
     assert (keyed.json()["name"], keyed.json()["key_hint"]) == ("Mine", "…nary")
+    with_admin = await house.send("PATCH", f"/api/providers/{provider['id']}", {"admin_key": f"{CANARY}-wxyz"})
+    assert (with_admin.json()["key_hint"], with_admin.json()["admin_key_hint"]) == (f"…{CANARY[-4:]}", "…wxyz")
+    without = await house.send("PATCH", f"/api/providers/{provider['id']}", {"admin_key": ""})
+    assert (without.json()["key_hint"], without.json()["admin_key_hint"]) == (f"…{CANARY[-4:]}", None)
     bare = await house.send("PATCH", f"/api/providers/{provider['id']}", {"key": "", "enabled": False})
     assert (bare.json()["key_hint"], bare.json()["enabled"]) == (None, False)
     fixed = await house.send("PATCH", "/api/providers/provider_simulator", {"name": "X"})
@@ -156,7 +164,7 @@ async def test_a_key_never_comes_out(open_house, caplog):
     house = await open_house({"OPENAI_API_KEY": CANARY + "-env"})
     simulator = await house.application.simulator.start()
     seen = []
-    made = await house.send("POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY})
+    made = await house.send("POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY, "admin_key": CANARY})
     provider_id = made.json()["id"]
     seen.append(made)
     for method, path, body in (
@@ -165,6 +173,8 @@ async def test_a_key_never_comes_out(open_house, caplog):
         ("GET", "/api/settings", None),
         ("PATCH", f"/api/providers/{provider_id}", {"name": "B", "key": CANARY + "2"}),
         ("PATCH", f"/api/providers/{provider_id}", {"key": CANARY + " two words"}),
+        ("PATCH", f"/api/providers/{provider_id}", {"admin_key": CANARY + " two words"}),
+        ("PATCH", f"/api/providers/{provider_id}", {"admin_key": CANARY + "2"}),
         ("PATCH", f"/api/providers/{provider_id}", {"key": CANARY, "nothing": 1}),
         ("PATCH", "/api/providers/provider_environment", {"key": CANARY}),
         ("POST", f"/api/providers/{provider_id}/test", None),
@@ -188,3 +198,55 @@ async def test_a_key_never_comes_out(open_house, caplog):
     for file in data_dir.rglob("*"):
         if file.is_file():
             assert b"sk-canary" not in file.read_bytes(), file.name
+
+
+async def test_budgets_are_listed_added_changed_and_deleted(house: House):
+    assert await house.get("/api/budgets") == {"budgets": [], "time_zone": "UTC"}
+    body = {"name": "Team", "amount": "5 USD", "period": "day", "scope": "tag", "scope_id": "lab"}
+    made = await house.send("POST", "/api/budgets", body)
+    assert made.status == 201
+    budget = made.json()
+    start = budget["standing"]["period_start"]
+    assert budget == {
+        "id": budget["id"],
+        "name": "Team",
+        "scope": "tag",
+        "scope_id": "lab",
+        "period": "day",
+        "unit": "picodollars",
+        "amount": "5000000000000",
+        "hard": True,
+        "enabled": True,
+        "created_at": budget["created_at"],
+        "standing": {
+            "spent": "0",
+            "reserved": "0",
+            "remaining": "5000000000000",
+            "period_start": start,
+            "resets_at": start + 86_400_000_000,
+        },
+    }
+    assert (await house.send("POST", "/api/budgets", body)).code == "budget_name_taken"
+    where = f"/api/budgets/{budget['id']}"
+    changed = await house.send("PATCH", where, {"amount": "$7", "hard": False})
+    assert (changed.status, changed.json()["amount"], changed.json()["hard"]) == (200, "7000000000000", False)
+    assert (await house.send("PATCH", where, {"amount": "7 tokens"})).status == 400
+    assert [each["id"] for each in (await house.get("/api/budgets"))["budgets"]] == [budget["id"]]
+    assert (await house.send("DELETE", where)).status == 204
+    assert (await house.send("PATCH", where, {})).code == "budget_not_found"
+    assert (await house.send("DELETE", where)).code == "budget_not_found"
+
+
+async def test_a_budget_of_tokens_counts_what_is_asked(house: House):
+    body = {"name": "Tokens", "amount": "1000000 tokens", "period": "total"}
+    budget = (await house.send("POST", "/api/budgets", body)).json()
+    assert (budget["amount"], budget["standing"]["resets_at"]) == (1_000_000, None)
+    asked = await house.ask("Something that costs")
+    figures = (await house.finish(asked["run_id"]))["answer"]["figures"]
+    used = figures["prompt_tokens"] + figures["completion_tokens"]
+    standing = (await house.get("/api/budgets"))["budgets"][0]["standing"]
+    assert (standing["spent"], standing["reserved"]) == (used, 0)
+    assert (await house.send("PATCH", f"/api/budgets/{budget['id']}", {"amount": "1 token"})).status == 200
+    asked = await house.ask("Something more")
+    answer = (await house.finish(asked["run_id"]))["answer"]
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "insufficient_quota")

@@ -18,7 +18,7 @@ def cookie_in(header: str) -> tuple[str, dict[str, str]]:
 
 async def signed_in(house: House, cookie: str | None) -> bool:
     answer = await house.send("GET", "/api/session", cookie=cookie)
-    assert set(answer.json()) == {"signed_in", "password_set", "version"}
+    assert set(answer.json()) == {"signed_in", "password_set", "several_users", "version"}
     return answer.json()["signed_in"]
 
 

@@ -34,6 +34,9 @@ RECEIPT = {
     "preflight_quality": str, "difference": (int, None), "window": (int, None), "sent": list, "left_out": list,
     "lines": list, "output_lines": list, "cost_lines": list, "cost": (str, None), "unpriced": list,
     "raw_usage": (dict, None), "http_status": (int, None), "error": (dict, None), "problem": (str, None),
+    "endpoint": str, "attempt": int, "user_id": str, "user_name": (str, None), "key_id": (str, None),
+    "key_name": (str, None), "key_hint": (str, None), "room_id": (str, None), "end_user": (str, None), "tags": list,
+    "metadata": (dict, None), "upstream_id": (str, None),
 }  # fmt: skip
 PREVIEW = {
     "model": str, "encoding": str, "quality": str, "context_window": (int, None), "reserved_output": (int, None),

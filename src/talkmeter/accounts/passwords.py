@@ -1,4 +1,4 @@
-"""The owner's password: argon2id, off the event loop, the same time whether or not one is set."""
+"""Passwords: argon2id, off the event loop, the same time whether or not there is such a user or one is set."""
 
 import asyncio
 import time
@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from talkmeter.accounts.store import AccountStore, SaveSettings
+from talkmeter.accounts.names import name_key
+from talkmeter.accounts.principals import OWNER
+from talkmeter.accounts.store import AccountStore, Credentials, SetPassword
 from talkmeter.errors import BadInput, TooManyTries
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STORED_NAME = "owner_password"  # beside the settings, but no setting: never shown, never changed with them
 SHORTEST, LONGEST = 8, 1024
 FREE_TRIES = 5
 LONGEST_WAIT = 900.0  # seconds
@@ -24,7 +25,7 @@ NOBODYS_HASH = "$argon2id$v=19$m=47104,t=2,p=1$AJP6bSoFOTwjGS5XnOfWTQ$LdCj+fOYm3
 
 
 class Passwords:
-    """Sets and checks the owner's password. monotonic: seconds."""
+    """Sets and checks passwords. monotonic: seconds."""
 
     def __init__(self, store: AccountStore, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -32,30 +33,44 @@ class Passwords:
         self._one_at_a_time = asyncio.Semaphore(1)  # each check takes 46 MiB for a moment
 
     async def is_set(self) -> bool:
-        return STORED_NAME in await self._store.settings()
+        """Whether anybody could sign in with one."""
+        return bool(await self._store.roles_with_password())
 
-    async def set(self, password: str) -> None:
-        """Raises BadInput unless it has 8 to 1024 characters."""
+    async def owner_has_one(self) -> bool:
+        return "owner" in await self._store.roles_with_password()
+
+    async def set(self, password: str, user_id: str = OWNER) -> None:
+        """Raises BadInput unless it has 8 to 1024 characters, Conflict for an unknown user."""
         check_length(password)
         hashed = await self._off_loop(lambda: _hasher().hash(password))
-        await self._store.commit(SaveSettings({STORED_NAME: hashed}))
+        await self._store.commit(SetPassword(user_id, hashed))
 
-    async def remove(self) -> None:
-        await self._store.commit(SaveSettings({STORED_NAME: None}))
+    async def remove(self, user_id: str = OWNER) -> None:
+        await self._store.commit(SetPassword(user_id, None))
 
-    async def verify(self, password: str, source: str) -> bool:
-        """Whether it is the owner's. source: the client's address; too many wrong tries from it make it wait.
+    async def verify(self, password: str, source: str, name: str | None = None) -> str | None:
+        """The id of the user whose password it is; None if it is not theirs, or they are disabled.
 
-        Raises TooManyTries with `details["retry_after"]` in seconds.
+        name: whose; without one, the first owner's. source: the client's address; too many wrong tries from it make
+        it wait. Raises TooManyTries with `details["retry_after"]` in seconds.
         """
+        if name is None:
+            return await self._verify(password, source, await self._store.credentials(OWNER))
+        return await self._verify(password, source, await self._store.credentials_by_name(name_key(name)))
+
+    async def verify_of(self, user_id: str, password: str, source: str) -> bool:
+        """The same, for somebody who is known. Raises TooManyTries."""
+        return await self._verify(password, source, await self._store.credentials(user_id)) is not None
+
+    async def _verify(self, password: str, source: str, found: Credentials | None) -> str | None:
         self._tries.check(source)
-        stored = (await self._store.settings()).get(STORED_NAME)
-        hashed = stored if isinstance(stored, str) else NOBODYS_HASH
+        stored = found and found.hashed
+        hashed = stored or NOBODYS_HASH
         attempt = password[: LONGEST + 1]
         matches = await self._off_loop(lambda: _matches(hashed, attempt))
-        right = matches and isinstance(stored, str)
+        right = matches and stored is not None
         self._tries.note(source, right=right)
-        return right
+        return found.user_id if found is not None and right else None
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         async with self._one_at_a_time:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import UNSET, UnsetType, structs
 
 from talkmeter.accounts import base_urls
-from talkmeter.accounts.secrets import Sealer, hint_of
+from talkmeter.accounts.secrets import Purpose, Sealer, hint_of
 from talkmeter.accounts.store import AccountStore, DeleteProvider, ProviderAccount, SaveProvider, SealedKey
 from talkmeter.clock import now
 from talkmeter.config import BY_NAME, Resolved
@@ -17,6 +17,7 @@ SIMULATOR_ID = "provider_simulator"
 SIMULATOR_NAME = "Simulator"
 LONGEST_NAME = 80
 LONGEST_KEY = 8192
+_SETTINGS = {"key": "openai_api_key", "admin_key": "openai_admin_key"}  # by an error's param
 SIMULATOR_MODEL = "sim-fast"
 USUAL_MODEL = "gpt-4o-mini"
 
@@ -31,27 +32,41 @@ class ProviderAccounts:
         self._simulator_wanted: str = resolved.get("simulator")
         self._simulator = _simulator("")
         self._environment_key: str | None = resolved.get("openai_api_key")
+        self._environment_admin_key: str | None = resolved.get("openai_admin_key")
         self._environment = _environment(resolved)
         self._stored: tuple[ProviderAccount, ...] = ()
+        self._gather()
+
+    def _gather(self) -> None:
+        """Puts together what is asked for with every call; after each change."""
+        real = (*((self._environment,) if self._environment else ()), *self._stored)
+        some = any(account.enabled for account in real)
+        self._real = real
+        self._in_use = not some if self._simulator_wanted == "auto" else self._simulator_wanted == "on"
+        self._alone = not some and self._in_use
+        self._all = (*real, *((self._simulator,) if self._in_use else ()))
+        self._enabled = tuple(account for account in self._all if account.enabled)
+        self._by_id: dict[str, ProviderAccount] = {account.id: account for account in self._all}
 
     async def load(self) -> None:
         """Reads the stored accounts. Raises SettingError if a key does not open: see Sealer.check."""
         stored = tuple(await self._store.providers())
         self._sealer.check(stored)
         self._stored = stored
+        self._gather()
 
     def all(self) -> tuple[ProviderAccount, ...]:
         """From the environment, then stored in order of creation, then the simulator where it is in use."""
-        return (*self._real(), *((self._simulator,) if self.simulator_in_use else ()))
+        return self._all
 
     def enabled(self) -> tuple[ProviderAccount, ...]:
-        return tuple(account for account in self.all() if account.enabled)
+        return self._enabled
 
     def get(self, provider_id: str) -> ProviderAccount:
         """Raises NotFound."""
-        for account in self.all():
-            if account.id == provider_id:
-                return account
+        account = self._by_id.get(provider_id)
+        if account is not None:
+            return account
         raise NotFound(
             "There is no such provider; it may have been deleted.",
             "그런 제공자가 없습니다. 삭제되었을 수 있습니다.",
@@ -63,14 +78,12 @@ class ProviderAccounts:
 
     @property
     def simulator_in_use(self) -> bool:
-        if self._simulator_wanted == "auto":
-            return not any(account.enabled for account in self._real())
-        return self._simulator_wanted == "on"
+        return self._in_use
 
     @property
     def only_simulator(self) -> bool:
         """Whether answers come from the simulator because there is nothing else."""
-        return not any(account.enabled for account in self._real()) and self.simulator_in_use
+        return self._alone
 
     @property
     def usual_model(self) -> str:
@@ -80,6 +93,7 @@ class ProviderAccounts:
     def simulator_runs_at(self, base_url: str) -> None:
         """Told by whoever started it."""
         self._simulator = _simulator(base_url)
+        self._gather()
 
     def reveal(self, account: ProviderAccount) -> str | None:
         """The key in clear, for the provider's client and nobody else."""
@@ -89,7 +103,17 @@ class ProviderAccounts:
             return self._environment_key
         return self._sealer.open(account.id, account.key)
 
-    async def add(self, name: str, base_url: str | None = None, key: str | None = None) -> ProviderAccount:
+    def reveal_admin(self, account: ProviderAccount) -> str | None:
+        """The admin key in clear, for who reads the provider's books and nobody else."""
+        if account.admin_key is None:
+            return None
+        if account.source == "environment":
+            return self._environment_admin_key
+        return self._sealer.open(account.id, account.admin_key, "admin key")
+
+    async def add(
+        self, name: str, base_url: str | None = None, key: str | None = None, admin_key: str | None = None
+    ) -> ProviderAccount:
         """Raises BadInput; Conflict if the name is taken."""
         provider_id = new_id("provider")
         account = ProviderAccount(
@@ -99,6 +123,7 @@ class ProviderAccounts:
             key=self._seal(provider_id, key),
             enabled=True,
             created_at=self._clock(),
+            admin_key=self._seal(provider_id, admin_key, "admin key"),
         )
         await self._save(account)
         return account
@@ -111,6 +136,7 @@ class ProviderAccounts:
         base_url: str | UnsetType = UNSET,
         key: str | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
+        admin_key: str | UnsetType | None = UNSET,
     ) -> ProviderAccount:
         """UNSET stays; an empty key removes it. A key goes only where its owner sent it: a base URL on another
         host needs the key again. Raises NotFound, BadInput, Conflict.
@@ -120,11 +146,16 @@ class ProviderAccounts:
             account = structs.replace(account, name=self._free_name(name, provider_id))
         if base_url is not UNSET:
             moved = base_urls.normalise(base_url) if base_url else base_urls.OPENAI
-            if account.key is not None and key is UNSET and _origin(moved) != _origin(account.base_url):
-                raise _key_needed()
+            if _origin(moved) != _origin(account.base_url):
+                if account.key is not None and key is UNSET:
+                    raise _key_needed("key")
+                if account.admin_key is not None and admin_key is UNSET:
+                    raise _key_needed("admin_key")
             account = structs.replace(account, base_url=moved)
         if key is not UNSET:
             account = structs.replace(account, key=self._seal(provider_id, key))
+        if admin_key is not UNSET:
+            account = structs.replace(account, admin_key=self._seal(provider_id, admin_key, "admin key"))
         if enabled is not UNSET:
             account = structs.replace(account, enabled=enabled)
         await self._save(account)
@@ -135,6 +166,7 @@ class ProviderAccounts:
         self._changeable(provider_id)
         await self._store.commit(DeleteProvider(provider_id))
         self._stored = tuple(account for account in self._stored if account.id != provider_id)
+        self._gather()
 
     async def _save(self, account: ProviderAccount) -> None:
         await self._store.commit(SaveProvider(account))
@@ -144,9 +176,7 @@ class ProviderAccounts:
             if known
             else (*self._stored, account)
         )
-
-    def _real(self) -> tuple[ProviderAccount, ...]:
-        return (*((self._environment,) if self._environment else ()), *self._stored)
+        self._gather()
 
     def _changeable(self, provider_id: str) -> ProviderAccount:
         account = self.get(provider_id)
@@ -174,7 +204,7 @@ class ProviderAccounts:
                 code="bad_name",
                 param="name",
             )
-        others = [*self._real(), self._simulator]
+        others = [*self._real, self._simulator]
         if any(other.name.casefold() == clean.casefold() for other in others if other.id != provider_id):
             raise Conflict(
                 f"There is already a provider called {clean}.",
@@ -186,12 +216,12 @@ class ProviderAccounts:
             )
         return clean
 
-    def _seal(self, provider_id: str, key: str | None) -> SealedKey | None:
-        clean = clean_key(key)
-        return None if clean is None else self._sealer.seal(provider_id, clean)
+    def _seal(self, provider_id: str, key: str | None, purpose: Purpose = "key") -> SealedKey | None:
+        clean = clean_key(key, "key" if purpose == "key" else "admin_key")
+        return None if clean is None else self._sealer.seal(provider_id, clean, purpose)
 
 
-def clean_key(key: str | None) -> str | None:
+def clean_key(key: str | None, param: str = "key") -> str | None:
     """Without blanks around it; None if nothing is left. Raises BadInput (never showing the key)."""
     clean = (key or "").strip()
     if not clean:
@@ -203,7 +233,7 @@ def clean_key(key: str | None) -> str | None:
             hint="Copy it once more from the provider's page; a line break may have slipped in.",
             hint_ko="제공자 페이지에서 다시 복사하십시오. 줄바꿈이 섞였을 수 있습니다.",
             code="bad_key",
-            param="key",
+            param=param,
         )
     return clean
 
@@ -212,9 +242,10 @@ def _environment(resolved: Resolved) -> ProviderAccount | None:
     url = resolved.get("openai_base_url")
     try:
         key = clean_key(resolved.get("openai_api_key"))
+        admin_key = clean_key(resolved.get("openai_admin_key"), "admin_key")
         base_url = base_urls.normalise(url) if url else base_urls.OPENAI
     except BadInput as error:
-        setting = BY_NAME["openai_api_key" if error.param == "key" else "openai_base_url"]
+        setting = BY_NAME[_SETTINGS.get(error.param or "", "openai_base_url")]
         given = resolved.values[setting.name]
         raise setting.error(given.source, given.where, given.value, error.message) from None
     if key is None and not url:
@@ -227,6 +258,7 @@ def _environment(resolved: Resolved) -> ProviderAccount | None:
         enabled=True,
         created_at=0,
         source="environment",
+        admin_key=None if admin_key is None else SealedKey(b"", b"", hint_of(admin_key)),
     )
 
 
@@ -246,12 +278,12 @@ def _origin(base_url: str) -> str:
     return "/".join(base_url.split("/", 3)[:3])
 
 
-def _key_needed() -> BadInput:
+def _key_needed(name: str) -> BadInput:
     return BadInput(
         "The base URL leads to another server: enter the key again, so that it is not sent there by mistake.",
         "기본 URL이 다른 서버를 가리킵니다. 키가 실수로 전송되지 않도록 키를 다시 입력하십시오.",
-        hint="Send `key` together with `base_url`; an empty key removes it.",
-        hint_ko="`base_url`과 함께 `key`를 보내십시오. 빈 키는 키를 지웁니다.",
+        hint=f"Send `{name}` together with `base_url`; an empty key removes it.",
+        hint_ko=f"`base_url`과 함께 `{name}`를 보내십시오. 빈 키는 키를 지웁니다.",
         code="key_needed",
-        param="key",
+        param=name,
     )

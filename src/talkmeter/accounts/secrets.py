@@ -1,4 +1,7 @@
-"""Provider keys at rest: AES-256-GCM, the row's id as associated data, so that no ciphertext fits another row."""
+"""Provider keys at rest: AES-256-GCM, the row's id and the key's purpose as associated data.
+
+So no ciphertext fits another row, and none that may only read the books is ever taken for a key that calls.
+"""
 
 import base64
 import binascii
@@ -8,11 +11,16 @@ import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
 
 from talkmeter.accounts.store import AccountStore, ProviderAccount, SaveProvider, SealedKey
 from talkmeter.errors import SettingError
 
 log = logging.getLogger(__name__)
+
+Purpose = Literal["key", "admin key"]
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -33,16 +41,16 @@ class Sealer:
     def __repr__(self) -> str:
         return f"Sealer(key_file={str(self._key_file)!r})"
 
-    def seal(self, row_id: str, secret: str) -> SealedKey:
+    def seal(self, row_id: str, secret: str, purpose: Purpose = "key") -> SealedKey:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if self._key is None:
             self._key = make_key_file(self._key_file)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        ciphertext = AESGCM(self._key).encrypt(nonce, secret.encode(), _associated(row_id))
+        ciphertext = AESGCM(self._key).encrypt(nonce, secret.encode(), _associated(row_id, purpose))
         return SealedKey(nonce, ciphertext, hint_of(secret))
 
-    def open(self, row_id: str, sealed: SealedKey) -> str:
+    def open(self, row_id: str, sealed: SealedKey, purpose: Purpose = "key") -> str:
         """The key in clear. Raises SettingError if our key is missing or another one, or the row was altered."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -50,7 +58,7 @@ class Sealer:
         if self._key is None:
             raise key_missing(self._key_file)
         try:
-            return AESGCM(self._key).decrypt(sealed.nonce, sealed.ciphertext, _associated(row_id)).decode()
+            return AESGCM(self._key).decrypt(sealed.nonce, sealed.ciphertext, _associated(row_id, purpose)).decode()
         except InvalidTag:
             raise key_wrong(self._key_file) from None
 
@@ -59,18 +67,38 @@ class Sealer:
         for account in accounts:
             if account.key is not None:
                 self.open(account.id, account.key)
+            if account.admin_key is not None:
+                self.open(account.id, account.admin_key, "admin key")
 
 
 async def rotate(store: AccountStore, old: Sealer, new: Sealer) -> int:
     """Seals every provider key anew in one transaction; returns how many. Raises SettingError if `old` is wrong."""
-    changes = [
-        SaveProvider(_with_key(account, new.seal(account.id, old.open(account.id, account.key))))
-        for account in await store.providers()
-        if account.key is not None
-    ]
+    changes, count = [], 0
+    for account in await store.providers():
+        key, admin_key = account.key, account.admin_key
+        if key is not None:
+            key, count = new.seal(account.id, old.open(account.id, key)), count + 1
+        if admin_key is not None:
+            opened = old.open(account.id, admin_key, "admin key")
+            admin_key, count = new.seal(account.id, opened, "admin key"), count + 1
+        if key is not None or admin_key is not None:
+            changes.append(SaveProvider(replace(account, key=key, admin_key=admin_key)))
     if changes:
         await store.commit(*changes)
-    return len(changes)
+    return count
+
+
+def openable(account: ProviderAccount, sealer: Sealer) -> ProviderAccount:
+    """The account without the keys that do not open."""
+    for name, alone in (
+        ("key", replace(account, admin_key=None)),
+        ("admin_key", replace(account, key=None)),
+    ):
+        try:
+            sealer.check([alone])
+        except SettingError:
+            account = replace(account, **{name: None})
+    return account
 
 
 def load_key(setting: str | None, key_file: Path) -> bytes | None:
@@ -171,14 +199,8 @@ def _decode(text: str, param: str, where: str) -> bytes:
     )
 
 
-def _with_key(account: ProviderAccount, key: SealedKey) -> ProviderAccount:
-    from msgspec.structs import replace
-
-    return replace(account, key=key)
-
-
-def _associated(row_id: str) -> bytes:
-    return b"talkmeter provider key " + row_id.encode()
+def _associated(row_id: str, purpose: Purpose) -> bytes:
+    return f"talkmeter provider {purpose} {row_id}".encode()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
+from talkmeter.accounts.principals import OWNER
 from talkmeter.accounts.store import (
     AccountStore,
     AddSession,
@@ -18,11 +19,13 @@ from talkmeter.accounts.store import (
 from talkmeter.clock import SECOND, now
 from talkmeter.errors import Conflict, NotSignedIn
 
-OWNER = "owner"
+__all__ = ["OWNER", "Sessions"]
+
 LINK_BYTES = 24
 SESSION_BYTES = 32
 LINK_SECONDS = 15 * 60
 FIRST_LINK_SECONDS = 24 * 3600  # the one that `serve` prints: it may stand in a terminal for a while
+INVITATION_SECONDS = 3 * 24 * 3600  # it goes to somebody else, who may not be there today
 SESSION_SECONDS = 30 * 24 * 3600
 LONGEST_TOKEN = 128  # nothing longer is hashed
 
@@ -34,19 +37,27 @@ class Sessions:
         self._store = store
         self._clock = clock
 
-    async def new_link_token(self, seconds: int = LINK_SECONDS) -> str:
-        """A token for one sign-in within `seconds`."""
+    async def new_link_token(self, seconds: int = LINK_SECONDS, user_id: str = OWNER) -> str:
+        """A token for one sign-in of this user within `seconds`."""
+        return (await self.invite(user_id, seconds))[0]
+
+    async def invite(self, user_id: str, seconds: int = INVITATION_SECONDS) -> tuple[str, int]:
+        """The same, and when it ends (µs)."""
         token = secrets.token_urlsafe(LINK_BYTES)
         at = self._clock()
-        await self._store.commit(AddSignInToken(_hash(token), at, at + seconds * SECOND))
-        return token
+        ends = at + seconds * SECOND
+        await self._store.commit(AddSignInToken(_hash(token), at, ends, user_id))
+        return token, ends
 
     async def use_link_token(self, token: str) -> str:
-        """The cookie of a new session. Raises NotSignedIn if the token is wrong, used or expired."""
+        """The cookie of a new session. Raises NotSignedIn if the token is wrong, used or expired, or its user is
+        disabled.
+        """
         at = self._clock()
-        cookie, session = self._new_session(OWNER, at)
-        if not _plausible(token):
+        user_id = await self._store.sign_in_user(_hash(token)) if _plausible(token) else None
+        if user_id is None:
             raise _link_expired()
+        cookie, session = self._new_session(user_id, at)
         try:
             await self._store.commit(UseSignInToken(_hash(token), at), session)
         except Conflict:
@@ -60,7 +71,7 @@ class Sessions:
         return cookie
 
     async def find(self, cookie: str | None) -> Session | None:
-        """The session of a cookie; None if unknown, ended or expired."""
+        """The session of a cookie; None if unknown, ended or expired, or if its user is disabled."""
         if cookie is None or not _plausible(cookie):
             return None
         return await self._store.session(_hash(cookie), self._clock())
@@ -70,8 +81,10 @@ class Sessions:
         if _plausible(cookie):
             await self._store.commit(EndSession(_hash(cookie)))
 
-    async def end_all(self, principal: str = OWNER) -> None:
-        await self._store.commit(EndAllSessions(principal))
+    async def end_all(self, principal: str = OWNER, but: str | None = None) -> None:
+        """but: the cookie of the one session that goes on."""
+        kept = _hash(but) if but is not None and _plausible(but) else b""
+        await self._store.commit(EndAllSessions(principal, kept))
 
     def _new_session(self, principal: str, at: int) -> tuple[str, AddSession]:
         cookie = secrets.token_urlsafe(SESSION_BYTES)

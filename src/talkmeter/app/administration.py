@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec.structs import replace
-
 from talkmeter.accounts.passwords import Passwords
-from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, rotate
+from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, openable, rotate
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import SaveProvider
 from talkmeter.app.occupancy import Occupancy, running
@@ -161,11 +159,10 @@ async def forget_keys(resolved: Resolved) -> int:
         forgotten = 0
         async with opened(resolved) as store:
             for account in await store.providers():
-                try:
-                    sealer.check([account])
-                except SettingError:
-                    await store.commit(SaveProvider(replace(account, key=None)))
-                    forgotten += 1
+                kept = openable(account, sealer)
+                if kept != account:
+                    await store.commit(SaveProvider(kept))
+                    forgotten += (kept.key != account.key) + (kept.admin_key != account.admin_key)
     finally:
         occupancy.release()
     return forgotten

@@ -4,6 +4,7 @@ import errno
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Sequence
 
 from talkmeter.errors import SettingError
@@ -33,6 +34,34 @@ def bind(host: str, port: int) -> list[socket.socket]:
         sockets = _bind_once(host, port)
         if sockets is not None:
             return sockets
+    raise _failed(host, port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
+
+
+def bind_for(workers: int, host: str, port: int) -> list[list[socket.socket]]:
+    """For each worker the listening sockets of `bind`, all on one port. Raises SettingError, likewise.
+
+    Where the system shares out connections between sockets of one port (Linux), each worker has sockets of its own;
+    elsewhere all workers accept from the same ones.
+    """
+    for _ in range(TRIES_FOR_A_COMMON_PORT):
+        first = bind(host, port)  # as if alone: sockets that share a port would not notice another server on it
+        if sys.platform != "linux":
+            return [first, *([one.dup() for one in first] for _ in range(workers - 1))]
+        chosen = [(one.family, one.getsockname()[0], one.getsockname()[1]) for one in first]
+        _close(first)
+        made: list[list[socket.socket]] = []
+        try:
+            for _ in range(workers):
+                made.append([])
+                for family, address, taken in chosen:
+                    made[-1].append(_listen(family, address, taken, shared=True))
+        except OSError as error:
+            for sockets in made:
+                _close(sockets)
+            if port:
+                raise _failed(host, port, error) from None
+        else:
+            return made
     raise _failed(host, port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
 
 
@@ -73,9 +102,11 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _listen(family: int, address: str, port: int, *, shared: bool = False) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if os.name == "posix":  # elsewhere it would let two servers share a port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -4,15 +4,19 @@ The lock is the operating system's, so it ends with the process, however that en
 server can be reached, for `talkmeter link`.
 """
 
+import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from talkmeter.errors import SettingError
 
 FILE = "talkmeter.lock"
+WORKERS_FILE = "talkmeter.workers.lock"
+LAST_WORKERS_SECONDS = 10.0
 
 
 class Occupancy:
@@ -38,6 +42,40 @@ class Occupancy:
         self._file.write(json.dumps(content).encode())
         self._file.truncate()
         self._file.flush()
+
+
+class WorkersLock:
+    """Held by a server and its workers for as long as any of them lives: they share the open file.
+
+    A worker ends when it notices that its server is gone. Until then nobody may settle what it has under way.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._file: IO[bytes] = os.fdopen(os.open(data_dir / WORKERS_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+
+    @property
+    def fd(self) -> int:
+        """To be inherited by workers."""
+        return self._file.fileno()
+
+    async def acquire(self, seconds: float = LAST_WORKERS_SECONDS) -> None:
+        """Waits until the last worker of an earlier server has ended. Raises SettingError if one does not."""
+        until = time.monotonic() + seconds
+        while not _try_lock(self._file):
+            if time.monotonic() > until:
+                raise SettingError(
+                    f"A worker of an earlier Talkmeter still runs on the data directory {self._data_dir}.",
+                    f"이전 Talkmeter의 작업 프로세스가 데이터 폴더 {self._data_dir}에서 아직 실행 중입니다.",
+                    hint="It does not end by itself: end the processes `talkmeter worker` of this user.",
+                    hint_ko="저절로 끝나지 않으니 이 사용자의 `talkmeter worker` 프로세스를 종료하십시오.",
+                    code="worker_left",
+                    param="data_dir",
+                )
+            await asyncio.sleep(0.02)
+
+    def release(self) -> None:
+        self._file.close()
 
 
 def running(data_dir: Path) -> dict[str, Any] | None:

@@ -7,25 +7,22 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
-from typing import Any
-
-import uvicorn
+from collections.abc import Callable, Coroutine
 
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
-from talkmeter.app.listening import bind, is_loopback, url_of
-from talkmeter.app.occupancy import Occupancy
+from talkmeter.app.handing_over import taking_over
+from talkmeter.app.http_server import Server, StopSignal, calm_collector, loop_factory, server_config
+from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
+from talkmeter.app.occupancy import Occupancy, WorkersLock
 from talkmeter.app.surfaces import build_surfaces, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
+from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
 from talkmeter.errors import SettingError, TalkmeterError
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE_SECONDS = 75
-LAST_ANSWERS_SECONDS = 3  # for requests that are being answered once all runs have ended
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Say = Callable[[str], None]
 
 _background: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
@@ -33,7 +30,7 @@ _background: set[asyncio.Task[None]] = set()  # the loop itself keeps no task al
 
 def run_server(resolved: Resolved, say: Say) -> int:
     """Serves until SIGINT or SIGTERM; the exit status. Raises TalkmeterError if it cannot start. say: prints a line."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(serve(resolved, say))
 
 
@@ -41,57 +38,79 @@ async def serve(resolved: Resolved, say: Say) -> int:
     """As run_server, in a running loop."""
     logs.set_up(resolved)
     host: str = resolved.get("host")
+    count: int = resolved.get("workers")
+    _refuse_workers(count)
     make_data_dir(resolved.data_dir)
     async with contextlib.AsyncExitStack() as ending:
         occupancy = Occupancy(resolved.data_dir)
         ending.callback(occupancy.release)
+        lock = WorkersLock(resolved.data_dir)
+        ending.callback(lock.release)
+        await lock.acquire()
         application = await open_application(resolved)
         ending.push_async_callback(application.close)
         await _refuse_open_door(application, host)
-        sockets = bind(host, resolved.get("port"))
-        ending.callback(_close, sockets)
+        port: int = resolved.get("port")
+        shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
+        for sockets in shares:
+            ending.callback(_close, sockets)
+        url = url_of(host, shares[0])
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
             await ending.enter_async_context(application.store.exclusive("server", wait=False))
         for warning in application.store.warnings:
             level = logging.WARNING if warning.acute else logging.DEBUG  # `talkmeter doctor` tells them all
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
-        occupancy.say_where(url_of(host, sockets))
-        await _answer(application, host, sockets, say)
+        occupancy.say_where(url)
+        await _answer(application, url, shares, lock, say)
     return 0
 
 
-async def _answer(application: Application, host: str, sockets: list[socket.socket], say: Say) -> None:
-    server = _Server(_uvicorn_config(application))
-    stop = _StopSignal()
+async def _answer(
+    application: Application, url: str, shares: list[list[socket.socket]], lock: WorkersLock, say: Say
+) -> None:
+    """shares: the listening sockets of each worker; those of one are answered by this process itself."""
+    workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
+    kind = protocol(application)
+    if workers is not None:
+        kind = taking_over(kind, workers.answer)
+    server = Server(server_config(application, build_surfaces(application), kind))
+    calm_collector()
+    stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reload, application)
-    serving = asyncio.create_task(server.serve(sockets), name="server")
-    beginning: asyncio.Task[None] | None = None
+    serving = asyncio.create_task(server.serve(shares[0] if workers is None else []), name="server")
+    aside: list[asyncio.Task[None]] = []
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.002)
-        link = await _sign_in_link(application, url_of(host, sockets))
-        _say_facts(application, host, sockets, link, say)
+        if workers is not None:
+            await workers.start(server)
+        link = await _sign_in_link(application, url)
+        _say_facts(application, url, link, say)
         _open_browser(application, link)
-        beginning = asyncio.create_task(_begin(application), name="begin")
+        aside = [
+            asyncio.create_task(_beside("begin", application.begin()), name="begin"),
+            asyncio.create_task(_beside("watch", application.watch()), name="watch"),
+        ]
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping: answers under way are finished or settled. Once more to stop at once.")
     finally:
         server.should_exit = True
-        await application.end_runs(application.accounts.settings.get("shutdown_seconds"))
-        if beginning is not None:
-            beginning.cancel()
+        grace: float = application.accounts.settings.get("shutdown_seconds")
+        await asyncio.gather(application.end_runs(grace), *([workers.stop(grace)] if workers is not None else []))
+        for task in aside:
+            task.cancel()
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
 
 
-async def _begin(application: Application) -> None:
+async def _beside(about: str, work: Coroutine[None, None, None]) -> None:
     try:
-        await application.begin()
+        await work
     except Exception:
-        log.exception("beginning_failed")
+        log.exception("work_beside_failed", extra={"about": about})
 
 
 def _reload(application: Application) -> None:
@@ -107,59 +126,23 @@ def _reload(application: Application) -> None:
     task.add_done_callback(_background.discard)
 
 
-class _Server(uvicorn.Server):
-    """Signals are ours: the order of the end matters."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-class _StopSignal:
-    """The first SIGINT or SIGTERM asks to stop, the second ends the process; the next start settles the rest."""
-
-    def __init__(self) -> None:
-        self._asked = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._before: dict[signal.Signals, Any] = {}
-        for one in SIGNALS:
-            self._before[one] = signal.signal(one, self._on_signal)
-
-    async def wait(self) -> None:
-        await self._asked.wait()
-
-    def restore(self) -> None:
-        for one, before in self._before.items():
-            signal.signal(one, before)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        if self._asked.is_set():
-            os._exit(128 + number)
-        self._loop.call_soon_threadsafe(self._asked.set)
-
-
-def _uvicorn_config(application: Application) -> uvicorn.Config:
-    seconds = application.accounts.settings.get("shutdown_seconds") + LAST_ANSWERS_SECONDS
-    return uvicorn.Config(
-        build_surfaces(application),
-        http=protocol(application),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,  # from a proxy on this machine only
-        forwarded_allow_ips=["127.0.0.1", "::1"],
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(seconds) + 1,
-    )
+def _refuse_workers(count: int) -> None:
+    if count > 1 and os.name != "posix":
+        raise SettingError(
+            "More than one worker needs a system that hands sockets from process to process; Windows does not.",
+            "작업 프로세스를 둘 이상 두려면 소켓을 프로세스끼리 넘겨줄 수 있어야 하는데 Windows에서는 할 수 없습니다.",
+            hint="Leave workers at 1.",
+            hint_ko="workers를 1로 두십시오.",
+            code="workers_unsupported",
+            param="workers",
+        )
 
 
 async def _refuse_open_door(application: Application, host: str) -> None:
     """Beyond this machine only with a password, and over plain HTTP only if that is said on purpose."""
     if is_loopback(host):
         return
-    if not await application.accounts.passwords.is_set():
+    if not await application.accounts.passwords.owner_has_one():
         raise SettingError(
             f"The server would be open to others on {host}, but no password is set.",
             f"{host}에서 다른 사람도 접속할 수 있게 되지만 비밀번호가 설정되지 않았습니다.",
@@ -186,7 +169,8 @@ async def _sign_in_link(application: Application, url: str) -> str:
     return f"{url}/sign-in?token={token}"
 
 
-def _say_facts(application: Application, host: str, sockets: list[socket.socket], link: str, say: Say) -> None:
+def _say_facts(application: Application, url: str, link: str, say: Say) -> None:
+    host: str = application.resolved.get("host")
     where = "this machine only" if is_loopback(host) else f"all who can reach {host}"
     enabled = application.accounts.providers.enabled()
     names = ", ".join(account.name for account in enabled) or "none; add one in Settings"
@@ -195,7 +179,7 @@ def _say_facts(application: Application, host: str, sockets: list[socket.socket]
     say(f"Talkmeter {__version__}")
     say(f"  data       {application.resolved.data_dir}")
     say(f"  providers  {names}")
-    say(f"  address    {url_of(host, sockets)}  ({where})")
+    say(f"  address    {url}  ({where})")
     say(f"  sign in    {link}  (once, within 24 hours)")
 
 
@@ -215,15 +199,6 @@ def _has_display() -> bool:
     if sys.platform in ("darwin", "win32"):
         return "SSH_CONNECTION" not in os.environ
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def _close(sockets: list[socket.socket]) -> None:

@@ -3,22 +3,24 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from talkmeter.errors import SettingError
 
 if TYPE_CHECKING:
-    from talkmeter.simulator.server import Simulator
+    from talkmeter.simulator import server
 
 BILL_FILE = "simulator-bill.jsonl"
 
 
-def simulate_alone(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int) -> None:
+def simulate_alone(
+    host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int, *, any_model: bool
+) -> None:
     """`talkmeter simulate`: until SIGINT or SIGTERM. Raises SettingError if it cannot listen there."""
     from talkmeter.simulator.command import simulate
 
     try:
-        simulate(host, port, bill, tokens_per_second, seed)
+        simulate(host, port, bill, tokens_per_second, seed, any_model=any_model)
     except OSError as error:
         raise SettingError(
             f"The simulator cannot start on {host}, port {port}: {error.strerror or error}.",
@@ -29,6 +31,16 @@ def simulate_alone(host: str, port: int, bill: Path | None, tokens_per_second: f
         ) from None
 
 
+class Simulator(Protocol):
+    """The simulator of this server, wherever it runs."""
+
+    async def start(self) -> str:
+        """Its base URL; starting twice is harmless."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
 class InProcessSimulator:
     """started: told the base URL once it runs."""
 
@@ -37,7 +49,7 @@ class InProcessSimulator:
         self._tokens_per_second = tokens_per_second
         self._started = started
         self._lock = asyncio.Lock()
-        self._simulator: Simulator | None = None
+        self._simulator: server.Simulator | None = None
         self._base_url = ""
 
     async def start(self) -> str:
@@ -59,7 +71,7 @@ class InProcessSimulator:
                 await simulator.stop()
 
 
-def _simulator() -> "type[Simulator]":
+def _simulator() -> "type[server.Simulator]":
     from talkmeter.simulator.server import Simulator
 
     return Simulator

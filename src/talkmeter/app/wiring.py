@@ -1,36 +1,51 @@
 """Everything, made and put together once. The only code that picks a store, the providers and the surfaces."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import socket
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
+from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
+from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
-from talkmeter.app.simulating import InProcessSimulator
+from talkmeter.accounts.users import Users
+from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
+from talkmeter.conversation.gateway.passing_on import Gateway
+from talkmeter.conversation.gateway.values import GatewayLimits
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.receipts import Receipts
-from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
+from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
-from talkmeter.errors import NotFound, SettingError
+from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
+from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.meter import Meter, MeterLimits
+from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.prices.rows import PICODOLLARS
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
-from talkmeter.store import Store, open_store
+from talkmeter.store import Store, open_remote_store, open_store
 from talkmeter.store.archive import ATTACHMENTS, DATABASE, KEY
 
 log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.5
 
 
 class Accounts:
@@ -43,28 +58,43 @@ class Accounts:
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
+        self.routes = Routes(store, self.providers)
+        self.users = Users(store, self.passwords)
+        self.keys = Keys(store, self.users)
+        self.seen: Mapping[str, int] = {}  # the revisions that are known here
 
     async def load(self) -> None:
-        """Raises SettingError if there are sealed keys that our key does not open."""
+        """Who may come in first of all: nothing that is wrong with the rest may keep a revoked key alive.
+
+        Raises SettingError if there are sealed keys that our key does not open.
+        """
+        seen = await self.store.revisions()  # before the rest: what changes meanwhile is read once more
+        await self.users.load()
+        await self.keys.load()
         await self.settings.load()
         await self.providers.load()
+        await self.routes.load()
+        self.seen = seen
 
 
 class Application:
     """The parts, for surfaces to use. Made by `open_application`; `close` ends them in order."""
 
-    def __init__(self, resolved: Resolved, store: Store, accounts: Accounts) -> None:
+    def __init__(
+        self, resolved: Resolved, store: Store, accounts: Accounts, simulator: Simulator | None = None
+    ) -> None:
         self.resolved = resolved
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
-        self.simulator = InProcessSimulator(
+        self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
-        self.client = Client(_timeouts(accounts.settings), get("upstream_proxy"))
+        self.client = Client(timeouts_of(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
         self.registry = Registry(accounts.providers, self.client, self.simulator.start)
-        self.prices = PriceBook(store, self._base_url_of)
-        self.meter = Meter(store, self.prices, _meter_limits(accounts.settings))
+        self.prices = PriceBook(store, base_url_of(accounts.providers))
+        self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"))
+        self.meter = Meter(store, self.prices, _meter_limits(accounts.settings), self.budgets)
         self.images = Images(
             store,
             resolved.data_dir / ATTACHMENTS,
@@ -79,13 +109,15 @@ class Application:
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
+        self.passing = PassingMeter(store, self.prices, self.budgets)
+        self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
 
     async def recover(self) -> int:
         """Settles what a dead process left open, and takes up the questions that waited; how many were settled.
 
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
-        await self.prices.load()
+        await self.load_prices()
         settled = await settle_open_entries(self.store, self.prices)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
@@ -95,9 +127,41 @@ class Application:
         return settled
 
     async def reload(self) -> None:
-        """Reads again what another process may have changed: settings, providers, prices."""
+        """Reads again what another process may have changed: users, keys, settings, providers, prices, budgets."""
         await self.accounts.load()
+        await self.load_prices()
+
+    async def load_prices(self) -> None:
         await self.prices.load()
+        await self.budgets.load()
+
+    async def settle_for(self, entry_ids: Collection[str]) -> int:
+        """Settles what another process had opened and is gone; waits until it can. How many were open."""
+        while True:
+            try:
+                return await settle_abandoned(self.store, self.prices, entry_ids)
+            except StoreError as error:
+                log.error("worker_not_settled", extra={"reason": error.message})
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def watch(self) -> None:
+        """Until it is cancelled: hears of what other processes have changed, and stores when keys were last used.
+
+        Another worker, a server on another machine or a command may have revoked a key: it must be of no more use
+        within a second.
+        """
+        trouble = ""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                if await self.store.revisions() != self.accounts.seen:
+                    await self.reload()
+                await self.accounts.keys.write_uses()
+                trouble = ""
+            except TalkmeterError as error:
+                if error.message != trouble:  # once, not twice a second
+                    log.error("watching_failed", extra={"reason": error.message})
+                trouble = error.message
 
     async def begin(self) -> None:
         """What must not delay the first answer: the simulator if it is wanted, and the lists of models."""
@@ -108,19 +172,26 @@ class Application:
 
     async def end_runs(self, grace: float) -> None:
         """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
-        await self.runs.close(grace)
+        await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+
+    async def offered_models(self) -> list[dict[str, Any]]:
+        """`/v1/models`: what the providers offer and what routes add, in OpenAI's shape."""
+        names: dict[str, str] = {}
+        for offer in await self.registry.offers():
+            for model in offer.models:
+                names.setdefault(model.id, offer.account.name)
+        for alias in self.accounts.routes.aliases():
+            names.setdefault(alias, "talkmeter")
+        made = now() // SECOND
+        return [{"id": name, "object": "model", "created": made, "owned_by": owner} for name, owner in names.items()]
 
     async def close(self) -> None:
         """After `end_runs`, and once no request is being answered any more."""
         await self.client.close()
         await self.simulator.stop()
+        with contextlib.suppress(StoreError):  # nothing that a stop should fail for
+            await self.accounts.keys.write_uses(all_of_them=True)
         await self.store.close()
-
-    def _base_url_of(self, provider_id: str) -> str | None:
-        try:
-            return self.accounts.providers.get(provider_id).base_url
-        except NotFound:
-            return None
 
 
 async def open_application(resolved: Resolved) -> Application:
@@ -135,6 +206,20 @@ async def open_application(resolved: Resolved) -> Application:
         raise
 
 
+async def open_worker(
+    resolved: Resolved,
+    connected: socket.socket,
+    lost: Callable[[], object],
+    simulator_of: Callable[[Callable[[str], None]], Simulator],
+) -> Application:
+    """As open_application, for a process that another one writes for. simulator_of: is given who hears its base URL."""
+    url = resolved.get("database_url") or resolved.data_dir / DATABASE
+    store = await open_remote_store(url, connected, lost)
+    accounts = Accounts(store, resolved)
+    await accounts.load()
+    return Application(resolved, store, accounts, simulator_of(accounts.providers.simulator_runs_at))
+
+
 async def open_database(resolved: Resolved) -> Store:
     """The store that the settings name; the data directory is made if it is missing."""
     await asyncio.to_thread(make_data_dir, resolved.data_dir)
@@ -144,9 +229,21 @@ async def open_database(resolved: Resolved) -> Store:
 def sealer_of(resolved: Resolved) -> Sealer:
     key_file = resolved.path("key_file", KEY)
     setting = resolved.get("encryption_key")
-    for secret in (setting, resolved.get("openai_api_key"), resolved.get("upstream_proxy")):
+    for secret in (setting, *(resolved.get(name) for name in ("openai_api_key", "openai_admin_key", "upstream_proxy"))):
         hide(secret)
     return Sealer(load_key(setting, key_file), key_file)
+
+
+def base_url_of(providers: ProviderAccounts) -> Callable[[str], str | None]:
+    """By a provider's id; None once it is gone."""
+
+    def find(provider_id: str) -> str | None:
+        try:
+            return providers.get(provider_id).base_url
+        except NotFound:
+            return None
+
+    return find
 
 
 def make_data_dir(folder: Path) -> None:
@@ -166,11 +263,21 @@ def make_data_dir(folder: Path) -> None:
         ) from None
 
 
-def _timeouts(settings: Settings) -> Timeouts:
+def timeouts_of(settings: Settings) -> Timeouts:
     return Timeouts(
         connect=settings.get("upstream_connect_seconds"),
         headers=settings.get("upstream_header_seconds"),
         silence=settings.get("upstream_silence_seconds"),
+    )
+
+
+def _gateway_limits(settings: Settings) -> GatewayLimits:
+    get = settings.get
+    return GatewayLimits(
+        drain_calls=get("gateway_drain_calls"),
+        drain_seconds=get("gateway_drain_seconds"),
+        drain_picodollars=int(get("gateway_drain_dollars") * PICODOLLARS),
+        retry_after_seconds=get("gateway_retry_after_seconds"),
     )
 
 

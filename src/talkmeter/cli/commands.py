@@ -1,4 +1,4 @@
-"""`talkmeter`: serve · simulate · link · password · backup · restore · prices · doctor · rotate-key · forget-keys"""
+"""`talkmeter`: serve · simulate · link · password · users · keys · budgets · routes · usage · calls · reconcile …"""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,15 @@ from typing import Any
 import click
 
 from talkmeter import __version__
+from talkmeter.cli.budgets import budgets
 from talkmeter.cli.data import add_data_commands
+from talkmeter.cli.keys import keys
+from talkmeter.cli.ledger import calls, usage
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
 from talkmeter.cli.prices import prices
+from talkmeter.cli.reconcile import reconcile
+from talkmeter.cli.routes import routes
+from talkmeter.cli.users import asked_password, users
 from talkmeter.errors import TalkmeterError
 
 
@@ -28,6 +34,17 @@ def serve(**flags: Any) -> None:
     sys.exit(run_server(resolved(flags), say))
 
 
+@talkmeter.command(hidden=True)
+@click.argument("fds", nargs=-1, type=int)
+def worker(fds: tuple[int, ...]) -> None:
+    """Answer /v1 for a `serve --workers N`, which starts this with the numbers of open files."""
+    from talkmeter.app.worker import run_worker
+
+    if len(fds) < 4:
+        raise click.UsageError("`talkmeter serve --workers N` starts this.")
+    sys.exit(run_worker(*fds))
+
+
 @talkmeter.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", "-p", default=8641, show_default=True, help="Port; 0 takes any free one.")
@@ -36,11 +53,12 @@ def serve(**flags: Any) -> None:
 )
 @click.option("--tokens-per-second", default=80.0, show_default=True, help="Speed of answers; 0 is without a pause.")
 @click.option("--seed", default=0, show_default=True, help="Chooses among the answers.")
-def simulate(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int) -> None:
+@click.option("--any-model", is_flag=True, help="Answer to the names of real models, too.")
+def simulate(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int, *, any_model: bool) -> None:
     """Run the simulated upstream by itself and print its base URL; see docs/simulator.md."""
     from talkmeter.app.simulating import simulate_alone
 
-    simulate_alone(host, port, bill, tokens_per_second, seed)
+    simulate_alone(host, port, bill, tokens_per_second, seed, any_model=any_model)
 
 
 @talkmeter.command()
@@ -56,7 +74,7 @@ def link(**flags: Any) -> None:
 @click.option("--remove", is_flag=True, help="Remove the password; sign-in links still work.")
 @setting_options(*EVERYWHERE)
 def password(*, remove: bool, **flags: Any) -> None:
-    """Set the owner's password; asked for twice, or one line from standard input."""
+    """Set the first owner's password; asked for twice, or one line from standard input."""
     from talkmeter.app.administration import remove_password, run, set_password
 
     settings = resolved(flags)
@@ -64,15 +82,18 @@ def password(*, remove: bool, **flags: Any) -> None:
         run(remove_password(settings))
         say("The password is removed.")
         return
-    if sys.stdin.isatty():
-        chosen = click.prompt("New password", hide_input=True, confirmation_prompt="Once more")
-    else:
-        chosen = sys.stdin.readline().rstrip("\r\n")
-    run(set_password(settings, chosen))
+    run(set_password(settings, asked_password()))
     say("The password is set; all browsers are signed out.")
 
 
+talkmeter.add_command(users)
+talkmeter.add_command(keys)
 talkmeter.add_command(prices)
+talkmeter.add_command(budgets)
+talkmeter.add_command(routes)
+talkmeter.add_command(usage)
+talkmeter.add_command(calls)
+talkmeter.add_command(reconcile)
 add_data_commands(talkmeter)
 
 

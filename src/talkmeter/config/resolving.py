@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from talkmeter.config.setting import Setting, Source
 from talkmeter.config.table import CHAT, DATA, PAGE, PROVIDER, SERVER, default_data_dir
+from talkmeter.config.table_gateway import GATEWAY
 from talkmeter.config.table_limits import LIMITS, LOGS, SIMULATOR, UPSTREAM
 from talkmeter.errors import SettingError
 
-TABLE: tuple[Setting, ...] = (*SERVER, *DATA, *PROVIDER, *CHAT, *PAGE, *SIMULATOR, *LIMITS, *UPSTREAM, *LOGS)
+TABLE: tuple[Setting, ...] = (*SERVER, *DATA, *GATEWAY, *PROVIDER, *CHAT, *PAGE, *SIMULATOR, *LIMITS, *UPSTREAM, *LOGS)
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
 
 FILE_NAME = "talkmeter.toml"
@@ -49,6 +50,19 @@ class Resolved:
         """A path setting, by default a file of that name in the data directory."""
         given = self.get(name)
         return given if isinstance(given, Path) else self.data_dir / file_name
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON has it, secrets included, for `of_plain` in a process of our own."""
+        values = {name: [BY_NAME[name].plain(v.value), v.source, v.where] for name, v in self.values.items()}
+        return {"values": values, "data_dir": str(self.data_dir), "file": str(self.file) if self.file else None}
+
+    @classmethod
+    def of_plain(cls, plain: Mapping[str, Any]) -> "Resolved":
+        values = {
+            name: Value(BY_NAME[name].parse(value, source, where), source, where)
+            for name, (value, source, where) in plain["values"].items()
+        }
+        return cls(values, Path(plain["data_dir"]), Path(plain["file"]) if plain["file"] else None)
 
     def __repr__(self) -> str:
         shown = {name: "***" if BY_NAME[name].secret else v.value for name, v in self.values.items()}

@@ -10,6 +10,7 @@ from talkmeter.config.setting import Setting
 GROUPS = {
     "server": ("Server", "서버"),
     "data": ("Data and keys", "데이터와 키"),
+    "gateway": ("Gateway (`/v1`)", "게이트웨이(`/v1`)"),
     "provider": ("Provider from the environment", "환경 변수로 정하는 제공자"),
     "chat": ("Conversations (also on the page)", "대화 (페이지에서도 변경 가능)"),
     "page": ("Page (also on the page)", "화면 (페이지에서도 변경 가능)"),
@@ -37,6 +38,16 @@ def default_data_dir() -> Path:
 def _currency(code: str) -> str | None:
     good = len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
     return None if good else "a currency is three capital letters, such as USD, KRW or EUR"
+
+
+def _time_zone(name: str) -> str | None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return "it must be a name of the IANA list, such as UTC or Asia/Seoul"
+    return None
 
 
 SERVER = (
@@ -75,6 +86,16 @@ SERVER = (
         group="server",
         help="Serve plain HTTP beyond this machine. Only behind something that adds TLS, or in a network you trust.",
         help_ko="이 컴퓨터 밖으로도 암호화하지 않은 HTTP를 허용합니다. TLS를 더해 주는 서버 뒤나 믿을 수 있는 망에서만 쓰십시오.",
+    ),
+    Setting(
+        name="workers",
+        kind="int",
+        default=1,
+        group="server",
+        help="How many processes answer `/v1`, one for each core. More than 1: the page has a process of its own beside them, and limits on connections and on what is read on for the bill are each process's own.",
+        help_ko="`/v1`에 응답하는 프로세스의 수. 코어마다 하나가 알맞습니다. 1보다 크면 페이지는 따로 한 프로세스가 맡고, 연결 수와 청구를 위해 더 읽는 답변에 대한 제한은 프로세스마다 따로 셉니다.",
+        minimum=1,
+        maximum=64,
     ),
     Setting(
         name="shutdown_seconds",
@@ -155,6 +176,16 @@ PROVIDER = (
         environment=("OPENAI_API_KEY",),
         help="A key here makes a provider at start. It is used from memory and never stored.",
         help_ko="키가 있으면 시작할 때 제공자를 만듭니다. 메모리에서만 쓰고 저장하지 않습니다.",
+    ),
+    Setting(
+        name="openai_admin_key",
+        kind="secret",
+        default=None,
+        group="provider",
+        flag=False,
+        environment=("OPENAI_ADMIN_KEY",),
+        help="Its admin key, with which `talkmeter reconcile` reads the provider's own books. Never stored.",
+        help_ko="`talkmeter reconcile`이 제공자의 장부를 읽을 때 쓰는 관리자 키. 저장하지 않습니다.",
     ),
     Setting(
         name="openai_base_url",
@@ -256,6 +287,17 @@ CHAT = (
 )
 
 PAGE = (
+    Setting(
+        name="time_zone",
+        kind="text",
+        default="UTC",
+        group="page",
+        page=True,
+        check=_time_zone,
+        help="The time zone in which days, weeks and months of budgets begin, such as `Asia/Seoul`.",
+        help_ko="예산의 하루, 한 주, 한 달이 시작되는 시간대. 예: `Asia/Seoul`.",
+        maximum=100,
+    ),
     Setting(
         name="currency",
         kind="text",

@@ -189,6 +189,16 @@ UPSTREAM = (
         help_ko="스트림 이벤트 하나의 최대 바이트 수.",
     ),
     Setting(
+        name="upstream_connections",
+        kind="int",
+        default=2000,
+        group="upstream",
+        minimum=1,
+        maximum=100_000,
+        help="How many connections to one provider's host may be open at a time; further calls wait for their turn.",
+        help_ko="제공자 호스트 하나에 동시에 열 수 있는 연결 수. 넘는 호출은 차례를 기다립니다.",
+    ),
+    Setting(
         name="upstream_proxy",
         kind="secret",
         default=None,

@@ -17,9 +17,10 @@ from talkmeter.conversation.settings import Defaults, resolve
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.conversation.window import cut_window
 from talkmeter.errors import NotFound, StoreError, TalkmeterError
+from talkmeter.ids import new_ordered_id
 from talkmeter.messages import ALL_MESSAGES, MessageStatus, Room, RoomSettings, Run, RunEvent, StopMode
 from talkmeter.metering.ledger import Outcome, SettleEntry
-from talkmeter.metering.meter import Call, CallContext, Meter, new_call_id
+from talkmeter.metering.meter import Call, CallContext, Meter
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Driver:
         body = chat_body(settings, [wire_message(message, urls) for message in sent])
         return Prepared(
             provider,
-            CompletionRequest(new_call_id(), "chat/completions", body),
+            CompletionRequest(new_ordered_id("call"), "chat/completions", body),
             CallContext(
                 surface=run.surface,
                 principal=run.principal,

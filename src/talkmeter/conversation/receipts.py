@@ -31,14 +31,17 @@ class Receipts:
         self._store = store
         self._counting = counting
 
-    async def receipt(self, principal: str, entry_id: str) -> Receipt:
-        """Raises NotFound, for another's entry as for none at all."""
+    async def receipt(self, principal: str, entry_id: str, *, everybodys: bool = False) -> Receipt:
+        """everybodys: another's figures too, but never another's texts.
+
+        Raises NotFound, for what may not be seen as for what is not there.
+        """
         entry = await self._store.entry(entry_id)
-        if entry is None or entry.opening.principal != principal:
+        if entry is None or not (everybodys or entry.opening.principal == principal):
             raise NotFound(f"There is no entry {entry_id}.", f"{entry_id} 기록이 없습니다.", code="entry_not_found")
         opening = entry.opening
-        lines = msgspec.json.decode(opening.preflight_lines, type=list[Line])
-        sent, left_out = await self._messages(opening)
+        lines = msgspec.json.decode(opening.preflight_lines, type=list[Line]) if opening.preflight_lines else []
+        sent, left_out = await self._messages(opening) if opening.principal == principal else ((), ())
         run = await self._store.run(opening.run_id, principal) if opening.run_id else None
         raw = entry.settlement.raw_usage if entry.settlement else None
         return Receipt(
@@ -72,12 +75,13 @@ def sent_lines(
     opening: OpenEntry, lines: Sequence[Line], sent: Sequence[Message], system_prompt: str
 ) -> list[SentLine]:
     """One line for each message of the request; the system prompt, if any, is the first and has no message."""
-    system = opening.messages_sent - len(sent) if sent else 0
+    messages_sent = opening.messages_sent or 0
+    system = messages_sent - len(sent) if sent else 0
     by_message: dict[int | None, list[Line]] = {}
     for line in lines:
         by_message.setdefault(line.message, []).append(line)
     found: list[SentLine] = []
-    for index in range(opening.messages_sent):
+    for index in range(messages_sent):
         of_message = by_message.get(index, [])
         message = sent[index - system] if sent and index >= system else None
         is_system = bool(sent) and index < system
@@ -100,7 +104,10 @@ KINDS = {"text": "message", "framing": "framing", "prime": "framing", "image": "
 
 
 def prompt_lines(entry: LedgerEntry, lines: Sequence[Line]) -> list[TokenLine]:
-    """Sums by kind; they add up to the provider's prompt figure with the line `unexplained`."""
+    """Sums by kind; they add up to the provider's prompt figure with the line `unexplained`.
+
+    None where the request was not itemised: then nothing is explained, and nothing unexplained.
+    """
     sums: dict[str, int] = {}
     exact: dict[str, bool] = {}
     for line in lines:
@@ -113,7 +120,7 @@ def prompt_lines(entry: LedgerEntry, lines: Sequence[Line]) -> list[TokenLine]:
         if tokens
     ]
     usage = entry.settlement.usage if entry.settlement else None
-    if usage is not None and usage.prompt_tokens is not None:
+    if lines and usage is not None and usage.prompt_tokens is not None:
         found += _unexplained(usage.prompt_tokens - sum(sums.values()), entry)
     return found
 
@@ -126,7 +133,9 @@ def output_lines(entry: LedgerEntry) -> list[TokenLine]:
     reasoning = usage.reasoning_tokens or 0
     parts = {"text": usage.completion_tokens - reasoning, "reasoning": reasoning}
     quality: Quality = (
-        "exact" if entry.settlement and entry.settlement.provenance in ("reported", "drained") else "estimate"
+        "exact"
+        if entry.settlement and entry.settlement.provenance in ("reported", "drained", "reconciled")
+        else "estimate"
     )
     return [
         TokenLine(kind=kind, label=kind, tokens=tokens, quality=quality)

@@ -1,7 +1,10 @@
 """After a start: settles what a dead process left open, and takes up the questions that were waiting."""
 
 import logging
+from collections.abc import Collection
 from typing import Protocol
+
+from msgspec import structs
 
 from talkmeter.clock import now
 from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents
@@ -9,7 +12,7 @@ from talkmeter.conversation.driving import finish
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
-from talkmeter.metering.ledger import LedgerEntry, LedgerStore
+from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
 from talkmeter.metering.meter import settle_recovered
 from talkmeter.metering.pricebook import PriceBook
 
@@ -36,12 +39,26 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
     return len(entries)
 
 
+async def settle_abandoned(store: RecoveryStore, prices: PriceBook, ids: Collection[str]) -> int:
+    """Settles those of these entries that are still open, since the process that opened them is gone; how many."""
+    entries = [entry for entry in await store.open_entries() if entry.opening.id in ids]
+    for entry in entries:
+        await _settle(store, prices, entry)
+    return len(entries)
+
+
 async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -> None:
     opening = entry.opening
-    events = await store.run_events(opening.run_id, 0) if opening.run_id else ()
+    if opening.run_id is None:  # it passed through the gateway
+        kept = await store.partial_text(opening.id)
+        if not kept:  # nobody knows whether it was sent at all, or answered: its prompt may not have been billed
+            entry = structs.replace(entry, opening=structs.replace(opening, preflight_tokens=None))
+        await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
+        return
+    events = await store.run_events(opening.run_id, 0)
     text = text_of(events)
     billed = text + text_of(events, HIDDEN)
-    if opening.run_id is None or opening.answer_id is None:
+    if opening.answer_id is None:
         await settle_recovered(store, prices, entry, billed)
         return
     at = now()

@@ -1,7 +1,7 @@
 """What conversation needs of a store."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ class Around(Struct, frozen=True):
 
 
 class ConversationStore(Protocol):
-    async def commit(self, *changes: Struct) -> None:
+    async def commit(self, *changes: Struct) -> tuple[Any, ...]:
         """All or nothing, durable on return. Raises Conflict when a change's condition does not hold."""
         ...
 

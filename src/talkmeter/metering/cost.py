@@ -158,30 +158,6 @@ def price_range(
     return PriceRange(low, max(inputs) + max(text_answer, *(other or 0 for other in others)))
 
 
-def worst_case(
-    table: PriceTable,
-    *,
-    provider: str,
-    model: str,
-    tier: str | None,
-    at: int,
-    prompt_tokens: int,
-    max_output_tokens: int | None,
-    choices: int = 1,
-) -> int | None:
-    """What to reserve before sending: the `high` of price_range, at the tier that is asked for."""
-    return price_range(
-        table,
-        provider=provider,
-        model=model,
-        tier=tier,
-        at=at,
-        prompt_tokens=prompt_tokens,
-        max_output_tokens=max_output_tokens,
-        choices=choices,
-    ).high
-
-
 def format_usd(picodollars: int, *, digits: int | None = None) -> str:
     """`$0.0000012`: exact, with at least two decimals; or rounded half to even to so many significant digits.
 
@@ -194,6 +170,12 @@ def format_usd(picodollars: int, *, digits: int | None = None) -> str:
     whole, _, decimals = f"{abs(amount):f}".partition(".")
     sign = "-" if amount < 0 else ""
     return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def plain_dollars(picodollars: int) -> str:
+    """`0.0000012`: exact, for programs; a figure that is not negative."""
+    whole, part = divmod(picodollars, 10**12)
+    return f"{whole}.{part:012d}".rstrip("0").ljust(len(str(whole)) + 3, "0")
 
 
 def convert(picodollars: int, rate: str) -> Decimal:

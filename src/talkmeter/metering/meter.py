@@ -15,7 +15,7 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from talkmeter.clock import now
 from talkmeter.completions import (
@@ -27,11 +27,13 @@ from talkmeter.completions import (
     UpstreamSilent,
 )
 from talkmeter.errors import Conflict, StoreError
-from talkmeter.ids import new_id
-from talkmeter.metering.cost import worst_case
+from talkmeter.metering.bounds import bounds_of, output_asked
+from talkmeter.metering.budget_store import Reserve
+from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, SettleEntry
-from talkmeter.metering.pricebook import PriceBook, output_limit
-from talkmeter.metering.settlement import Ending, EndKind, decide_figures, decide_outcome
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.reservations import flagged, release, reservations_text
+from talkmeter.metering.settlement import Ending, EndKind, Figures, Reading, decide_figures, decide_outcome
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
 from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
@@ -42,6 +44,7 @@ from talkmeter.metering.upstream_words import (
     unreadable,
     without_key,
 )
+from talkmeter.metering.worst_case import WorstCase
 
 log = logging.getLogger(__name__)
 
@@ -70,36 +73,63 @@ class MeterLimits(Struct, frozen=True, kw_only=True):
 
 
 class Meter:
-    def __init__(self, store: LedgerStore, prices: PriceBook, limits: MeterLimits | None = None) -> None:
+    """budgets: None if there are none to keep."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        prices: PriceBook,
+        limits: MeterLimits | None = None,
+        budgets: BudgetBook | None = None,
+    ) -> None:
         self._store = store
         self._prices = prices
         self._limits = limits or MeterLimits()
+        self._budgets = budgets
 
     async def open(self, request: CompletionRequest, provider: Provider, context: CallContext, *also: Struct) -> "Call":
-        """Counts the request and commits its open entry, together with `also`; nothing has been sent yet.
+        """Counts the request and commits its open entry, with what budgets set aside for it and together with `also`.
 
-        Raises StoreError: then nothing was stored and nothing may be sent.
+        Nothing has been sent yet. Raises BudgetRefused, StoreError: then nothing was stored and nothing may be sent.
         """
-        count = await asyncio.to_thread(count_prompt, request.body, request.model)
-        opening, began = self._opening(request, provider, context, count), time.monotonic_ns()
-        await self._store.commit(opening, *also)
+        count, request_bytes = await asyncio.to_thread(_measure, request)
+        opened_at, began = now(), time.monotonic_ns()
+        limits = self._prices.limits(provider.id, request.model, opened_at)
+        bounds = bounds_of(request.path, request.body, request_bytes=request_bytes, count=count, limits=limits)
+        worst = self._prices.worst_case(bounds, provider.id, request.model, opened_at)
+        opening = self._opening(request, provider, context, count, opened_at, worst)
+        reserve = self._reserve(opening, worst)
+        if reserve is None:
+            await self._store.commit(opening, *also)
+        else:
+            opening = structs.replace(opening, reservations=reservations_text(reserve))
+            await self._commit_within_budget(reserve, opening, *also)
         return Call(self._store, self._prices, self._limits, provider, request, opening, began)
 
-    def _opening(
-        self, request: CompletionRequest, provider: Provider, context: CallContext, count: PromptCount
-    ) -> OpenEntry:
-        asked = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
-        opened_at = now()
-        priced = self._prices.priced(provider.id, (request.model,), opened_at)
-        worst = worst_case(
-            self._prices.table,
-            provider=priced.price_list,
-            model=priced.model,
-            tier=request.body.get("service_tier"),
-            at=opened_at,
-            prompt_tokens=count.total,
-            max_output_tokens=output_limit(request.model, count.total, asked),
+    def _reserve(self, opening: OpenEntry, worst: WorstCase) -> Reserve | None:
+        if self._budgets is None:
+            return None
+        budgets = self._budgets.applicable(
+            user_id=opening.principal, room_id=opening.room_id, provider_id=opening.provider_id
         )
+        return self._budgets.reservation(budgets, worst, opening.opened_at, entry_id=opening.id)
+
+    async def _commit_within_budget(self, *changes: Struct) -> None:
+        try:
+            await self._store.commit(*changes)
+        except Conflict as conflict:
+            refusal = self._budgets.refusal(conflict) if self._budgets else None
+            raise refusal or conflict from None
+
+    def _opening(
+        self,
+        request: CompletionRequest,
+        provider: Provider,
+        context: CallContext,
+        count: PromptCount,
+        opened_at: int,
+        worst: WorstCase,
+    ) -> OpenEntry:
         return OpenEntry(
             id=request.call_id,
             endpoint=request.path,
@@ -112,8 +142,8 @@ class Meter:
             preflight_encoding=count.encoding,
             preflight_lines=msgspec.json.encode(count.lines).decode(),
             messages_sent=len(request.body["messages"]),
-            max_output_tokens=asked,
-            worst_case_picodollars=worst,
+            max_output_tokens=output_asked(request.body),
+            worst_case_picodollars=worst.picodollars,
             **msgspec.structs.asdict(context),
         )
 
@@ -268,40 +298,46 @@ class Call:
         return self.opening.opened_at + (time.monotonic_ns() - self._began) // 1000
 
     async def settle(self, change: SettleEntry, *also: Struct) -> None:
-        """Commits the settlement with `also`, in one transaction; a full or busy disk is waited out."""
-        await commit_until_done(self._store, change, *also)
+        """Commits the settlement, what budgets release and `also` in one transaction; a full disk is waited out."""
+        await commit_until_done(self._store, change, *release(self.opening, change), *also)
 
 
 def settle(
     opening: OpenEntry,
     prices: PriceBook,
     ending: Ending,
-    tap: Tap | None,
+    tap: Reading | None,
     *,
     completion_tokens: int,
     at: int,
     drained: bool = False,
     stopped: bool = False,
+    figures: Figures | None = None,
 ) -> SettleEntry:
-    """The settlement of an entry, settled at `at`. Pure."""
-    figures = decide_figures(
+    """The settlement of an entry, settled at `at`. figures: where they have been decided already. Pure."""
+    figures = figures or decide_figures(
         ending,
         tap,
         prompt_tokens=opening.preflight_tokens,
         completion_tokens=completion_tokens,
-        quality=opening.preflight_quality,
+        quality=opening.preflight_quality or "exact",
         drained=drained,
     )
     tier = tap.service_tier if tap else None
     served = tap.model if tap else None
-    return SettleEntry(
+    change = SettleEntry(
         id=opening.id,
         outcome=decide_outcome(ending, tap, stopped=stopped),
         provenance=figures.provenance,
         usage=figures.usage,
         raw_usage=tap.raw_usage if tap else None,
         cost=prices.cost(
-            figures.usage, opening.provider_id, (served, opening.model_requested), tier, opening.opened_at
+            figures.usage,
+            opening.provider_id,
+            (served, opening.model_requested),
+            tier,
+            opening.opened_at,
+            opening.billing,
         ),
         settled_at=at,
         first_byte_at=ending.first_byte_at,
@@ -311,7 +347,9 @@ def settle(
         http_status=ending.http_status,
         error=ending.error,
         problem=tap.problem if tap else None,
+        upstream_id=tap.upstream_id if tap else None,
     )
+    return flagged(opening, change)
 
 
 async def commit_until_done(store: LedgerStore, change: SettleEntry, *also: Struct) -> None:
@@ -344,13 +382,15 @@ async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerE
     ending = Ending(kind="cut")
     at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
     change = settle(opening, prices, ending, None, completion_tokens=completion.tokens, at=at)
-    if not text:  # it may have been killed before the first byte went out
+    if not text and change.usage is not None:  # it may have been killed before the first byte went out
         change = msgspec.structs.replace(change, provenance="estimated")
-    await commit_until_done(store, change, *also)
+    await commit_until_done(store, change, *release(opening, change), *also)
 
 
-def new_call_id() -> str:
-    return new_id("call")
+def _measure(request: CompletionRequest) -> tuple[PromptCount, int]:
+    """Its tokens, and its length where the count is an estimate: it is needed then to bound what it can cost."""
+    count = count_prompt(request.body, request.model)
+    return count, 0 if count.quality == "exact" else len(msgspec.json.encode(request.body))
 
 
 def _nowhere(_text: str) -> None:

@@ -6,18 +6,24 @@ says which it was.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from talkmeter.clock import now
-from talkmeter.metering.cost import Cost, price_usage
+from talkmeter.metering.billing import TOKENS, cost_of, is_priced
+from talkmeter.metering.cost import Cost
 from talkmeter.metering.ledger import LedgerEntry, PriceEntry
-from talkmeter.metering.models_info import model_limits
+from talkmeter.metering.models_info import UNKNOWN, ModelLimits, model_limits
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, PriceBookStore
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_provider
+from talkmeter.metering.reservations import correction
 from talkmeter.metering.usage import Usage
+from talkmeter.metering.worst_case import Bounds, Tariff, WorstCase, tariff, tariff_key, worst_within
 
 OPENAI, SIMULATOR = "openai", "simulator"
+TARIFF_HOLDS = 60_000_000  # µs: prices change by the day, some by the minute of the day
+MOST_TARIFFS = 1024
 
 
 class Priced(Struct, frozen=True):
@@ -34,29 +40,61 @@ class PriceBook:
         self._store = store
         self._base_url_of = base_url_of
         self.table = PriceTable()
+        self._tariffs: dict[Any, tuple[Priced, Tariff]] = {}
 
     async def load(self) -> None:
         self.table = PriceTable(await self._store.price_rows())
+        self._tariffs.clear()
 
-    def priced(self, provider_id: str, models: Sequence[str | None], at: int) -> Priced:
+    def priced(self, provider_id: str, models: Sequence[str | None], at: int, billing: str = TOKENS) -> Priced:
         """The first of the names (served before requested) that has a price, on the list that has it."""
         address = self._base_url_of(provider_id)
         lists = [*([price_provider(address)] if address else []), OPENAI, SIMULATOR]
         names = [name for name in models if name]
         for name in names:
             for price_list in lists:
-                if self.table.has_prices(price_list, name, tier="standard", at=at):
+                if is_priced(self.table, price_list, name, billing, at):
                     return Priced(price_list, name)
-        return Priced(lists[0], names[-1])
+        return Priced(lists[0], names[-1] if names else "")  # lists, files and batches name no model
 
     def cost(
-        self, usage: Usage | None, provider_id: str, models: Sequence[str | None], tier: str | None, at: int
+        self,
+        usage: Usage | None,
+        provider_id: str,
+        models: Sequence[str | None],
+        tier: str | None,
+        at: int,
+        billing: str = TOKENS,
     ) -> Cost:
         """What a call has cost; models: served, requested. tier: the `service_tier` of the response."""
-        priced = self.priced(provider_id, models, at)
-        return price_usage(
-            usage, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
+        priced = self.priced(provider_id, models, at, billing)
+        return cost_of(
+            usage, billing, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
         )
+
+    def limits(self, provider_id: str, model: str, at: int) -> ModelLimits:
+        """What the list that prices a model says of its context window and its longest answer, else OpenAI's."""
+        priced = self.priced(provider_id, (model,), at)
+        limits = model_limits(priced.model, priced.price_list)
+        return model_limits(model) if limits == UNKNOWN else limits
+
+    def worst_case(self, bounds: Bounds, provider_id: str, model: str, at: int, billing: str = TOKENS) -> WorstCase:
+        """The most that a call within the bounds can come to."""
+        table = self.table
+        key = provider_id, self._base_url_of(provider_id), model, billing, at // TARIFF_HOLDS, tariff_key(bounds)
+        known = self._tariffs.get(key)
+        if known is None:
+            priced = self.priced(provider_id, (model,), at, billing)
+            prices = tariff(table, bounds, provider=priced.price_list, model=priced.model, at=at)
+            if len(self._tariffs) >= MOST_TARIFFS:  # names come from clients
+                self._tariffs.clear()
+            known = self._tariffs[key] = priced, prices
+        priced, prices = known
+
+        def find(unit: str, tier: str, prompt: int) -> PriceRow | None:
+            return table.find(priced.price_list, priced.model, unit, tier, prompt, at)
+
+        return worst_within(bounds, prices, priced.model, find)
 
     def rows(self, model: str) -> list[PriceRow]:
         """Rows that a model's price may come from, own ones first, then OpenAI's and the simulator's."""
@@ -81,12 +119,13 @@ class PriceBook:
 
     async def back_fill(self) -> int:
         """Prices entries that were unpriced and can be priced now; how many. A price once set never changes."""
-        changes = [change for entry in await self._store.unpriced_entries() if (change := self._late_price(entry))]
-        for start in range(0, len(changes), 500):
-            await self._store.commit(*changes[start : start + 500])
-        return len(changes)
+        priced = [changes for entry in await self._store.unpriced_entries() if (changes := self._late_price(entry))]
+        for start in range(0, len(priced), 500):
+            await self._store.commit(*(change for changes in priced[start : start + 500] for change in changes))
+        return len(priced)
 
-    def _late_price(self, entry: LedgerEntry) -> PriceEntry | None:
+    def _late_price(self, entry: LedgerEntry) -> tuple[Struct, ...]:
+        """The price, with what it changes in the budgets that held the worst case so far."""
         settlement = entry.settlement
         assert settlement is not None  # an open entry has nothing to price
         cost = self.cost(
@@ -95,8 +134,12 @@ class PriceBook:
             (settlement.model_served, entry.opening.model_requested),
             settlement.service_tier,
             entry.opening.opened_at,
+            entry.opening.billing,
         )
-        return None if cost.picodollars is None else PriceEntry(id=entry.opening.id, cost=cost)
+        if cost.picodollars is None:
+            return ()
+        corrected = correction(entry.opening, settlement, settlement.usage, cost)
+        return PriceEntry(id=entry.opening.id, cost=cost), *corrected
 
 
 def output_limit(model: str, prompt_tokens: int, asked: int | None) -> int | None:

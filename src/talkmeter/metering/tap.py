@@ -41,6 +41,7 @@ class _Choice(Struct):
 
 
 class _Event(Struct):
+    id: Any = None
     choices: list[_Choice] | None = None
     model: Any = None
     service_tier: Any = None
@@ -69,6 +70,7 @@ class Tap:
         self.model: str | None = None
         self.service_tier: str | None = None
         self.finish_reason: str | None = None
+        self.upstream_id: str | None = None
         self.error: dict[str, Any] | None = None
         self.done = False
         self.malformed = 0
@@ -118,6 +120,7 @@ class Tap:
             if self.malformed > MALFORMED_LIMIT:
                 raise StreamUnreadable
             return ""
+        self.upstream_id = _name(event.id) or self.upstream_id
         self.model = _name(event.model) or self.model
         self.service_tier = _name(event.service_tier) or self.service_tier
         # Most events say `"usage": null`; parsing that again would be a fifth of the reading.

@@ -5,17 +5,21 @@ reasoning, audio and image tokens of the answer are *inside* `completion_tokens`
 (Anthropic's cache, xAI's reasoning) are turned into this form here and nowhere else: mixing the two bills twice.
 """
 
+import json
+import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
+import msgspec
 from msgspec import Struct
 
 MOST_TOKENS = 10**12  # more than any single call can use; a larger figure is a mistake
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """Tokens of one call. None: not said. 0: said to be zero.
+    """What one call has used. None: not said. 0: said to be zero.
 
+    Calls that are not billed by the token say characters (speech), seconds (transcription, rounded up) or images.
     cached_audio_tokens and cached_image_tokens are inside cached_tokens (realtime and image endpoints say them);
     cache_write_1h_tokens is inside cache_write_tokens (Anthropic's dearer, longer-lived writes).
     """
@@ -32,10 +36,87 @@ class Usage(Struct, frozen=True, kw_only=True):
     cached_audio_tokens: int | None = None
     cached_image_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
+    characters: int | None = None
+    seconds: int | None = None
+    images: int | None = None
+
+
+_Figure = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+
+
+class _Into(Struct, forbid_unknown_fields=True):
+    cached_tokens: _Figure | None = None
+    cache_write_tokens: _Figure | None = None
+    audio_tokens: _Figure | None = None
+    text_tokens: Any = None
+    image_tokens: _Figure | None = None
+
+
+class _Out(Struct, forbid_unknown_fields=True):
+    reasoning_tokens: _Figure | None = None
+    audio_tokens: _Figure | None = None
+    text_tokens: Any = None
+    image_tokens: _Figure | None = None
+    accepted_prediction_tokens: Any = None
+    rejected_prediction_tokens: Any = None
+
+
+class _Usual(Struct, forbid_unknown_fields=True):
+    """Chat Completions' usage, and nothing else beside it."""
+
+    prompt_tokens: _Figure
+    completion_tokens: _Figure
+    total_tokens: _Figure
+    prompt_tokens_details: _Into | None = None
+    completion_tokens_details: _Out | None = None
+
+
+_usual = msgspec.json.Decoder(_Usual).decode
+_NO_INTO, _NO_OUT = _Into(), _Out()
+
+
+def _plain(usual: _Usual) -> Usage | None:
+    """The usage, if its parts fit into their wholes; else the reading that says what is wrong decides."""
+    prompt, completion = usual.prompt_tokens, usual.completion_tokens
+    into, out = usual.prompt_tokens_details or _NO_INTO, usual.completion_tokens_details or _NO_OUT
+    if (
+        prompt + completion != usual.total_tokens
+        or (into.cached_tokens or 0) + (into.cache_write_tokens or 0) > prompt
+        or (into.audio_tokens or 0) + (into.image_tokens or 0) > prompt
+        or (out.reasoning_tokens or 0) > completion
+        or (out.audio_tokens or 0) + (out.image_tokens or 0) > completion
+    ):
+        return None
+    return Usage(
+        prompt_tokens=prompt,
+        cached_tokens=into.cached_tokens,
+        cache_write_tokens=into.cache_write_tokens,
+        prompt_audio_tokens=into.audio_tokens,
+        prompt_image_tokens=into.image_tokens,
+        completion_tokens=completion,
+        reasoning_tokens=out.reasoning_tokens,
+        completion_audio_tokens=out.audio_tokens,
+        completion_image_tokens=out.image_tokens,
+    )
 
 
 class UsageProblem(ValueError):
     """A usage object whose figures cannot be believed. The text says which figure and why."""
+
+
+def read_usage(raw: bytes) -> Usage | None:
+    """As parse_usage, from the JSON as it came. The form that nearly all usage has is read without a detour."""
+    if b'"prompt_tokens"' in raw:
+        try:
+            usual = _usual(raw)
+        except msgspec.ValidationError:
+            usual = None
+        if usual is not None and (usage := _plain(usual)) is not None:
+            return usage
+    value = json.loads(raw)
+    if not isinstance(value, dict):
+        _refuse("usage is not an object")
+    return parse_usage(value)
 
 
 def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
@@ -49,6 +130,8 @@ def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
     """
     if raw is None:
         return None
+    if raw.get("type") == "duration":  # transcription by the second
+        return Usage(seconds=_seconds(raw))
     _refuse_foreign_cache(raw)
     prompt = _first(raw, "prompt_tokens", "input_tokens")
     completion = _first(raw, "completion_tokens", "output_tokens")
@@ -114,6 +197,14 @@ def parse_anthropic_usage(raw: Mapping[str, Any] | None) -> Usage | None:
             reasoning_tokens=_figure(_details(raw, "output_tokens_details"), "thinking_tokens"),
         )
     )
+
+
+def _seconds(raw: Mapping[str, Any]) -> int:
+    """Begun seconds count, as they are billed."""
+    value = raw.get("seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
+        _refuse(f"seconds is {value!r:.60}, not a duration")
+    return math.ceil(value)
 
 
 def _completion(prompt: int, completion: int | None, reasoning: int | None, total: int) -> int:

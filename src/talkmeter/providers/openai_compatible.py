@@ -1,32 +1,36 @@
 """Any server that speaks OpenAI's HTTP API: OpenAI, Ollama, vLLM, llama.cpp, the simulator."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from talkmeter.completions import (
+    Answer,
     Chunk,
     CompletionRequest,
     Head,
+    UpstreamBroke,
+    UpstreamCall,
     UpstreamModel,
-    UpstreamSilent,
 )
 from talkmeter.errors import UpstreamError
-from talkmeter.providers.client import Client, HeaderClock
+from talkmeter.providers.client import Client, Timeouts
+from talkmeter.providers.decoding import DECODABLE, Decoder, Undecodable, encoding_of
+from talkmeter.providers.http.failures import NOT_HTTP
+from talkmeter.providers.http.upstreams import Upstream
+from talkmeter.providers.refusals import ERROR_BODY_BYTES, HIDDEN, read_refusal
 
-if TYPE_CHECKING:
-    import aiohttp
-
-ERROR_BODY_BYTES = 262_144  # of an error's body; the rest is not read
 MODEL_LIST_BYTES = 16_000_000
-HIDDEN = "***"
+PLAIN = ((b"Accept", b"*/*"), (b"Accept-Encoding", b"identity"))
+JSON = (*PLAIN, (b"Content-Type", b"application/json"))
 
 
 class OpenAICompatible:
-    """One configured provider. ready: starts the upstream where that is our task, and says its base URL."""
+    """One configured provider. ready: starts the upstream where that is our task, and says its base URL.
+
+    timeouts: its own, instead of those that all share.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class OpenAICompatible:
         key: str | None,
         client: Client,
         ready: Callable[[], Awaitable[str]] | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self._id = id
         self._name = name
@@ -44,6 +49,8 @@ class OpenAICompatible:
         self._key = key
         self._client = client
         self._ready = ready
+        self._timeouts = timeouts or client.timeouts
+        self._upstream: Upstream | None = None
 
     @property
     def id(self) -> str:
@@ -56,137 +63,91 @@ class OpenAICompatible:
     def __repr__(self) -> str:
         return f"OpenAICompatible(id={self._id!r}, name={self._name!r}, base_url={self._base_url!r})"
 
+    async def exchange(self, call: UpstreamCall) -> Answer:
+        """See completions.Provider. The caller says which encodings it can take; nothing is unpacked."""
+        upstream = self._upstream
+        if upstream is None or self._ready is not None:
+            upstream = await self._find()
+        answer = await upstream.exchange(call, self._timeouts)
+        if answer.status < 400:
+            return answer
+        return await read_refusal(answer, None if self._key is None else self._key.encode())
+
+    async def _find(self) -> Upstream:
+        if self._ready is not None:
+            base_url = await self._ready()
+            if base_url != self._base_url:
+                self._base_url, self._upstream = base_url, None
+        if self._upstream is None:
+            self._upstream = self._client.at(self._base_url, self._key)
+        return self._upstream
+
     async def send(self, request: CompletionRequest) -> AsyncGenerator[Head | Chunk, None]:
         """See completions.Provider. Bytes as they came, unless the upstream compressed them unasked."""
-        headers = {"Content-Type": "application/json", "X-Client-Request-Id": request.call_id}
         body = msgspec.json.encode(request.body)
-        async with self._call("POST", request.path, headers, body) as answer:
+        answer = await self.exchange(UpstreamCall(request.call_id, "POST", request.path, JSON, body))
+        try:
             yield Head(answer.status, _head_of(answer))
-            if answer.status >= 400:
-                async for piece in self._error_body(answer):
-                    yield Chunk(piece)
-                return
-            while piece := await self._read(answer):
+            async for piece in _plain(answer):
                 yield Chunk(piece)
+        finally:
+            answer.close()
 
     async def models(self) -> list[UpstreamModel]:
         """See completions.Provider. `details["status"]` holds the provider's status where there is one."""
         from talkmeter.providers.model_lists import NoModels, read_models, words_of_error
 
-        async with self._call("GET", "models", {}, None) as answer:
-            status = answer.status
-            body = b"".join([piece async for piece in self._limited(answer, MODEL_LIST_BYTES)])
-        if status != 200:
-            raise _refused(status, self.hide(words_of_error(body[:ERROR_BODY_BYTES])))
+        answer = await self.exchange(UpstreamCall("", "GET", "models", PLAIN))
+        body = await read_body(answer, MODEL_LIST_BYTES)
+        if answer.status != 200:
+            raise _refused(answer.status, self.hide(words_of_error(body[:ERROR_BODY_BYTES])))
         try:
             return read_models(body)
         except NoModels as error:
             raise _no_models(str(error)) from None
 
-    @asynccontextmanager
-    async def _call(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None
-    ) -> "AsyncIterator[aiohttp.ClientResponse]":
-        """The answer, its head read. Leaving early closes the connection at once; a read-out one is kept."""
-        if self._ready is not None:
-            self._base_url = await self._ready()
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key}"
-        from talkmeter.providers.watching import ConnectionWatch
-
-        answer = await self._open(method, f"{self._base_url}/{path}", headers, body)
-        watch = ConnectionWatch(answer)
-        try:
-            yield answer
-        finally:
-            watch.stop()
-            answer.close()
-
-    async def _open(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None
-    ) -> "aiohttp.ClientResponse":
-        import aiohttp
-
-        from talkmeter.providers.failures import before_head
-
-        clock = HeaderClock(self._client.timeouts.headers)
-        failure: UpstreamError
-        try:
-            async with clock.limit:
-                return await self._client.session().request(
-                    method, url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=clock
-                )
-        except aiohttp.ClientError as error:
-            failure = before_head(error, self._base_url)
-        except TimeoutError:
-            failure = UpstreamSilent("headers", clock.seconds)
-        except (OSError, ValueError) as error:
-            failure = before_head(error, self._base_url)
-        # Raised out here so that aiohttp's error, which carries the request's headers, is not its context.
-        raise failure
-
-    async def _read(self, answer: "aiohttp.ClientResponse") -> bytes:
-        """The next bytes of the body, as soon as there are any; empty at its end."""
-        import aiohttp
-
-        from talkmeter.providers.failures import in_body
-
-        seconds = self._client.timeouts.silence
-        failure: UpstreamError
-        try:
-            async with asyncio.timeout(seconds):
-                data = await answer.content.readany()
-            if data or (late := answer.content.exception()) is None:
-                return data
-            raise late
-        except TimeoutError:
-            failure = UpstreamSilent("stream", seconds)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if left := _unread(answer):
-                return left  # the next call raises
-            failure = in_body(error)
-        raise failure
-
-    async def _limited(self, answer: "aiohttp.ClientResponse", limit: int) -> AsyncIterator[bytes]:
-        while limit > 0 and (piece := await self._read(answer)):
-            yield piece[:limit]
-            limit -= len(piece)
-
-    async def _error_body(self, answer: "aiohttp.ClientResponse") -> AsyncIterator[bytes]:
-        """In one piece, so that a key which the upstream quotes cannot hide across two."""
-        body = bytearray()
-        failure: UpstreamError | None = None
-        try:
-            async for piece in self._limited(answer, ERROR_BODY_BYTES):
-                body += piece
-        except UpstreamError as error:
-            failure = error
-        if body:
-            yield self._hide(bytes(body))
-        if failure is not None:
-            raise failure
-
-    def _hide(self, data: bytes) -> bytes:
-        return data if self._key is None else data.replace(self._key.encode(), HIDDEN.encode())
-
     def hide(self, text: str) -> str:
         """See completions.Provider."""
-        return text if self._key is None else text.replace(self._key, HIDDEN)
+        return text if self._key is None else text.replace(self._key, HIDDEN.decode())
 
 
-def _unread(answer: "aiohttp.ClientResponse") -> bytes:
-    """What had arrived before the connection broke and was not taken yet.
+async def read_body(answer: Answer, most: int) -> bytes:
+    """The body, unpacked if need be; no more of it than that."""
+    body = bytearray()
+    try:
+        async for piece in _plain(answer):
+            body += piece
+            if len(body) > most:
+                break
+    finally:
+        answer.close()
+    return bytes(body[:most])
 
-    aiohttp raises at once and would drop it; it was generated and is billed. There is no public way to it.
-    """
-    return answer.content._read_nowait(-1)  # noqa: SLF001
+
+async def _plain(answer: Answer) -> AsyncIterator[bytes]:
+    """The body, unpacked if need be."""
+    encoding = encoding_of(answer.headers)
+    if encoding not in DECODABLE:
+        while piece := await answer.read():
+            yield piece
+        return
+    decoder, failure = Decoder(encoding), None
+    try:
+        while packed := await answer.read():
+            for piece in decoder.feed(packed):
+                yield piece
+        decoder.finish()
+    except Undecodable:
+        failure = UpstreamBroke("stream", NOT_HTTP)
+    if failure is not None:
+        raise failure
 
 
-def _head_of(answer: "aiohttp.ClientResponse") -> dict[str, str]:
-    """Lower-case names; without what described the body on the wire if it has been decompressed."""
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    if headers.get("content-encoding", "identity") != "identity":
-        headers.pop("content-encoding")
+def _head_of(answer: Answer) -> dict[str, str]:
+    """Lower-case names; without what described the body on the wire if it is unpacked."""
+    headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    if encoding_of(answer.headers) in DECODABLE:
+        del headers["content-encoding"]
         headers.pop("content-length", None)
     return headers
 

@@ -9,6 +9,7 @@ import msgspec
 
 from talkmeter.simulator.asked import Asked
 from talkmeter.simulator.models import SimModel
+from talkmeter.simulator.schemas import value_for
 from talkmeter.simulator.texts import Texts
 
 LONGEST = 2_000_000  # characters of a `long N` answer
@@ -41,8 +42,8 @@ def answer_text(asked: Asked, model: SimModel, seed: int) -> str:
     texts = _texts(question, model)
     if long := _LONG.search(question):
         return long_text(texts, min(int(long["characters"].replace(",", "")), LONGEST))
-    if (asked.body.get("response_format") or {}).get("type") in ("json_object", "json_schema"):
-        return _json(question, texts)
+    if (wanted := asked.body.get("response_format") or {}).get("type") in ("json_object", "json_schema"):
+        return _json(question, texts, (wanted.get("json_schema") or {}).get("schema"))
     if model.name == "sim-markdown" or _TOUR.search(question):
         return "\n\n".join([*texts.sections.values(), texts.disclaimer])
     topics = [topic for topic, pattern in _TOPIC_PATTERNS.items() if pattern.search(question)]
@@ -121,7 +122,9 @@ def _plain(question: str, texts: Texts, seed: int) -> str:
     return f"{opening}\n\n{body}\n\n{texts.disclaimer}"
 
 
-def _json(question: str, texts: Texts) -> str:
+def _json(question: str, texts: Texts, schema: Any) -> str:
+    if isinstance(schema, dict):
+        return msgspec.json.encode(value_for(schema, question[:_QUOTED])).decode()
     value = {"question": question[:_QUOTED], "answer": texts.json_note, "simulated": True}
     return msgspec.json.encode(value).decode()
 

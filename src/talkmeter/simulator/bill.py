@@ -11,38 +11,62 @@ from typing import Any
 
 import msgspec
 
+from talkmeter.simulator.charging import Charge
+
 RUNNING = "running"
 STOPPED = "stopped"
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """One request to /v1/chat/completions. Times in µs since 1970; token figures are what is charged.
+    """One request to an endpoint that docs/simulator.md lists. Times in µs since 1970; figures are what is charged.
 
     outcome: running · finished · client_left · cut · hung · refused · error · stopped.
     usage_sent: the last usage object that was fully written, as sent. sent_bytes: body bytes without
     HTTP framing. sent_text: characters of answer text whose events were fully written.
+    key: the last four characters of the request's key.
     """
 
     id: str
     at: int
     client_request_id: str | None = None
     completion_id: str | None = None
+    method: str = "POST"
+    endpoint: str = "/v1/chat/completions"
+    key: str | None = None
+    project: str | None = None
     model: str | None = None
+    served_model: str | None = None
+    service_tier: str | None = None
+    batch: bool = False
+    size: str | None = None
+    quality: str | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
     stream: bool = False
     fault: str | None = None
     status: int | None = None
     outcome: str = RUNNING
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    prompt_audio_tokens: int = 0
+    prompt_image_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    completion_audio_tokens: int = 0
+    completion_image_tokens: int = 0
+    characters: int = 0
+    seconds: int = 0
+    images: int = 0
     usage_sent: dict[str, Any] | None = None
     sent_bytes: int = 0
     sent_text: int = 0
     ended_at: int | None = None
 
-
-_FIGURES = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+    def charge(self, cost: Charge) -> None:
+        """Put the figures of a charge, which have the same names."""
+        for name, figure in zip(Charge._fields, cost, strict=True):
+            setattr(self, name, figure)
 
 
 class Bill:
@@ -78,6 +102,11 @@ class Bill:
         self._refresh[row.id] = refresh
         self._append(row)
 
+    def add(self, row: Row) -> None:
+        """Put a request on the bill that has ended already."""
+        self._rows[row.id] = row
+        self._append(row)
+
     def end(self, row: Row) -> None:
         """Write the row's last state."""
         self._refresh.pop(row.id, None)
@@ -101,9 +130,9 @@ class Bill:
         return len(self._refresh)
 
     def totals(self) -> dict[str, int]:
-        """Number of requests and the sum of each token figure."""
+        """Number of requests and the sum of each figure."""
         rows = self.rows
-        return {"requests": len(rows), **{name: sum(getattr(row, name) for row in rows) for name in _FIGURES}}
+        return {"requests": len(rows), **{name: sum(getattr(row, name) for row in rows) for name in Charge._fields}}
 
     def as_dict(self) -> dict[str, Any]:
         """What `GET /_bill` answers."""

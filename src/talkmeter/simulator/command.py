@@ -7,14 +7,16 @@ from pathlib import Path
 from talkmeter.simulator.server import Simulator
 
 
-def simulate(host: str, port: int, bill_path: Path | None, tokens_per_second: float, seed: int) -> None:
+def simulate(
+    host: str, port: int, bill_path: Path | None, tokens_per_second: float, seed: int, *, any_model: bool = False
+) -> None:
     """Serve until SIGTERM or SIGINT, then write the bill and return.
 
     Prints the base URL on a line of its own once the simulator can be asked. Raises OSError if it cannot
     listen there or cannot write the bill.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(Simulator(bill_path, tokens_per_second, seed), host, port))
+        runner.run(_serve(Simulator(bill_path, tokens_per_second, seed, any_model=any_model), host, port))
 
 
 async def _serve(simulator: Simulator, host: str, port: int) -> None:

@@ -38,7 +38,10 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     fault: a name from docs/simulator.md. after_bytes: body bytes before cut or reset. after_events:
     content events before hang-stream, malformed, error-in-200. then: what follows a malformed event.
     gate: every event waits for `POST /_step`. answer: the exact text to answer with.
-    times, model: of a scripted fault, how many requests it is for, and of which model.
+    usage: the exact usage object to report. served_tier, served_model: what the response says served it.
+    gzip: compress the body if the client takes it. event_bytes: one content event is padded to about that
+    size. headers: more of them in the response. delay: seconds before the headers.
+    times, model, endpoint: of a scripted fault, how many requests it is for, and of which model and path.
     """
 
     fault: str | None = None
@@ -52,8 +55,16 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     tokens_per_second: Annotated[float, _AT_LEAST_0] | None = None
     answer: str | None = None
     reasoning_tokens: Annotated[int, _AT_LEAST_0] | None = None
+    usage: dict[str, Any] | None = None
+    served_tier: str | None = None
+    served_model: str | None = None
+    gzip: bool = False
+    event_bytes: Annotated[int, msgspec.Meta(ge=0, le=64_000_000)] = 0
+    headers: dict[str, str] | None = None
+    delay: Annotated[float, _AT_LEAST_0] = 0.0
     times: Annotated[int, msgspec.Meta(ge=1)] = 1
     model: str | None = None
+    endpoint: str | None = None
 
     def is_any(self, *names: str) -> bool:
         return self.fault in names

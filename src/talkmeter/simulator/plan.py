@@ -1,77 +1,57 @@
-"""The events of one streamed answer, in order, with the fault worked in. Pure."""
+"""The events of one answer, in order, with the fault worked in. Pure."""
 
 from collections.abc import Iterator
-from itertools import cycle
-from typing import Any, NamedTuple
+from itertools import cycle, islice
+from typing import Any
 
 import msgspec
 
 from talkmeter.simulator.charging import Charge
+from talkmeter.simulator.dialect import Dialect, Event
 from talkmeter.simulator.faults import Fault
 from talkmeter.simulator.pieces import split
-from talkmeter.simulator.shapes import Shapes, usage_object
 
 _ENDLESS = "and on and on, without an end, "
 
 
-class Answer(NamedTuple):
-    """truth: what an honest provider would report for it."""
-
-    text: str
-    finish_reason: str
-    truth: Charge
-
-
-class Event(NamedTuple):
-    """Bytes of one event and what it means once it is fully written.
-
-    tokens: how many it took to generate, for the pace. then: "" or, after it, "hang" or "settle" (wait
-    until the client has had a chance to react). last: the answer is complete with it.
-    """
-
-    data: bytes
-    text: str = ""
-    usage: dict[str, Any] | None = None
-    tokens: float = 0.0
-    then: str = ""
-    last: bool = False
-
-
-def usages(truth: Charge, fault: Fault) -> list[dict[str, Any]]:
+def usages(dialect: Dialect, truth: Charge, fault: Fault, *, stream: bool) -> list[dict[str, Any]]:
     """The usage objects that the answer claims, in order."""
-    true = usage_object(truth)
-    if fault.is_any("no-usage"):
+    if fault.is_any("no-usage") or not (dialect.tells(stream=stream) or fault.usage):
+        return []
+    true = dialect.usage(truth) if fault.usage is None else fault.usage
+    if true is None:
         return []
     if fault.is_any("zero-usage"):
-        return [usage_object(Charge())]
-    if fault.is_any("negative-usage"):
-        return [usage_object(Charge(prompt=-truth.prompt, completion=-truth.completion - 1))]
-    if fault.is_any("usage-twice"):
-        return [usage_object(Charge(prompt=truth.prompt, completion=1)), true]
-    return [true]
+        claims = [dialect.usage(Charge())]
+    elif fault.is_any("negative-usage"):
+        below = Charge(prompt_tokens=-truth.prompt_tokens - 1, completion_tokens=-truth.completion_tokens - 1)
+        claims = [dialect.usage(below._replace(seconds=-truth.seconds - 1))]
+    elif fault.is_any("usage-twice"):
+        claims = [dialect.usage(truth._replace(completion_tokens=1, cached_tokens=0, reasoning_tokens=0)), true]
+    else:
+        claims = [true]
+    return [claim for claim in claims if claim is not None]
 
 
-def stream(answer: Answer, shapes: Shapes, fault: Fault) -> Iterator[Event]:
+def stream(dialect: Dialect, truth: Charge, fault: Fault) -> Iterator[Event]:
     """Every event of the stream; infinite for `endless`."""
-    yield Event(shapes.role(), tokens=answer.truth.reasoning)
-    pieces = split(answer.text)
-    each = (answer.truth.completion - answer.truth.reasoning) / len(pieces) if pieces else 0.0
-    for piece in pieces[: fault.after_events]:
-        yield Event(shapes.content(piece), piece, tokens=each)
-    misfortune = _misfortune(shapes, fault)
+    opening = list(dialect.opening())
+    if opening and truth.reasoning_tokens:
+        opening[0] = opening[0]._replace(tokens=truth.reasoning_tokens)
+    yield from opening
+    dialect.pad = fault.event_bytes  # of the first content event
+    contents = dialect.contents()
+    yield from islice(contents, fault.after_events)
+    dialect.pad = 0
+    misfortune = _misfortune(dialect, fault)
     yield from misfortune
     if misfortune and _ends_there(fault):
         return
-    for piece in pieces[fault.after_events :]:
-        yield Event(shapes.content(piece), piece, tokens=each)
+    yield from contents
     if fault.is_any("endless"):
         for piece in cycle(split(_ENDLESS)):
-            yield Event(shapes.content(piece), piece, tokens=1.0)
-    ending = [Event(shapes.finish(answer.finish_reason))]
-    if shapes.include_usage:
-        ending += [Event(shapes.usage(usage), usage=usage) for usage in usages(answer.truth, fault)]
-    if not fault.is_any("no-done"):
-        ending.append(Event(shapes.done()))
+            yield Event(dialect.more(piece), piece, tokens=1.0)
+    ending = list(dialect.closing(usages(dialect, truth, fault, stream=True), done=not fault.is_any("no-done")))
     yield from ending[:-1]
     yield ending[-1]._replace(last=True)
 
@@ -80,25 +60,26 @@ def _ends_there(fault: Fault) -> bool:
     return fault.is_any("error-in-200") or (fault.is_any("malformed") and fault.then == "end")
 
 
-def _misfortune(shapes: Shapes, fault: Fault) -> list[Event]:
+def _misfortune(dialect: Dialect, fault: Fault) -> list[Event]:
     """What happens after `after_events` content events."""
     if fault.is_any("hang-stream"):
         return [Event(b"", then="hang")]
     if fault.is_any("malformed"):
-        return [Event(shapes.data(b'{"id":"' + shapes.completion_id.encode() + b'","choices":[{"index":0,'))]
+        return [Event(dialect.broken())]
     if fault.is_any("error-in-200"):
-        return [Event(shapes.event(error_in_200()))]
+        return [Event(dialect.failure(error_in_200()["error"]))]
     if fault.is_any("long-line"):
-        return [Event(shapes.event({"choices": [], "padding": "x" * fault.line_bytes}), then="settle")]
+        return [Event(dialect.filler(fault.line_bytes), then="settle")]
     return []
 
 
-def whole(answer: Answer, shapes: Shapes, fault: Fault) -> Iterator[Event]:
+def whole(dialect: Dialect, truth: Charge, fault: Fault) -> Iterator[Event]:
     """The body of an answer that is not streamed, as one event, with the fault worked in."""
-    tokens = float(answer.truth.completion)
-    claims = usages(answer.truth, fault)
+    tokens = float(truth.completion_tokens)
+    claims = usages(dialect, truth, fault, stream=False)
     usage = claims[-1] if claims else None
-    body = shapes.whole(answer.text, answer.finish_reason, usage)
+    dialect.pad = fault.event_bytes
+    body = dialect.whole(usage)
     if fault.is_any("hang-stream"):
         yield Event(body[: len(body) // 2], tokens=tokens, then="hang")
     if fault.is_any("endless"):
@@ -111,10 +92,26 @@ def whole(answer: Answer, shapes: Shapes, fault: Fault) -> Iterator[Event]:
         return
     if fault.is_any("long-line"):
         yield Event(b" " * fault.line_bytes, then="settle")
-    yield Event(body, answer.text, usage, tokens, last=True)
+    *begun, end = dialect.parts(body)
+    for part in begun:
+        yield Event(part, tokens=tokens / (len(begun) + 1))
+    last = Event(end, dialect.whole_text(), usage=usage, tokens=tokens / (len(begun) + 1), last=True)
+    yield last._replace(images=dialect.images())
 
 
 def error_in_200() -> dict[str, Any]:
     """An error object under status 200."""
     message = "The server had an error while processing your request. (The simulator was told to fail.)"
     return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
+
+
+def together(*parts: Iterator[Event]) -> Iterator[Event]:
+    """Events of several answers at once: one of each in turn."""
+    waiting = list(parts)
+    while waiting:
+        turn, waiting = waiting, []
+        for part in turn:
+            event = next(part, None)
+            if event is not None:
+                yield event
+                waiting.append(part)

@@ -1,12 +1,16 @@
 """The simulator's routes: OpenAI's, and under /_ those that steer it and show its bill."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from talkmeter.simulator import models
-from talkmeter.simulator.asked import decode
+from talkmeter.simulator import models, organization
+from talkmeter.simulator.books import KINDS
+from talkmeter.simulator.checks import decode
 from talkmeter.simulator.faults import parse_fault
+from talkmeter.simulator.images import picture
+from talkmeter.simulator.jobs import Endpoint
 from talkmeter.simulator.refusals import Refusal, bad_key
 
 if TYPE_CHECKING:
@@ -29,21 +33,33 @@ def openai_routes(service: "Service") -> "list[web.AbstractRouteDef]":
     async def show_model(request: web.Request) -> web.Response:
         name = request.match_info["name"]
         try:
-            models.find(name)
+            models.find(name, any_model=service.any_model)
         except Refusal as refusal:
             return _json(refusal.body(), refusal.status)
         return _json(_model(name))
 
+    async def show_usage(request: web.Request) -> web.Response:
+        return await organization.answer(service, request, request.match_info["kind"])
+
+    async def show_costs(request: web.Request) -> web.Response:
+        return await organization.answer(service, request, "costs")
+
     return [
+        web.get(f"/v1/organization/usage/{{kind:{'|'.join(KINDS)}}}", show_usage),
+        web.get("/v1/organization/costs", show_costs),
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name}", show_model),
-        web.post("/v1/chat/completions", service.complete),
+        *(_route(service, endpoint) for endpoint in service.endpoints),
     ]
 
 
 def control_routes(service: "Service") -> "list[web.AbstractRouteDef]":
     """What tests steer by: bill, script, steps; and the answer to every other address."""
     from aiohttp import web
+
+    async def show_picture(request: web.Request) -> web.Response:
+        body = await asyncio.to_thread(picture, request.match_info["size"], request.match_info["seed"])
+        return web.Response(body=body, content_type="image/png")
 
     async def show_bill(request: web.Request) -> web.Response:
         if wait := request.query.get("wait"):
@@ -88,6 +104,7 @@ def control_routes(service: "Service") -> "list[web.AbstractRouteDef]":
         return _json(Refusal(404, message, code="unknown_url").body(), 404)
 
     return [
+        web.get(r"/_image/{size:\d{1,4}x\d{1,4}}/{seed:\d{1,12}}.png", show_picture),
         web.get("/_bill", show_bill),
         web.delete("/_bill", clear_bill),
         web.get("/_script", show_script),
@@ -96,6 +113,15 @@ def control_routes(service: "Service") -> "list[web.AbstractRouteDef]":
         web.post("/_step", step),
         web.route("*", "/{path:.*}", unknown),
     ]
+
+
+def _route(service: "Service", endpoint: Endpoint) -> "web.RouteDef":
+    from aiohttp import web
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await service.answer(endpoint, request)
+
+    return web.route(endpoint.method, endpoint.path, answer)
 
 
 def _has_bad_key(request: "web.Request") -> bool:

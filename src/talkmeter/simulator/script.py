@@ -24,10 +24,14 @@ class Script:
     def waiting(self) -> list[Fault]:
         return list(self._queue)
 
-    def take(self, model: str) -> Fault | None:
-        """The fault for a request to `model`, or None."""
+    def take(self, model: str | None, endpoint: str) -> Fault | None:
+        """The fault for a request of `model` to `endpoint`, or None.
+
+        A request without a model (to look something up, to cancel) gets only what names its endpoint.
+        """
         for fault in self._queue:
-            if fault.model in (None, model):
+            anywhere = fault.endpoint is None and model is not None
+            if (anywhere or fault.endpoint == endpoint) and fault.model in (None, model):
                 fault.times -= 1
                 if fault.times == 0:
                     self._queue.remove(fault)

@@ -19,13 +19,17 @@ class Simulator:
     """An OpenAI-compatible upstream on real HTTP that keeps its own bill.
 
     bill_path: JSON lines, made if missing; None = in memory only. tokens_per_second: 0 = as fast as
-    possible. seed: chooses among answers. Use `start` and `stop`, in any event loop.
+    possible. seed: chooses among answers. any_model: models that the project knows are answered like ours.
+    Use `start` and `stop`, in any event loop.
     """
 
-    def __init__(self, bill_path: Path | None, tokens_per_second: float = 80, seed: int = 0) -> None:
+    def __init__(
+        self, bill_path: Path | None, tokens_per_second: float = 80, seed: int = 0, *, any_model: bool = False
+    ) -> None:
         self._bill = Bill(bill_path)
         self._tokens_per_second = tokens_per_second
         self._seed = seed
+        self._any_model = any_model
         self._service: Service | None = None
         self._runner: web.AppRunner | None = None
 
@@ -38,11 +42,12 @@ class Simulator:
         """Listen and return the base URL, which ends in /v1. port 0: any free one. Raises OSError."""
         from aiohttp import web
 
+        from talkmeter.simulator.endpoints import ENDPOINTS
         from talkmeter.simulator.routes import control_routes, openai_routes
         from talkmeter.simulator.service import BODY_LIMIT, Service
 
         self._bill.open()
-        self._service = Service(self._bill, self._tokens_per_second, self._seed)
+        self._service = Service(self._bill, self._tokens_per_second, self._seed, ENDPOINTS, any_model=self._any_model)
         guards = [_only_this_machine] if host in _LOOPBACK else []
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[web.middleware(one) for one in guards])
         app.add_routes([*openai_routes(self._service), *control_routes(self._service)])

@@ -7,13 +7,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from talkmeter.simulator.bill import Bill
-from talkmeter.simulator.completion import Completion
+from talkmeter.simulator.call import Call
+from talkmeter.simulator.jobs import Endpoint
 from talkmeter.simulator.prefixes import PrefixCache
 from talkmeter.simulator.refusals import Refusal
 from talkmeter.simulator.script import Script
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from talkmeter.simulator.files import KeptFile
+    from talkmeter.simulator.responses_kept import StoredResponse
 
 BODY_LIMIT = 64 * 1024 * 1024  # bytes; images come as data URLs
 _SAVE_EVERY = 0.25  # seconds
@@ -23,41 +27,62 @@ _SAVING_SHARE = 20  # bringing a row up to date may take 1/20 of the time
 class Service:
     """Bill, script, prompt cache and the requests that run."""
 
-    def __init__(self, bill: Bill, tokens_per_second: float, seed: int) -> None:
+    def __init__(
+        self,
+        bill: Bill,
+        tokens_per_second: float,
+        seed: int,
+        endpoints: tuple[Endpoint, ...],
+        *,
+        any_model: bool = False,
+    ) -> None:
         self.bill = bill
+        self.endpoints = endpoints
+        self.any_model = any_model
         self.tokens_per_second = tokens_per_second
         self.seed = seed
         self.script = Script()
         self.prefixes = PrefixCache()
+        self.responses: dict[str, StoredResponse] = {}
+        self.files: dict[str, KeptFile] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
         self.stopping = False
-        self._running: dict[Completion, asyncio.Task[Any]] = {}
+        self._running: dict[Call, asyncio.Task[Any]] = {}
         self._saver: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
 
-    async def complete(self, request: "web.Request") -> "web.StreamResponse":
-        """POST /v1/chat/completions."""
-        async with self._on_the_bill(Completion(self, request)) as completion:
-            return await completion.respond()
+    async def answer(self, endpoint: Endpoint, request: "web.Request") -> "web.StreamResponse":
+        """One request to an endpoint."""
+        async with self._on_the_bill(Call(self, endpoint, request)) as call:
+            return await call.respond()
 
     @asynccontextmanager
-    async def _on_the_bill(self, completion: Completion) -> AsyncIterator[Completion]:
+    async def _on_the_bill(self, call: Call) -> AsyncIterator[Call]:
         task = asyncio.current_task()
         assert task is not None
-        self._running[completion] = task
-        self.bill.start(completion.row, completion.refresh)
+        self._running[call] = task
+        self.bill.start(call.row, call.refresh)
         if self._saver is None or self._saver.done():
             self._saver = asyncio.create_task(self._keep_saving())
         try:
-            yield completion
+            yield call
         finally:
-            del self._running[completion]
-            self.bill.end(completion.row)
-            self._notify()
+            if call.background is None:
+                self._ended(call)
+            else:
+                # The work goes on without the request.
+                self._running[call] = call.background
+                call.background.add_done_callback(lambda _: self._ended(call))
 
-    def changed(self, completion: Completion) -> None:
+    def _ended(self, call: Call) -> None:
+        del self._running[call]
+        self.bill.end(call.row)
+        self._notify()
+
+    def changed(self, call: Call) -> None:
         """Something worth writing down has happened to a running request."""
-        completion.refresh()
-        self.bill.save(completion.row)
+        call.refresh()
+        self.bill.save(call.row)
         self._notify()
 
     async def body_of(self, request: "web.Request") -> bytes:
@@ -79,10 +104,10 @@ class Service:
         until = time.monotonic() + wait
         while not (gated := self._gated(request_id)) and (rest := until - time.monotonic()) > 0:
             await self._next_move(rest)
-        written = await asyncio.gather(*(completion.gate.step(events) for completion in gated))
+        written = await asyncio.gather(*(call.gate.step(events) for call in gated))
         return [
-            {"id": completion.row.id, "written": count, "ended": completion.gate.ended}
-            for completion, count in zip(gated, written, strict=True)
+            {"id": call.row.id, "written": count, "ended": call.gate.ended}
+            for call, count in zip(gated, written, strict=True)
         ]
 
     async def settled(self, wait: float) -> bool:
@@ -103,7 +128,7 @@ class Service:
             tasks.append(self._saver)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _gated(self, request_id: str | None) -> list[Completion]:
+    def _gated(self, request_id: str | None) -> list[Call]:
         return [one for one in self._running if one.gated and request_id in (None, one.row.id)]
 
     def _notify(self) -> None:
@@ -122,8 +147,8 @@ class Service:
         while self._running:
             await asyncio.sleep(pause)
             began = time.monotonic()
-            for completion in list(self._running):
-                completion.refresh()
-                self.bill.save(completion.row)
+            for call in list(self._running):
+                call.refresh()
+                self.bill.save(call.row)
             # Counting a very long text again and again would take the time that writing it needs.
             pause = max(_SAVE_EVERY, _SAVING_SHARE * (time.monotonic() - began))

@@ -4,15 +4,17 @@ import asyncio
 import os
 import socket
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from talkmeter.simulator.dialect import Channel, Event
 from talkmeter.simulator.faults import Fault
-from talkmeter.simulator.plan import Event
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+_GZIP = 31  # zlib: a gzip header and the largest window
 _REACTION = 0.05  # seconds that a client gets to act on what has arrived
 
 
@@ -21,26 +23,30 @@ class BrokenOff(Exception):
 
 
 class Sent:
-    """What is on the wire: body bytes, the text and the usage of events that are there completely."""
+    """What is on the wire: body bytes, and of events that are there completely text, usage and images."""
 
     def __init__(self) -> None:
         self.status: int | None = None
         self.bytes = 0
         self.characters = 0
+        self.images = 0
         self.usage: dict[str, Any] | None = None
         self.finished = False
-        self._texts: list[str] = []
+        self._texts: dict[Channel, list[str]] = {}
 
     @property
-    def text(self) -> str:
-        if len(self._texts) > 1:
-            self._texts = ["".join(self._texts)]
-        return self._texts[0] if self._texts else ""
+    def texts(self) -> list[str]:
+        """The text of each channel."""
+        for channel, parts in self._texts.items():
+            if len(parts) > 1:
+                self._texts[channel] = ["".join(parts)]
+        return [parts[0] for parts in self._texts.values()]
 
     def complete(self, event: Event) -> None:
         if event.text:
-            self._texts.append(event.text)
+            self._texts.setdefault(event.channel, []).append(event.text)
             self.characters += len(event.text)
+        self.images += event.images
         if event.usage is not None:
             self.usage = event.usage
         self.finished = self.finished or event.last
@@ -55,6 +61,11 @@ class Wire:
         self._fault = fault
         self._sent = sent
         self._limit = fault.after_bytes if fault.is_any("cut", "reset") else None
+        self._zip = None
+        if fault.gzip and "gzip" in request.headers.get("Accept-Encoding", ""):
+            self._zip = zlib.compressobj(wbits=_GZIP)
+            response.headers["Content-Encoding"] = "gzip"
+            response.headers["Vary"] = "Accept-Encoding"
 
     async def open(self) -> None:
         """Send the status and the headers."""
@@ -67,20 +78,32 @@ class Wire:
 
     async def send(self, event: Event) -> None:
         """Write one event. Raises ConnectionError if the client has left, BrokenOff at the cut."""
-        data = event.data
+        whole = data = self._packed(event)
         if self._limit is not None:
             data = data[: self._limit - self._sent.bytes]
         for part in _parts(data, self._fault):
             # Lets the loop see a client that has left, and everybody else have a turn.
             await asyncio.sleep(0)
             await self._write(part)
-        if len(data) == len(event.data):
+        if len(data) == len(whole):
             # At once: the client may have the event and leave before this task runs again.
             self._sent.complete(event)
         await self._break_off_if_due()
         if event.then == "settle":
             await self._arrived()
             await asyncio.sleep(_REACTION)
+
+    async def close(self) -> None:
+        """End the body."""
+        if self._zip is not None:
+            await self._write(self._zip.flush(zlib.Z_FINISH))
+        await self._response.write_eof()
+
+    def _packed(self, event: Event) -> bytes:
+        """The event's bytes, compressed if that was agreed; each event can be read when it has arrived."""
+        if self._zip is None:
+            return event.data
+        return self._zip.compress(event.data) + self._zip.flush(zlib.Z_SYNC_FLUSH)
 
     async def _write(self, part: bytes) -> None:
         await self._response.write(part)

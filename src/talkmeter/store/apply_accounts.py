@@ -1,9 +1,9 @@
-"""Applies the changes of accounts."""
+"""Applies the changes of providers, settings, sessions and sign-in links; those of users and keys: apply_people.py."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import bindparam, delete, exists, insert, update
 
 from talkmeter.accounts.store import (
     AddSession,
@@ -17,7 +17,8 @@ from talkmeter.accounts.store import (
 )
 from talkmeter.store import rows
 from talkmeter.store.parameters import THIS
-from talkmeter.store.schema import providers, sessions, settings, sign_in_tokens
+from talkmeter.store.revising import revise
+from talkmeter.store.schema import providers, sessions, settings, sign_in_tokens, users
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
 _REPLACE_PROVIDER = Statement(
@@ -29,20 +30,21 @@ _DELETE_PROVIDER = Statement(delete(providers).where(providers.c.id == THIS))
 _CHANGE_SETTING = Statement(update(settings).where(settings.c.name == THIS), columns=["value"])
 _ADD_SETTING = Statement(insert(settings))
 _FORGET_SETTING = Statement(delete(settings).where(settings.c.name == THIS))
-_ADD_TOKEN = Statement(insert(sign_in_tokens), columns=["token_hash", "created_at", "expires_at"])
+_ADD_TOKEN = Statement(insert(sign_in_tokens), columns=["token_hash", "created_at", "expires_at", "user_id"])
 _FORGET_TOKENS = Statement(delete(sign_in_tokens).where(sign_in_tokens.c.expires_at < THIS))
 _USE_TOKEN = Statement(
     update(sign_in_tokens).where(
         sign_in_tokens.c.token_hash == THIS,
         sign_in_tokens.c.used_at.is_(None),
         sign_in_tokens.c.expires_at > bindparam("at"),
+        exists().where(users.c.id == sign_in_tokens.c.user_id, users.c.disabled_at.is_(None)),
     ),
     columns=["used_at"],
 )
 _ADD_SESSION = Statement(insert(sessions))
 _FORGET_SESSIONS = Statement(delete(sessions).where(sessions.c.expires_at < THIS))
 _END_SESSION = Statement(delete(sessions).where(sessions.c.session_hash == THIS))
-_END_ALL = Statement(delete(sessions).where(sessions.c.principal == THIS))
+_END_ALL = Statement(delete(sessions).where(sessions.c.principal == THIS, sessions.c.session_hash != bindparam("kept")))
 
 _TOKEN_EXISTS = Refusal("token_exists", "This sign-in token exists already.", "이 로그인 토큰은 이미 있습니다.")
 _TOKEN_NOT_USABLE = Refusal(
@@ -54,6 +56,7 @@ _SESSION_EXISTS = Refusal("session_exists", "This session exists already.", "이
 
 
 def save_provider(at: Transaction, change: SaveProvider) -> None:
+    revise(at)
     values = rows.provider_values(change.provider)
     replaced = {**values, "this": change.provider.id}
     del replaced["id"]
@@ -67,10 +70,12 @@ def save_provider(at: Transaction, change: SaveProvider) -> None:
 
 
 def delete_provider(at: Transaction, change: DeleteProvider) -> None:
+    revise(at)
     at.run(_DELETE_PROVIDER, {"this": change.id})
 
 
 def save_settings(at: Transaction, change: SaveSettings) -> None:
+    revise(at)
     for name, value in change.values.items():
         if value is None:
             at.run(_FORGET_SETTING, {"this": name})
@@ -105,10 +110,10 @@ def end_session(at: Transaction, change: EndSession) -> None:
 
 
 def end_all_sessions(at: Transaction, change: EndAllSessions) -> None:
-    at.run(_END_ALL, {"this": change.principal})
+    at.run(_END_ALL, {"this": change.principal, "kept": change.kept})
 
 
-APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
+APPLY: Mapping[type, Callable[[Transaction, Any], Any]] = {
     SaveProvider: save_provider,
     DeleteProvider: delete_provider,
     SaveSettings: save_settings,

@@ -192,7 +192,7 @@ def _set_fields(change: ChangeRoom | ChangeRun) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not UNSET}
 
 
-APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
+APPLY: Mapping[type, Callable[[Transaction, Any], Any]] = {
     AddRoom: add_room,
     ChangeRoom: change_room,
     DeleteRoom: delete_room,

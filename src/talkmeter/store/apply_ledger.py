@@ -1,17 +1,28 @@
 """Applies the changes of metering. The conditions here are what "exactly once" rests on."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import delete, insert, literal_column, select, update
 
 from talkmeter.errors import Conflict
-from talkmeter.metering.ledger import OpenEntry, PriceEntry, SettleEntry
+from talkmeter.metering.ledger import (
+    CorrectEntry,
+    CountEntry,
+    ForgetPartials,
+    KeepPartial,
+    OpenEntry,
+    PriceEntry,
+    SettleEntry,
+)
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow
 from talkmeter.metering.usage import Usage
 from talkmeter.store import rows
+from talkmeter.store.bulk import Bulk, Bulks
 from talkmeter.store.parameters import THIS
-from talkmeter.store.schema import ledger_entries, price_rows
+from talkmeter.store.revising import revise
+from talkmeter.store.schema import ledger_entries, partial_texts, price_rows
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
 _entries = ledger_entries.c
@@ -36,9 +47,65 @@ _PRICE = Statement(
     ),
     columns=_COST,
 )
+_COUNT = Statement(
+    update(ledger_entries).where(_entries.id == THIS, _entries.state == literal_column("'open'")),
+    columns=["preflight_tokens", "preflight_quality", "preflight_encoding"],
+)
+_CORRECT = Statement(
+    update(ledger_entries).where(
+        _entries.id == THIS,
+        _entries.state == literal_column("'settled'"),
+        _entries.provenance.in_([literal_column(f"'{name}'") for name in ("counted", "estimated", "unknown")]),
+    ),
+    columns=["provenance", "has_usage", *Usage.__struct_fields__, *_COST],
+)
+_TELL = Statement(
+    update(ledger_entries).where(_entries.id == THIS),
+    columns=["raw_usage", "model_served", "service_tier"],
+)
+_NOTE = Statement(update(ledger_entries).where(_entries.id == THIS), columns=["problem"])
+_KEEP_PARTIAL = Statement(insert(partial_texts))
+_FORGET_PARTIALS = Statement(delete(partial_texts).where(partial_texts.c.entry_id == THIS))
 _STATE = Statement(select(_entries.state).where(_entries.id == THIS))
 _ADD_PRICE = Statement(insert(price_rows))
 _DELETE_PRICE = Statement(delete(price_rows).where(price_rows.c.id == THIS))
+
+
+_OPENED = OpenEntry.__struct_fields__
+_SETTLED = tuple(name for name in SettleEntry.__struct_fields__ if name not in ("id", "usage", "cost", "error"))
+_USED = Usage.__struct_fields__
+_UNUSED = (None,) * len(_USED)
+_settled = attrgetter(*_SETTLED)
+_used = attrgetter(*_USED)
+
+
+def _settlement(change: SettleEntry) -> tuple[Any, ...]:
+    usage, cost = change.usage, change.cost
+    return (
+        change.id,
+        usage is not None,
+        rows.json_or_none(change.error),
+        cost.picodollars,
+        rows.to_json(cost.lines),
+        rows.to_json(cost.unpriced),
+        *_settled(change),
+        *(_UNUSED if usage is None else _used(usage)),
+    )
+
+
+BULK: Bulks = {
+    OpenEntry: Bulk(
+        insert(ledger_entries).values(state=literal_column("'open'")), _OPENED, attrgetter(*_OPENED), last=False
+    ),
+    SettleEntry: Bulk(
+        update(ledger_entries)
+        .where(_entries.id == THIS, _entries.state == literal_column("'open'"))
+        .values(state=literal_column("'settled'")),
+        ("this", "has_usage", "error", *_COST, *_SETTLED, *_USED),
+        _settlement,
+        last=True,
+    ),
+}
 
 
 def open_entry(at: Transaction, change: OpenEntry) -> None:
@@ -66,6 +133,34 @@ def price_entry(at: Transaction, change: PriceEntry) -> None:
         )
 
 
+def count_entry(at: Transaction, change: CountEntry) -> None:
+    """An entry that has been settled meanwhile is left as it is."""
+    values = {name: getattr(change, name) for name in change.__struct_fields__ if name != "id"}
+    at.run(_COUNT, {**values, "this": change.id})
+
+
+def correct_entry(at: Transaction, change: CorrectEntry) -> None:
+    values = {**rows.usage_values(change.usage), **rows.cost_values(change.cost)}
+    values |= {"provenance": change.provenance, "has_usage": True, "this": change.id}
+    if at.run(_CORRECT, values) == 0:
+        _refuse(
+            at, change.id, "not_correctable", "has figures of its own, or is still open", "이미 확정된 값이 있습니다"
+        )
+    told = {name: getattr(change, name) for name in ("raw_usage", "model_served", "service_tier")}
+    if any(value is not None for value in told.values()):
+        at.run(_TELL, {**told, "this": change.id})
+    if change.problem is not None:
+        at.run(_NOTE, {"problem": change.problem, "this": change.id})
+
+
+def keep_partial(at: Transaction, change: KeepPartial) -> None:
+    at.run(_KEEP_PARTIAL, {name: getattr(change, name) for name in change.__struct_fields__})
+
+
+def forget_partials(at: Transaction, change: ForgetPartials) -> None:
+    at.run(_FORGET_PARTIALS, {"this": change.entry_id})
+
+
 def _refuse(at: Transaction, entry_id: str, code: str, why: str, why_ko: str) -> None:
     if not at.rows(_STATE, {"this": entry_id}):
         raise Conflict(
@@ -75,6 +170,7 @@ def _refuse(at: Transaction, entry_id: str, code: str, why: str, why_ko: str) ->
 
 
 def add_price_row(at: Transaction, change: AddPriceRow) -> None:
+    revise(at)
     row = change.row
     values = {name: getattr(row, name) for name in row.__struct_fields__}
     exists = Refusal(
@@ -86,6 +182,7 @@ def add_price_row(at: Transaction, change: AddPriceRow) -> None:
 
 
 def delete_price_row(at: Transaction, change: DeletePriceRow) -> None:
+    revise(at)
     absent = Refusal(
         "no_such_price_row",
         f"There is no price row {change.id} of your own.",
@@ -94,10 +191,14 @@ def delete_price_row(at: Transaction, change: DeletePriceRow) -> None:
     at.must(_DELETE_PRICE, {"this": change.id}, absent)
 
 
-APPLY: Mapping[type, Callable[[Transaction, Any], None]] = {
+APPLY: Mapping[type, Callable[[Transaction, Any], Any]] = {
     OpenEntry: open_entry,
     SettleEntry: settle_entry,
     PriceEntry: price_entry,
+    CountEntry: count_entry,
+    CorrectEntry: correct_entry,
+    KeepPartial: keep_partial,
+    ForgetPartials: forget_partials,
     AddPriceRow: add_price_row,
     DeletePriceRow: delete_price_row,
 }

@@ -16,16 +16,22 @@ from talkmeter.errors import SettingError
 from talkmeter.store.exclusive import lock_beside, lock_in_postgres
 
 _POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
+_COUNTERS = 0x746B_6D63  # PostgreSQL's advisory lock for budgets and rate limits; ends with the transaction
+_LOG_PAGES = 4000  # of 4 kB, after which the log is written back: 1000 would be a second of a busy gateway
 _LARGEST_LOG = 64 << 20  # bytes of the write-ahead log that stay on the disk once it has been written back
 
 
 class Database(Struct, frozen=True, kw_only=True):
-    """name: for people, without a password. path: of SQLite's file. begin: how the writer begins a transaction."""
+    """name: for people, without a password. path: of SQLite's file. begin: how the writer begins a transaction.
+
+    lock_counters: what it executes before it counts in rows that other processes count in too; None: begin has locked.
+    """
 
     name: str
     path: Path | None
     dialect: Dialect
     begin: str
+    lock_counters: str | None
     connect_writer: Callable[[], Any]
     writing: Callable[[], Engine]  # for making and changing the schema; one connection
     reading: Callable[[int], Engine]
@@ -96,6 +102,7 @@ def sqlite_connection(path: Path, busy_timeout: float, *, read_only: bool) -> sq
         pragmas += ["query_only=ON", "wal_autocheckpoint=0"]
     else:
         pragmas += ["journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_LARGEST_LOG}"]
+        pragmas += [f"wal_autocheckpoint={_LOG_PAGES}"]
     try:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
@@ -126,6 +133,7 @@ def _sqlite(path: Path, busy_timeout: float) -> Database:
         path=path,
         dialect=SQLiteDialect_pysqlite(paramstyle="named", dbapi=sqlite3),
         begin="BEGIN IMMEDIATE",
+        lock_counters=None,
         connect_writer=connect_writer,
         writing=lambda: engine(connect_writer, 1, "BEGIN IMMEDIATE"),
         reading=lambda size: engine(connect_reader, size, "BEGIN"),
@@ -181,6 +189,7 @@ def _postgres(url: Any, busy_timeout: float) -> Database:
         path=None,
         dialect=PGDialect_psycopg(paramstyle="pyformat", dbapi=psycopg),  # type: ignore[no-untyped-call]
         begin="BEGIN",
+        lock_counters=f"SELECT pg_advisory_xact_lock({_COUNTERS})",
         connect_writer=connect_writer,
         writing=lambda: create_engine(url, pool_size=1, max_overflow=0),
         reading=reading,

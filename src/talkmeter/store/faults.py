@@ -82,6 +82,10 @@ def _ours(what: Effect, reason: str, about: str) -> StoreError:
             hint="Look whether it is there before you try again.",
             hint_ko="다시 시도하기 전에 저장되었는지 확인하십시오.",
         )
+    return refused(about, reason)
+
+
+def refused(about: str, reason: str) -> StoreError:
     return StoreError(
         f"The database {about} refused a statement ({reason}).",
         f"데이터베이스 {about}이(가) 명령을 거부했습니다 ({reason}).",

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from talkmeter.errors import StoreError, StoreTooNew
 from talkmeter.store.databases import Database
-from talkmeter.store.schema import metadata
+from talkmeter.store.schema import add_first_rows, metadata
 from talkmeter.store.sqlite_copy import copy_database
 
 _version = Table(
@@ -43,7 +43,7 @@ class Migrations(Struct, frozen=True):
     folder: Path
 
 
-OURS = Migrations("0001", Path(__file__).parent / "migrations")
+OURS = Migrations("0006", Path(__file__).parent / "migrations")
 
 
 def prepare(database: Database, migrations: Migrations = OURS) -> None:
@@ -77,6 +77,7 @@ def _change(engine: Engine, database: Database, migrations: Migrations) -> None:
             found = _revision(connection, database.name)
             if found is None:
                 metadata.create_all(connection, checkfirst=False)
+                add_first_rows(connection)
                 _version.create(connection, checkfirst=False)
                 connection.execute(insert(_version).values(version_num=migrations.head))
             elif found != migrations.head:

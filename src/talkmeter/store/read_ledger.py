@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, l
 from talkmeter.metering.ledger import LedgerEntry, Totals
 from talkmeter.store import rows
 from talkmeter.store.parameters import IDS, THIS, chunks
-from talkmeter.store.schema import ledger_entries
+from talkmeter.store.schema import ledger_entries, partial_texts
 
 _entry = ledger_entries.c
 # Literals, not parameters: SQLite uses a partial index only where it can see its condition.
@@ -25,6 +25,37 @@ _UNPRICED_OF_MODEL = _UNPRICED.where(
     or_(_entry.model_requested == bindparam("model"), _entry.model_served == bindparam("model"))
 )
 _OF_ANSWERS = select(ledger_entries).where(_entry.answer_id.in_(IDS)).order_by(_entry.position)
+
+
+_OF_UPSTREAM = (
+    select(ledger_entries)
+    .where(
+        _entry.endpoint.in_([literal_column("'responses'"), literal_column("'batches'")]),
+        _entry.upstream_id.is_not(None),
+        _entry.upstream_id == THIS,
+    )
+    .order_by(_entry.position)
+    .limit(1)
+)
+_OF_PROVIDER = (
+    select(ledger_entries)
+    .where(
+        _entry.opened_at >= bindparam("start"),
+        _entry.opened_at < bindparam("end"),
+        _entry.provider_id == THIS,
+        or_(
+            _entry.opened_at > bindparam("after"),
+            and_(_entry.opened_at == bindparam("after"), _entry.id > bindparam("after_id")),
+        ),
+    )
+    .order_by(_entry.opened_at, _entry.id)
+    .limit(bindparam("limit"))
+)
+# Each state has an index of its own (schema.py); both pages together hold the first of all.
+_SETTLED_OF_PROVIDER = _OF_PROVIDER.where(_SETTLED)
+_OPEN_OF_PROVIDER = _OF_PROVIDER.where(_OPEN)
+del _OF_PROVIDER
+_PARTIALS = select(partial_texts.c.text).where(partial_texts.c.entry_id == THIS).order_by(partial_texts.c.seq)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -50,6 +81,30 @@ def entry(connection: Connection, entry_id: str) -> LedgerEntry | None:
 
 def open_entries(connection: Connection) -> Sequence[LedgerEntry]:
     return [rows.entry(row) for row in connection.execute(_OPEN_ENTRIES)]
+
+
+def entry_of_answer(connection: Connection, upstream_id: str) -> LedgerEntry | None:
+    """The entry whose answer the provider gave this id: of a response or a batch."""
+    row = connection.execute(_OF_UPSTREAM, {"this": upstream_id}).one_or_none()
+    return None if row is None else rows.entry(row)
+
+
+def entries_of_provider(
+    connection: Connection, provider_id: str, start: int, end: int, after: tuple[int, str], limit: int
+) -> Sequence[LedgerEntry]:
+    # From where the last page ended, so that the index leads to the first row of this one.
+    values = {"this": provider_id, "start": max(start, after[0]), "end": end, "limit": limit}
+    values |= {"after": after[0], "after_id": after[1]}
+    found = [
+        rows.entry(row)
+        for statement in (_SETTLED_OF_PROVIDER, _OPEN_OF_PROVIDER)
+        for row in connection.execute(statement, values)
+    ]
+    return sorted(found, key=lambda entry: (entry.opening.opened_at, entry.opening.id))[:limit]
+
+
+def partial_text(connection: Connection, entry_id: str) -> str:
+    return "".join(connection.execute(_PARTIALS, {"this": entry_id}).scalars())
 
 
 def unpriced_entries(connection: Connection, model: str | None) -> Sequence[LedgerEntry]:

@@ -6,7 +6,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from talkmeter.accounts.store import ProviderAccount, SealedKey
+from talkmeter.accounts.names import name_key
+from talkmeter.accounts.routes import ModelRoute, RouteTarget
+from talkmeter.accounts.store import ApiKey, ProviderAccount, SealedKey, StoredKey, User
 from talkmeter.messages import Attachment, Message, Room, RoomSettings, Run, RunEvent
 from talkmeter.metering.cost import Cost, CostLine
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, SettleEntry
@@ -25,6 +27,7 @@ _object = msgspec.json.Decoder(dict[str, Any]).decode
 _room_settings = msgspec.json.Decoder(RoomSettings).decode
 _cost_lines = msgspec.json.Decoder(tuple[CostLine, ...]).decode
 _texts = msgspec.json.Decoder(tuple[str, ...]).decode
+_targets = msgspec.json.Decoder(tuple[RouteTarget, ...]).decode
 _any = msgspec.json.Decoder().decode
 
 
@@ -32,7 +35,7 @@ def to_json(value: Any) -> str:
     return json_text(value).decode()
 
 
-def _json_or_none(value: Any) -> str | None:
+def json_or_none(value: Any) -> str | None:
     return None if value is None else json_text(value).decode()
 
 
@@ -76,7 +79,7 @@ def room(row: Row) -> Room:
 def message_values(message: Message) -> dict[str, Any]:
     values = _fields(message)
     del values["attachments"]
-    values["error"] = _json_or_none(message.error)
+    values["error"] = json_or_none(message.error)
     return values
 
 
@@ -136,12 +139,16 @@ def opening_values(entry: OpenEntry) -> dict[str, Any]:
 def settlement_values(entry: SettleEntry) -> dict[str, Any]:
     values = {name: getattr(entry, name) for name in _SETTLING}
     usage = entry.usage
-    values.update(_NO_USAGE if usage is None else {name: getattr(usage, name) for name in _USAGE})
+    values.update(_NO_USAGE if usage is None else usage_values(usage))
     values.update(cost_values(entry.cost))
     values["this"] = entry.id
     values["has_usage"] = usage is not None
-    values["error"] = _json_or_none(entry.error)
+    values["error"] = json_or_none(entry.error)
     return values
+
+
+def usage_values(usage: Usage) -> dict[str, Any]:
+    return {name: getattr(usage, name) for name in _USAGE}
 
 
 def cost_values(cost: Cost) -> dict[str, Any]:
@@ -173,7 +180,7 @@ def price_row(row: Row) -> PriceRow:
 
 
 def provider_values(provider: ProviderAccount) -> dict[str, Any]:
-    key = provider.key
+    key, admin_key = provider.key, provider.admin_key
     return {
         "id": provider.id,
         "name": provider.name,
@@ -184,20 +191,68 @@ def provider_values(provider: ProviderAccount) -> dict[str, Any]:
         "enabled": provider.enabled,
         "created_at": provider.created_at,
         "source": provider.source,
+        "admin_key_nonce": admin_key and admin_key.nonce,
+        "admin_key_ciphertext": admin_key and admin_key.ciphertext,
+        "admin_key_hint": admin_key and admin_key.hint,
     }
 
 
 def provider(row: Row) -> ProviderAccount:
-    sealed = row.key_nonce is not None
     return ProviderAccount(
         id=row.id,
         name=row.name,
         base_url=row.base_url,
-        key=SealedKey(bytes(row.key_nonce), bytes(row.key_ciphertext), row.key_hint) if sealed else None,
+        key=_sealed(row.key_nonce, row.key_ciphertext, row.key_hint),
         enabled=row.enabled,
         created_at=row.created_at,
         source=row.source,
+        admin_key=_sealed(row.admin_key_nonce, row.admin_key_ciphertext, row.admin_key_hint),
     )
+
+
+def _sealed(nonce: bytes | None, ciphertext: bytes | None, hint: str | None) -> SealedKey | None:
+    if nonce is None or ciphertext is None:
+        return None
+    return SealedKey(bytes(nonce), bytes(ciphertext), hint or "")
+
+
+def route_values(route: ModelRoute) -> dict[str, Any]:
+    return {**_fields(route), "targets": to_json(route.targets)}
+
+
+def route(row: Row) -> ModelRoute:
+    fields = {name: getattr(row, name) for name in ModelRoute.__struct_fields__}
+    return ModelRoute(**{**fields, "targets": _targets(row.targets)})
+
+
+def user_values(user: User) -> dict[str, Any]:
+    values = _fields(user)
+    del values["has_password"]
+    return {**values, "name_key": name_key(user.name), "password": None}
+
+
+def user(row: Row) -> User:
+    """has_password is a column of the query."""
+    return User(**{name: getattr(row, name) for name in User.__struct_fields__})
+
+
+_LISTS = ("models", "doors")
+
+
+def key_value(name: str, value: Any) -> Any:
+    return json_or_none(value) if name in _LISTS else value
+
+
+def key_values(stored: StoredKey) -> dict[str, Any]:
+    values = {name: key_value(name, value) for name, value in _fields(stored.key).items()}
+    return {**values, "digest": stored.digest}
+
+
+def stored_key(row: Row) -> StoredKey:
+    values = {name: getattr(row, name) for name in ApiKey.__struct_fields__}
+    for name in _LISTS:
+        values[name] = None if values[name] is None else _texts(values[name])
+    return StoredKey(bytes(row.digest), ApiKey(**values))
 
 
 def by_message(attachments: Sequence[Attachment]) -> dict[str, tuple[Attachment, ...]]:

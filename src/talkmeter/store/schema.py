@@ -20,9 +20,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    insert,
     text,
 )
 from sqlalchemy.sql.elements import TextClause
+
+from talkmeter.clock import now
 
 metadata = MetaData(
     naming_convention={
@@ -75,6 +78,9 @@ providers = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
+    Column("admin_key_nonce", LargeBinary),
+    Column("admin_key_ciphertext", LargeBinary),
+    Column("admin_key_hint", Text),
 )
 
 sessions = Table(
@@ -93,6 +99,51 @@ sign_in_tokens = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
+    Column("user_id", Text, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),  # what makes two names one: accounts/names.py
+    Column("role", Text, nullable=False),
+    Column("password", Text),  # argon2id
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("rpm", BigInteger),
+    Column("tpm", BigInteger),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the token, which is kept nowhere
+    Column("name", Text, nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("hint", Text, nullable=False),
+    Column("models", Text),  # JSON
+    Column("doors", Text),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("disconnect", Text, nullable=False),
+    Column("rpm", BigInteger),
+    Column("tpm", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("replaces", Text, unique=True),
+)
+
+# How often each kind of thing has changed: other processes look here to see that they must read it again.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 rooms = Table(
@@ -184,6 +235,10 @@ run_events = Table(
     Column("data", Text, nullable=False),  # JSON
 )
 
+_FIGURES = (
+    *("opened_at", "position", "principal", "key_id", "surface", "endpoint", "provider_id", "model_requested"),
+    *("outcome", "provenance", "has_usage", "prompt_tokens", "completion_tokens", "cost_picodollars", "settled_at"),
+)
 ledger_entries = Table(
     "ledger_entries",
     metadata,
@@ -197,12 +252,12 @@ ledger_entries = Table(
     Column("provider_id", Text, nullable=False),
     Column("provider_name", Text, nullable=False),
     Column("model_requested", Text, nullable=False),
-    Column("opened_at", BigInteger, nullable=False, index=True),
-    Column("preflight_tokens", BigInteger, nullable=False),
-    Column("preflight_quality", Text, nullable=False),
-    Column("preflight_encoding", Text, nullable=False),
-    Column("preflight_lines", Text, nullable=False),  # JSON
-    Column("messages_sent", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("preflight_tokens", BigInteger),
+    Column("preflight_quality", Text),
+    Column("preflight_encoding", Text),
+    Column("preflight_lines", Text),  # JSON
+    Column("messages_sent", Integer),
     Column("attempt", Integer, nullable=False),
     Column("window", Integer),
     Column("max_output_tokens", BigInteger),
@@ -239,12 +294,52 @@ ledger_entries = Table(
     Column("http_status", Integer),
     Column("error", Text),  # JSON
     Column("problem", Text),
+    Column("reservations", Text),  # JSON; as opened
+    # since 0004, as opened and as settled
+    Column("key_id", Text),
+    Column("end_user", Text),
+    Column("tags", Text),  # JSON
+    Column("metadata", Text),  # JSON
+    Column("upstream_id", Text),
+    Column("request_bytes", BigInteger),
+    Column("characters", BigInteger),
+    Column("seconds", BigInteger),
+    Column("images", BigInteger),
+    Column("billing", Text, nullable=False, server_default="tokens"),
     _some_rows("ix_ledger_open", "state = 'open'", "position"),
     _some_rows("ix_ledger_unpriced", "state = 'settled' AND cost_picodollars IS NULL", "position"),
     _some_rows("ix_ledger_room", "room_id IS NOT NULL", "room_id"),
     _some_rows("ix_ledger_run", "run_id IS NOT NULL", "run_id"),
     _some_rows("ix_ledger_question", "question_id IS NOT NULL", "question_id"),
     _some_rows("ix_ledger_answer", "answer_id IS NOT NULL", "answer_id"),
+    _some_rows("ix_ledger_unknown", "provenance = 'unknown'", "position"),
+    # All that the list of calls is filtered, sorted and summed by (read_calls.py). Texts in it are bounded where they
+    # come in: PostgreSQL refuses a row whose part of an index is too large.
+    _some_rows("ix_ledger_figures", "state = 'settled'", *_FIGURES),
+    # Only these are ever asked for again by the provider's name for them.
+    _some_rows("ix_ledger_upstream", "endpoint IN ('responses', 'batches') AND upstream_id IS NOT NULL", "upstream_id"),
+)
+
+# What calls without a room have brought so far; a settled call has none.
+partial_texts = Table(
+    "partial_texts",
+    metadata,
+    Column("entry_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+# Which provider answers to a model's name; see accounts.routes.
+model_routes = Table(
+    "model_routes",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("pattern", Text, nullable=False, unique=True),
+    Column("targets", Text, nullable=False),  # JSON
+    Column("retries", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 price_rows = Table(
@@ -263,3 +358,42 @@ price_rows = Table(
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+
+budgets = Table(
+    "budgets",
+    metadata,
+    _position(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    Column("scope_id", Text),
+    Column("period", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("hard", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+budget_periods = Table(
+    "budget_periods",
+    metadata,
+    Column("budget_id", Text, primary_key=True),
+    Column("period_start", BigInteger, primary_key=True),
+    Column("spent", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+)
+
+rate_states = Table(
+    "rate_states",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tat", BigInteger, nullable=False),  # ns since 1970; see metering/rates.py
+)
+
+
+def add_first_rows(connection: Connection) -> None:
+    """What a new database holds from the beginning: its first owner, who has no password yet."""
+    owner = {"id": "owner", "name": "owner", "name_key": "owner", "role": "owner", "created_at": now()}
+    connection.execute(insert(users).values(owner))
+    connection.execute(insert(revisions).values(name="accounts", number=0))

@@ -1,29 +1,38 @@
 """The store: one value that answers every protocol the core has declared, on SQLite or PostgreSQL."""
 
 import asyncio
+import socket
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from talkmeter.accounts.store import ProviderAccount, Session
+from talkmeter.accounts.routes import ModelRoute
+from talkmeter.accounts.store import Credentials, ProviderAccount, Role, Session, StoredKey, User
 from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, AddRun
 from talkmeter.conversation.store import Around, RoomPage
 from talkmeter.errors import StoreError
 from talkmeter.messages import Attachment, Message, Room, Run, RunEvent
+from talkmeter.metering.budget_store import Budget, Counted
+from talkmeter.metering.calls import CallFilter, CallPage, CallSums, Grouping, Order
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, Totals
 from talkmeter.metering.prices import PriceRow
 from talkmeter.metering.sums import LedgerSums
 from talkmeter.store import (
     apply_accounts,
+    apply_budgets,
     apply_conversation,
     apply_ledger,
+    apply_people,
+    apply_routes,
     faults,
     read_accounts,
     read_around,
+    read_budgets,
+    read_calls,
     read_ledger,
     read_messages,
     read_rooms,
@@ -34,11 +43,20 @@ from talkmeter.store.databases import Database, database, watch_file
 from talkmeter.store.exclusive import exclusive
 from talkmeter.store.migrate import prepare
 from talkmeter.store.readers import Readers
+from talkmeter.store.remote import RemoteWriter
 from talkmeter.store.sqlite_copy import copy_database
 from talkmeter.store.sqlite_facts import StoreWarning, warnings_about
+from talkmeter.store.submissions import Submissions
 from talkmeter.store.writer import Writer
 
-APPLY = {**apply_accounts.APPLY, **apply_conversation.APPLY, **apply_ledger.APPLY}
+APPLY = {
+    **apply_accounts.APPLY,
+    **apply_people.APPLY,
+    **apply_budgets.APPLY,
+    **apply_conversation.APPLY,
+    **apply_ledger.APPLY,
+    **apply_routes.APPLY,
+}
 BEGINS_WORK = frozenset({OpenEntry, AddRoom, AddMessage, AddRun, AddAttachment})
 
 
@@ -53,7 +71,7 @@ class Written(Struct, frozen=True):
 class Store:
     """Made by `open_store`. Safe for any number of tasks; of one event loop or several."""
 
-    def __init__(self, database: Database, writer: Writer, readers: Readers) -> None:
+    def __init__(self, database: Database, writer: Writer | RemoteWriter, readers: Readers) -> None:
         self._database = database
         self._writer = writer
         self._readers = readers
@@ -104,19 +122,31 @@ class Store:
         except sqlite3.Error as error:
             raise faults.as_ours(error, self.name) from error
 
+    async def write_for(self, connected: socket.socket) -> Submissions:
+        """Takes over what another process submits: connected: to its `open_remote_store`."""
+        assert isinstance(self._writer, Writer)
+        return await Submissions.accept(connected, self._writer, APPLY, self.name)
+
     async def close(self) -> None:
         """Writes what has been submitted, then lets go of the database. Idempotent."""
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._writer.close)
 
-    async def commit(self, *changes: Struct) -> None:
-        """Applies the changes in the order given: all or none, durable on return.
+    async def commit(self, *changes: Struct) -> tuple[Any, ...]:
+        """Applies the changes in the order given: all or none, durable on return; gives what applying them has given.
 
         Raises Conflict when a change's condition does not hold, StoreFull, StoreBusy or StoreError when the database
         cannot take them. If the caller is cancelled the changes are still applied as a whole or not at all.
         """
-        if changes:
-            await self._writer.submit(changes)
+        return await self._writer.submit(changes) if changes else ()
+
+    def submit(self, *changes: Struct) -> asyncio.Future[tuple[Any, ...]]:
+        """As commit, without waiting: the future carries what commit would raise. At least one change."""
+        return self._writer.submit(changes)
+
+    def submit_quietly(self, changes: tuple[Struct, ...], failed: Callable[[BaseException], object]) -> None:
+        """As submit, for somebody who only wants to hear if it fails."""
+        self._writer.submit_quietly(changes, failed)
 
     # Accounts and the price book
 
@@ -129,8 +159,40 @@ class Store:
     async def session(self, session_hash: bytes, at: int) -> Session | None:
         return await self._readers.read(lambda connection: read_accounts.session(connection, session_hash, at))
 
+    async def sign_in_user(self, token_hash: bytes) -> str | None:
+        return await self._readers.read(lambda connection: read_accounts.sign_in_user(connection, token_hash))
+
+    async def users(self) -> Sequence[User]:
+        return await self._readers.read(read_accounts.all_users)
+
+    async def credentials(self, user_id: str) -> Credentials | None:
+        return await self._readers.read(lambda connection: read_accounts.credentials(connection, user_id))
+
+    async def credentials_by_name(self, name_key: str) -> Credentials | None:
+        return await self._readers.read(lambda connection: read_accounts.credentials_by_name(connection, name_key))
+
+    async def roles_with_password(self) -> Sequence[Role]:
+        return await self._readers.read(read_accounts.roles_with_password)
+
+    async def api_keys(self) -> Sequence[StoredKey]:
+        return await self._readers.read(read_accounts.all_keys)
+
+    async def revisions(self) -> Mapping[str, int]:
+        return await self._readers.read(read_accounts.all_revisions)
+
     async def price_rows(self) -> Sequence[PriceRow]:
         return await self._readers.read(read_accounts.all_price_rows)
+
+    async def model_routes(self) -> Sequence[ModelRoute]:
+        return await self._readers.read(read_accounts.all_routes)
+
+    # Budgets
+
+    async def budgets(self) -> Sequence[Budget]:
+        return await self._readers.read(read_budgets.all_budgets)
+
+    async def counted(self, periods: Mapping[str, int]) -> Mapping[str, Counted]:
+        return await self._readers.read(lambda connection: read_budgets.counted(connection, periods))
 
     # The ledger
 
@@ -140,14 +202,37 @@ class Store:
     async def open_entries(self) -> Sequence[LedgerEntry]:
         return await self._readers.read(read_ledger.open_entries)
 
+    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
+        return await self._readers.read(lambda connection: read_ledger.entry_of_answer(connection, upstream_id))
+
+    async def partial_text(self, entry_id: str) -> str:
+        return await self._readers.read(lambda connection: read_ledger.partial_text(connection, entry_id))
+
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
+
+    async def entries_of_provider(
+        self, provider_id: str, start: int, end: int, after: tuple[int, str], limit: int
+    ) -> Sequence[LedgerEntry]:
+        return await self._readers.read(
+            lambda connection: read_ledger.entries_of_provider(connection, provider_id, start, end, after, limit)
+        )
 
     async def totals(self, room_id: str) -> Totals:
         return await self._readers.read(lambda connection: read_ledger.totals(connection, room_id))
 
     async def ledger_sums(self) -> Sequence[LedgerSums]:
         return await self._readers.read(read_sums.sums)
+
+    async def calls(self, wanted: CallFilter, order: Order, cursor: str | None, limit: int) -> CallPage:
+        """Raises BadInput for a cursor that no page of this order has given."""
+        return await self._readers.read(lambda connection: read_calls.calls(connection, wanted, order, cursor, limit))
+
+    async def call_totals(self, wanted: CallFilter) -> Totals:
+        return await self._readers.read(lambda connection: read_calls.totals(connection, wanted))
+
+    async def call_sums(self, wanted: CallFilter, by: Grouping) -> Sequence[CallSums]:
+        return await self._readers.read(lambda connection: read_calls.sums(connection, wanted, by))
 
     # Rooms and messages
 
@@ -211,6 +296,23 @@ async def open_store(
     return await asyncio.to_thread(_open, database(url_or_path, busy_timeout), readers, ballast)
 
 
+async def open_remote_store(
+    url_or_path: str | Path,
+    connected: socket.socket,
+    lost: Callable[[], object],
+    *,
+    busy_timeout: float = 5.0,
+    readers: int = 4,
+) -> Store:
+    """A database that another process has opened, reads it, and submits changes to that process: see Store.write_for.
+
+    lost: called when that process is gone; nothing can be written any more then.
+    """
+    opened = database(url_or_path, busy_timeout)
+    writer = await RemoteWriter.connect(connected, APPLY, opened.name, lost)
+    return Store(opened, writer, Readers(opened.reading(readers), readers, opened.name))
+
+
 def _open(database: Database, readers: int, ballast: int) -> Store:
     try:
         if database.path is not None:
@@ -225,6 +327,9 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             begin=database.begin,
             ballast=kept,
             begins_work=BEGINS_WORK,
+            counts=apply_budgets.COUNTS,
+            bulk=apply_ledger.BULK,
+            lock=database.lock_counters,
             present=_always if database.path is None else watch_file(database.path),
         )
     except OSError as error:

@@ -1,12 +1,14 @@
 """The one writer: a thread with one connection that commits in groups.
 
 Whatever is waiting when the thread comes round goes into one transaction, each commit under a savepoint of its own,
-and one fsync makes them all durable. A lone commit waits for nobody. Order: as submitted.
+and one fsync makes them all durable. A lone commit waits for nobody, unless nobody waits for it. Order: as submitted;
+within a group the openings of calls come first and their settlements last, many by one statement.
 """
 
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -15,18 +17,38 @@ from msgspec import Struct
 from sqlalchemy.engine.interfaces import Dialect
 
 from talkmeter.store import faults
+from talkmeter.store.bulk import Bulks
 from talkmeter.store.faults import Effect
 from talkmeter.store.transaction import Transaction
 
-Apply = Mapping[type, Callable[[Transaction, Any], None]]
+Apply = Mapping[type, Callable[[Transaction, Any], Any]]  # what it gives goes to whoever waits for the commit
+Results = tuple[Any, ...]
+LINGER_SECONDS = 0.005  # how long commits that nobody waits for wait for company
+
+
+class Quiet(NamedTuple):
+    """Somebody who only wants to hear of a failure."""
+
+    loop: asyncio.AbstractEventLoop
+    failed: Callable[[BaseException], object]
+
+
+Outcome = BaseException | Results
+
+
+class Told(NamedTuple):
+    """Somebody who is told what came of it, in the order of the submissions."""
+
+    loop: asyncio.AbstractEventLoop
+    tell: Callable[[Outcome], object]
+
+
+Waiter = asyncio.Future[Results] | Quiet | Told
 
 
 class Job(NamedTuple):
     changes: tuple[Struct, ...]
-    future: asyncio.Future[None]
-
-
-Outcome = BaseException | None
+    waiter: Waiter
 
 
 class Ballast(Protocol):
@@ -50,6 +72,8 @@ class Writer:
     """connect: opens the connection, in autocommit mode; called on the writer's thread, again if it is lost.
 
     begins_work: changes that are refused while the disk is full, so that what is open can still be settled.
+    counts: changes that count in rows which several commits share; before a group with one of these, `lock` is
+    executed (if given), so that processes take such rows one after another and cannot wait for each other in a circle.
     present: whether the database is still where the next start will look for it; nothing is acknowledged otherwise.
     """
 
@@ -63,6 +87,9 @@ class Writer:
         begin: str,
         ballast: Ballast,
         begins_work: frozenset[type] = frozenset(),
+        counts: frozenset[type] = frozenset(),
+        bulk: Bulks | None = None,
+        lock: str | None = None,
         present: Callable[[], bool],
         max_batch: int = 512,
     ) -> None:
@@ -73,6 +100,9 @@ class Writer:
         self._begin_text = begin
         self._ballast = ballast
         self._begins_work = begins_work
+        self._counts = counts
+        self._bulk = bulk or {}
+        self._lock_text = lock
         self._max_batch = max_batch
         self._present = present
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -87,22 +117,39 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, changes: tuple[Struct, ...]) -> asyncio.Future[None]:
+    def submit(self, changes: tuple[Struct, ...]) -> asyncio.Future[Results]:
         """The future is done once the changes are durable, or carries what kept them from being applied.
+
+        Its result: what applying the changes has given, in their order, without those that gave nothing.
 
         No changes: asks only whether new work could be written now.
 
         A caller that stops waiting changes nothing: the commit is applied as a whole, or not at all.
         """
-        for change in changes:
-            if type(change) not in self._apply:
-                raise TypeError(f"The store does not know the change {type(change).__name__}.")
+        self.check(changes)
         future = asyncio.get_running_loop().create_future()
+        self._put(Job(changes, future))
+        return future
+
+    def submit_quietly(self, changes: tuple[Struct, ...], failed: Callable[[BaseException], object]) -> None:
+        """As submit; only a failure is told."""
+        self._put(Job(changes, Quiet(asyncio.get_running_loop(), failed)))
+
+    def submit_telling(self, changes: tuple[Struct, ...], tell: Callable[[Outcome], object]) -> None:
+        """As submit; `tell` is called on this event loop with what came of it, in the order of the submissions."""
+        self._put(Job(changes, Told(asyncio.get_running_loop(), tell)))
+
+    def _put(self, job: Job) -> None:
         with self._lock:
             if self._closed:
                 raise faults.closed(self._about)
-            self._jobs.put(Job(changes, future))
-        return future
+            self._jobs.put(job)
+
+    def check(self, changes: Sequence[Struct]) -> None:
+        """Raises TypeError for a change that nobody knows how to apply: a mistake of the caller's."""
+        for change in changes:
+            if type(change) not in self._apply:
+                raise TypeError(f"The store does not know the change {type(change).__name__}.")
 
     def waiting(self) -> int:
         return self._jobs.qsize()
@@ -127,11 +174,18 @@ class Writer:
         if first is None:
             return []
         batch = [first]
+        until = time.monotonic() + LINGER_SECONDS
         while len(batch) < self._max_batch:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
-                break
+                rest = until - time.monotonic()
+                if rest <= 0 or not all(isinstance(job.waiter, Quiet) for job in batch):
+                    break
+                try:  # nobody waits for these: they go with what comes next, instead of making it wait for them
+                    job = self._jobs.get(timeout=rest)
+                except queue.Empty:
+                    break
             if job is None:
                 self._jobs.put(None)  # nothing can be submitted after it
                 break
@@ -190,34 +244,78 @@ class Writer:
         self._execute(self._begin_text)
         self._begun = True
         try:
+            self._lock_counters(batch)
             if len(batch) == 1:
-                self._apply_all(batch[0])
-                outcomes: list[Outcome] = [None]
+                outcomes: list[Outcome] = [self._apply_all(batch[0])]
             else:
-                outcomes = [self._under_savepoint(job) for job in batch]
-            if all(outcomes) or not any(job.changes for job in batch):
+                outcomes = self._apply_group(batch)
+            applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
+            if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
             else:
                 self._committing = True
                 self._execute("COMMIT")
                 self.transactions += 1
-                self.commits += outcomes.count(None)
+                self.commits += applied
         except BaseException:
             self._roll_back()
             raise
         return outcomes
 
+    def _apply_group(self, batch: Sequence[Job]) -> list[Outcome]:
+        """Openings first and settlements last, each kind at once; in between the others, in their order.
+
+        Nobody settles in the group that opens: an opening is awaited before anything is sent.
+        """
+        groups: dict[type, list[int]] = {}
+        others: list[int] = []
+        for index, job in enumerate(batch):
+            kind = type(job.changes[0]) if len(job.changes) == 1 else None
+            if kind is not None and kind in self._bulk:
+                groups.setdefault(kind, []).append(index)
+            else:
+                others.append(index)
+        outcomes: dict[int, Outcome] = {}
+        for last in (False, True):
+            for kind, indices in groups.items():
+                if self._bulk[kind].last is last:
+                    outcomes |= self._at_once(kind, batch, indices)
+            if not last:
+                outcomes |= {index: self._under_savepoint(batch[index]) for index in others}
+        return [outcomes[index] for index in range(len(batch))]
+
+    def _at_once(self, kind: type, batch: Sequence[Job], indices: Sequence[int]) -> dict[int, Outcome]:
+        if len(indices) > 1 and self._all_of(kind, [batch[index].changes[0] for index in indices]):
+            return dict.fromkeys(indices, ())
+        return {index: self._under_savepoint(batch[index]) for index in indices}
+
+    def _all_of(self, kind: type, changes: Sequence[Struct]) -> bool:
+        """Applies them all, or none."""
+        self._execute("SAVEPOINT many")
+        try:
+            done = self._bulk[kind].apply(self._connection, self._dialect, changes)
+        except Exception as error:
+            if not self._can_go_on(error):
+                raise
+            done = False
+        if not done:
+            self._execute("ROLLBACK TO SAVEPOINT many")
+        self._execute("RELEASE SAVEPOINT many")
+        return done
+
+    def _lock_counters(self, batch: Sequence[Job]) -> None:
+        if self._lock_text and any(type(change) in self._counts for job in batch for change in job.changes):
+            self._execute(self._lock_text)
+
     def _under_savepoint(self, job: Job) -> Outcome:
         self._execute("SAVEPOINT one")
         try:
-            self._apply_all(job)
+            outcome: Outcome = self._apply_all(job)
         except Exception as error:
             if not self._can_go_on(error):
                 raise
             self._execute("ROLLBACK TO SAVEPOINT one")
-            outcome: Outcome = faults.as_ours(error, self._about)
-        else:
-            outcome = None
+            outcome = faults.as_ours(error, self._about)
         self._execute("RELEASE SAVEPOINT one")
         return outcome
 
@@ -227,9 +325,9 @@ class Writer:
             return False
         return bool(getattr(self._connection, "in_transaction", True))
 
-    def _apply_all(self, job: Job) -> None:
-        for change in job.changes:
-            self._apply[type(change)](self._transaction, change)
+    def _apply_all(self, job: Job) -> Results:
+        given = [self._apply[type(change)](self._transaction, change) for change in job.changes]
+        return tuple(one for one in given if one is not None)
 
     def _execute(self, text: str) -> None:
         self._connection.execute(text).close()
@@ -254,19 +352,31 @@ class Writer:
 
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Wakes each event loop once, however many commits were in the group."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[None], Outcome]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Waiter, Outcome]]] = {}
     for job, outcome in zip(batch, outcomes, strict=True):
-        by_loop.setdefault(job.future.get_loop(), []).append((job.future, outcome))
+        waiter = job.waiter
+        if isinstance(waiter, Quiet):
+            if not isinstance(outcome, tuple):
+                by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
+        elif isinstance(waiter, Told):
+            by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
+        else:
+            by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
     for loop, answers in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _resolve(answers: Sequence[tuple[asyncio.Future[None], Outcome]]) -> None:
-    for future, outcome in answers:
-        if future.done():  # its caller was cancelled
+def _resolve(answers: Sequence[tuple[Waiter, Outcome]]) -> None:
+    for waiter, outcome in answers:
+        if isinstance(waiter, Quiet):
+            assert isinstance(outcome, BaseException)
+            waiter.failed(outcome)
+        elif isinstance(waiter, Told):
+            waiter.tell(outcome)
+        elif waiter.done():  # its caller was cancelled
             continue
-        if outcome is None:
-            future.set_result(None)
+        elif isinstance(outcome, tuple):
+            waiter.set_result(outcome)
         else:
-            future.set_exception(outcome)
+            waiter.set_exception(outcome)

@@ -11,7 +11,9 @@ export const ROOMS_PAGE_SIZE = 200
 const part = encodeURIComponent
 
 export const session = (): Promise<SessionState> => request('GET', '/api/session')
-export const signIn = (password: string): Promise<void> => request('POST', '/api/sign-in', { body: { password } })
+/** Without a name it is the first owner's password. */
+export const signIn = (password: string, name: string | null): Promise<void> =>
+  request('POST', '/api/sign-in', { body: { password, name } })
 export const signOut = (): Promise<void> => request('POST', '/api/sign-out')
 export const bootstrap = (): Promise<Bootstrap> => request('GET', '/api/bootstrap')
 
@@ -25,6 +27,7 @@ export interface ProviderBody {
   base_url?: string
   key?: string
   enabled?: boolean
+  admin_key?: string
 }
 export const addProvider = (body: ProviderBody): Promise<Provider> => request('POST', '/api/providers', { body })
 export const changeProvider = (id: string, body: ProviderBody): Promise<Provider> =>

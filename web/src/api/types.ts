@@ -17,6 +17,8 @@ export interface Settings {
   currency: string
   /** Units of `currency` for one US dollar. */
   currency_rate: string
+  /** Where a calendar day begins. */
+  time_zone: string
   language: Language
   theme: Theme
 }
@@ -28,9 +30,12 @@ export interface SettingsAnswer {
   described: { name: string; kind: string; default: unknown; help: string; help_ko: string }[]
 }
 
+export type Role = 'owner' | 'member'
+
 export interface SessionState {
   signed_in: boolean
   password_set: boolean
+  several_users: boolean
   version: string
 }
 
@@ -44,11 +49,13 @@ export interface Limits {
 export interface Provider {
   id: string
   name: string
-  base_url: string
+  /** null for members, who need not know. */
+  base_url: string | null
   key_hint: string | null
   enabled: boolean
   source: 'stored' | 'environment' | 'simulator'
   created_at: number
+  admin_key_hint: string | null
 }
 
 export interface ProviderTest {
@@ -74,7 +81,10 @@ export interface Model {
 
 export interface Bootstrap {
   version: string
+  /** The user's id. */
   principal: string
+  name: string
+  role: Role
   settings: Settings
   providers: Provider[]
   simulator: boolean
@@ -121,7 +131,7 @@ export interface Totals {
 
 export type MessageStatus = 'complete' | 'queued' | 'streaming' | 'interrupted' | 'stopped' | 'failed'
 
-export type Provenance = 'reported' | 'drained' | 'counted' | 'estimated' | 'unknown'
+export type Provenance = 'reported' | 'drained' | 'counted' | 'estimated' | 'unknown' | 'reconciled'
 
 export interface Figures {
   entry_id: string
@@ -281,9 +291,10 @@ export interface Receipt {
   completion_tokens: number | null
   cached_tokens: number | null
   reasoning_tokens: number | null
-  messages_sent: number
+  /** null for calls of the gateway, which has no rooms. */
+  messages_sent: number | null
   preflight_tokens: number | null
-  preflight_quality: string
+  preflight_quality: string | null
   difference: number | null
   window: number | null
   sent: SentMessage[]
@@ -296,6 +307,19 @@ export interface Receipt {
   raw_usage: Record<string, unknown> | null
   http_status: number | null
   error: { message?: string; message_ko?: string; code?: string } | null
+  problem: string | null
+  endpoint: string
+  attempt: number
+  user_id: string
+  user_name: string | null
+  key_id: string | null
+  key_name: string | null
+  key_hint: string | null
+  room_id: string | null
+  end_user: string | null
+  tags: string[]
+  metadata: Record<string, unknown> | null
+  upstream_id: string | null
 }
 
 export interface CostLine {

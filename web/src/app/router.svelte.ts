@@ -1,6 +1,6 @@
 import { addressOf, parsePlace, type Place } from './routes'
 
-let current = $state.raw<Place>(parsePlace(location.pathname, location.hash))
+let current = $state.raw<Place>(parsePlace(location.pathname, location.hash, location.search))
 
 export function place(): Place {
   return current
@@ -9,7 +9,7 @@ export function place(): Place {
 export function go(next: Place, options: { replace?: boolean } = {}): void {
   const address = addressOf(next)
   if (options.replace === true) history.replaceState(null, '', address)
-  else if (address !== location.pathname + location.hash) history.pushState(null, '', address)
+  else if (address !== location.pathname + location.search + location.hash) history.pushState(null, '', address)
   current = next
 }
 
@@ -21,7 +21,7 @@ export function follow(event: MouseEvent, next: Place): void {
   go(next)
 }
 
-/** Open or close the receipt of an entry beside the room in view. */
+/** Open or close the receipt of an entry beside the room or the list in view. */
 export function showReceipt(entryId: string | null): void {
   if (current.view === 'settings') return
   if (entryId === current.receipt) return
@@ -30,7 +30,7 @@ export function showReceipt(entryId: string | null): void {
 
 export function listenToHistory(): () => void {
   const read = (): void => {
-    current = parsePlace(location.pathname, location.hash)
+    current = parsePlace(location.pathname, location.hash, location.search)
   }
   addEventListener('popstate', read)
   addEventListener('hashchange', read)

@@ -1,6 +1,6 @@
 import { whenSignedOut } from '../api/client'
 import * as api from '../api/routes'
-import type { Bootstrap, Limits, Model, Provider, Settings } from '../api/types'
+import type { Bootstrap, Limits, Model, Provider, Role, Settings } from '../api/types'
 import { locale, speak } from '../i18n/index.svelte'
 import type { Display } from '../i18n/money'
 import { tell } from './channel'
@@ -12,6 +12,11 @@ type Stage = 'starting' | 'signed-out' | 'ready' | 'unreachable'
 class Session {
   stage = $state<Stage>('starting')
   passwordSet = $state(false)
+  /** More than one person may sign in, so a name is needed. */
+  severalUsers = $state(false)
+  userId = $state('')
+  name = $state('')
+  role = $state<Role>('member')
   version = $state('')
   simulator = $state(false)
   settings = $state.raw<Settings>()
@@ -19,13 +24,19 @@ class Session {
   models = $state.raw<Model[]>([])
   limits = $state.raw<Limits>({ upload_bytes: 0, upload_pixels: 0, images_per_message: 0, text_bytes: 0 })
 
+  /** Owners look after everything; members have rooms, keys and calls of their own. */
+  get owner(): boolean {
+    return this.role === 'owner'
+  }
+
   private modelsAsked: Promise<void> | null = null
 
   async start(): Promise<void> {
     whenSignedOut(() => void this.lostSession())
     try {
-      const { signed_in, password_set, version } = await api.session()
+      const { signed_in, password_set, several_users, version } = await api.session()
       this.passwordSet = password_set
+      this.severalUsers = several_users
       this.version = version
       if (!signed_in) {
         this.stage = 'signed-out'
@@ -39,6 +50,9 @@ class Session {
 
   async adopt(bootstrap: Bootstrap): Promise<void> {
     this.version = bootstrap.version
+    this.userId = bootstrap.principal
+    this.name = bootstrap.name
+    this.role = bootstrap.role
     this.simulator = bootstrap.simulator
     this.providers = bootstrap.providers
     this.limits = bootstrap.limits
@@ -88,7 +102,9 @@ class Session {
     if (this.stage === 'signed-out') return
     this.stage = 'signed-out'
     const state = await api.session().catch(() => null)
-    if (state !== null) this.passwordSet = state.password_set
+    if (state === null) return
+    this.passwordSet = state.password_set
+    this.severalUsers = state.several_users
   }
 }
 

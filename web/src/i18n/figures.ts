@@ -33,6 +33,13 @@ export function moment(microseconds: number): string {
   return new Date(microseconds / 1000).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' })
 }
 
+/** The span between two moments in microseconds: in milliseconds where seconds would read as none. */
+export function took(from: number, to: number): string {
+  const span = Math.max(0, to - from)
+  if (span >= 1_000_000) return seconds(from, to)
+  return t('milliseconds', { n: span > 0 && span < 1000 ? '< 1' : Math.round(span / 1000) })
+}
+
 /** The span between two moments in microseconds, in seconds. */
 export function seconds(from: number, to: number): string {
   const span = Math.max(0, to - from) / 1_000_000

@@ -13,8 +13,9 @@ export function usedLine(receipt: Receipt): UsedLine | null {
   return { used, prompt, completion }
 }
 
-/** "messages sent 4 = 3 + 1": the history before, and the question itself. */
-export function sentLine(receipt: Receipt): { sent: number; history: number; question: number } {
+/** "messages sent 4 = 3 + 1": the history before, and the question itself. Null where a call has no room. */
+export function sentLine(receipt: Receipt): { sent: number; history: number; question: number } | null {
+  if (receipt.messages_sent === null) return null
   const question = receipt.messages_sent > 0 ? 1 : 0
   return { sent: receipt.messages_sent, history: receipt.messages_sent - question, question }
 }

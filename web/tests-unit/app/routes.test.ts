@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addressOf, parsePlace, SECTIONS, type Place } from '../../src/app/routes'
+import { addressOf, GATEWAY_SECTIONS, parsePlace, SECTIONS, type Place } from '../../src/app/routes'
 
 test.each<[string, string, Place]>([
   ['/', '', { view: 'new', receipt: null }],
@@ -12,6 +12,10 @@ test.each<[string, string, Place]>([
   ['/settings', '#nonsense', { view: 'settings', section: 'providers' }],
   ['/', '#/settings', { view: 'settings', section: 'providers' }],
   ['/', '#/settings/appearance', { view: 'settings', section: 'appearance' }],
+  ['/gateway', '', { view: 'gateway', section: 'calls', query: '', receipt: null }],
+  ['/gateway', '#keys', { view: 'gateway', section: 'keys', query: '', receipt: null }],
+  ['/gateway', '#calls&receipt=call_1', { view: 'gateway', section: 'calls', query: '', receipt: 'call_1' }],
+  ['/gateway', '#nonsense&receipt=a/b', { view: 'gateway', section: 'calls', query: '', receipt: null }],
   ['/elsewhere', '', { view: 'new', receipt: null }],
 ])('%s%s', (path, hash, place) => {
   expect(parsePlace(path, hash)).toEqual(place)
@@ -23,11 +27,15 @@ test('every place is found again by its address', () => {
     fc.constant<Place>({ view: 'new', receipt: null }),
     fc.record({ view: fc.constant('room' as const), roomId: id, receipt: fc.option(id) }),
     fc.record({ view: fc.constant('settings' as const), section: fc.constantFrom(...SECTIONS) }),
+    fc.record({
+      view: fc.constant('gateway' as const), section: fc.constantFrom(...GATEWAY_SECTIONS),
+      query: fc.constantFrom('', '?model=gpt-4o&span=month'), receipt: fc.option(id),
+    }),
   )
   fc.assert(
     fc.property(places, (place) => {
       const address = new URL(addressOf(place), 'http://x')
-      expect(parsePlace(address.pathname, address.hash)).toEqual(place)
+      expect(parsePlace(address.pathname, address.hash, address.search)).toEqual(place)
     }),
   )
 })

@@ -1,5 +1,6 @@
 """Whose price list applies at a base URL. Exact hosts only; the price book knows what others fall back on."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 HOSTS: dict[str, str] = {
@@ -30,6 +31,7 @@ HOSTS: dict[str, str] = {
 }
 
 
+@lru_cache(maxsize=256)
 def price_provider(base_url: str) -> str:
     """The provider name for `PriceTable.find`: `openai` for OpenAI's address, else the host (and port) itself.
 

@@ -1,6 +1,7 @@
 """The price table: a person's own rows before the built-in ones."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from talkmeter.metering.prices import builtin
 from talkmeter.metering.prices.builtin import Model
@@ -8,6 +9,7 @@ from talkmeter.metering.prices.names import candidates
 from talkmeter.metering.prices.rows import PriceRow, normal_tier
 
 ANY = "*"
+FAR = 2**63
 
 
 class PriceTable:
@@ -28,6 +30,9 @@ class PriceTable:
         self._prefixes = sorted(patterns, key=lambda prefix: (-len(prefix), prefix))
         self._models: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, Model] | None]] = {}
         self._builtin: dict[tuple[str, str, str, int], list[PriceRow]] = {}
+        self._own_days = frozenset(row.effective_from for row in self.own_rows)
+        self._own_bands = frozenset(row.band_from for row in self.own_rows)
+        self._spans: dict[tuple[str, str, str, str], _Span] = {}
 
     def find(self, provider: str, model: str, unit: str, tier: str, prompt_tokens: int, at: int) -> PriceRow | None:
         """The row that prices a unit of a call made at `at` (µs UTC) with a prompt of that size; None: unpriced.
@@ -35,7 +40,19 @@ class PriceTable:
         provider: as `price_provider` names it. tier: as the response states it. A tier that the model has no prices
         for is unpriced; it is never taken for standard.
         """
-        provider, tier = provider.lower(), normal_tier(tier)
+        key = (provider, model, unit, tier)
+        span = self._spans.get(key)
+        if span is not None and span.since <= at < span.until and span.least <= prompt_tokens < span.most:
+            return span.row
+        row = self._find(provider.lower(), model, unit, normal_tier(tier), prompt_tokens, at)
+        if len(self._spans) > 4096:
+            self._spans.clear()
+        span = self._span(provider.lower(), model, row, prompt_tokens, at)
+        if span is not None:
+            self._spans[key] = span
+        return row
+
+    def _find(self, provider: str, model: str, unit: str, tier: str, prompt_tokens: int, at: int) -> PriceRow | None:
         names, listed = self._resolve(provider, model)
         if self._own:
             row = self._find_own(provider, names, unit, tier, prompt_tokens, at)
@@ -52,6 +69,21 @@ class PriceTable:
         if rows is None:
             rows = self._builtin[key] = builtin.rows(owner, entry, sheet, unit)
         return next((row for row in rows if row.band_from <= prompt_tokens), None)
+
+    def _span(self, provider: str, model: str, row: PriceRow | None, prompt_tokens: int, at: int) -> "_Span | None":
+        """Where a row that was found goes on to be the one; None where prices go by the hour of the day.
+
+        Between two days on which any price of the model changes, and between two bands, the answer is the same.
+        """
+        _, listed = self._resolve(provider, model)
+        days, bands = set(self._own_days), set(self._own_bands)
+        if listed is not None:
+            for sheet in listed[1].sheets:
+                if sheet.hours:
+                    return None
+                days.add(sheet.effective_from)
+                bands.update(int(band) for price in sheet.prices.values() if isinstance(price, dict) for band in price)
+        return _Span(row, *_around(days, at), *_around(bands, prompt_tokens))
 
     def has_prices(self, provider: str, model: str, *, tier: str, at: int) -> bool:
         """Whether a plain text call (input and output) of the model can be priced."""
@@ -116,6 +148,23 @@ class PriceTable:
                     if row.band_from <= prompt_tokens and row.effective_from <= at:
                         return row
         return None
+
+
+class _Span(NamedTuple):
+    """A row, or that there is none: for calls from `since` to before `until`, prompts from `least` to before `most`."""
+
+    row: PriceRow | None
+    since: int
+    until: int
+    least: int
+    most: int
+
+
+def _around(borders: Iterable[int], value: int) -> tuple[int, int]:
+    """The borders next to a value: the last up to it, and the first above it."""
+    below = [border for border in borders if border <= value]
+    above = [border for border in borders if border > value]
+    return max(below, default=-FAR), min(above, default=FAR)
 
 
 def _rank(row: PriceRow) -> tuple[int, int, str]:

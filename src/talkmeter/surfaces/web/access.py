@@ -12,20 +12,22 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.errors import Forbidden, NotFound, NotSignedIn, StoreError, TalkmeterError
 from talkmeter.surfaces.web.limits import SAFE_METHODS
 from talkmeter.surfaces.web.problems import internal_error, problem_response
 
 log = logging.getLogger(__name__)
 
-PrincipalOf = Callable[[Request], Awaitable[str | None]]
+PrincipalOf = Callable[[Request], Awaitable[Principal | None]]
 Handle = Callable[[Request, Any], Awaitable[Any]]
 
 
 class Access(Enum):
     OPEN = "anybody"
     SIGNED_IN = "a principal with a session"
-    LOCAL_OR_SIGNED_IN = "this machine, or a principal with a session"
+    OWNER = "an owner with a session"
+    LOCAL_OR_OWNER = "this machine, or an owner with a session"
 
 
 class Body(Enum):
@@ -97,8 +99,8 @@ class Door:
         answer: ASGIApp = await route.handle(request, principal)
         return answer
 
-    async def _let_in(self, route: WebRoute, request: Request) -> str | None:
-        free = route.access is Access.OPEN or (route.access is Access.LOCAL_OR_SIGNED_IN and is_loopback(request))
+    async def _let_in(self, route: WebRoute, request: Request) -> Principal | None:
+        free = route.access is Access.OPEN or (route.access is Access.LOCAL_OR_OWNER and is_loopback(request))
         try:
             principal = await self._principal_of(request)
         except StoreError:
@@ -112,6 +114,8 @@ class Door:
                 hint="Open the link that Talkmeter printed at its start, or sign in with the password.",
                 hint_ko="Talkmeter가 시작할 때 출력한 링크를 열거나 비밀번호로 로그인하십시오.",
             )
+        if principal is not None and principal.role != "owner" and not free and route.access is not Access.SIGNED_IN:
+            raise owner_only()
         return principal
 
     def _wrong_method(self, method: str) -> TalkmeterError:
@@ -123,6 +127,17 @@ class Door:
             status=405,
             details={"allow": allow},
         )
+
+
+def owner_only(param: str | None = None) -> Forbidden:
+    return Forbidden(
+        "Only an owner may do this.",
+        "소유자만 할 수 있습니다.",
+        code="owner_only",
+        hint="Ask an owner of this Talkmeter.",
+        hint_ko="이 Talkmeter의 소유자에게 부탁하십시오.",
+        param=param,
+    )
 
 
 def is_loopback(request: Request) -> bool:

@@ -38,7 +38,7 @@ class EventStream:
 
     Each piece waits until the reader has taken the one before (the server's write buffer is bounded), so a slow
     reader slows nobody else; one that takes nothing for long is disconnected by the guard. An error that comes
-    before anything has been written is raised, so that it can still be answered as one.
+    before anything has been written is raised, so that it can still be answered as one. until: ends it when done.
     """
 
     def __init__(
@@ -46,8 +46,10 @@ class EventStream:
         pieces: AsyncIterator[bytes],
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         first_seconds: float = FIRST_SECONDS,
+        until: "asyncio.Future[None] | None" = None,
     ) -> None:
         self._pieces = pieces
+        self._until = until
         self._heartbeat_seconds = heartbeat_seconds
         self._first_seconds = first_seconds
         self._written = 0.0
@@ -59,7 +61,10 @@ class EventStream:
             left = asyncio.create_task(_wait_until_left(receive))
             writing = asyncio.create_task(self._write(send))
             try:
-                await asyncio.wait({writing, left}, return_when=asyncio.FIRST_COMPLETED)
+                ends: set[asyncio.Future[None]] = {writing, left}
+                if self._until is not None:
+                    ends.add(self._until)  # many streams may wait for it: it is not ours to cancel
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if writing.done():
                     writing.result()
             finally:

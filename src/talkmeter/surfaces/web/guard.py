@@ -8,11 +8,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from talkmeter.surfaces.web.client import Client
 from talkmeter.surfaces.web.problems import problem_bytes
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_at = 0.0  # when body bytes last came, loop time
     _refusal: Refusal | None = None
     _refused = False
+    _client: Client | None = None
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -101,6 +103,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        if self._client is not None:
+            self._client.leave()
         self._resume_stall()
         if self.client is not None:
             self.addresses[self.client[0]] -= 1
@@ -156,6 +160,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()  # may find the address unreadable: then this is still a broken header section
+        client = self._client = Client(self.cycle)
+        extensions: Any = {"talkmeter.client": client}
+        self.scope["extensions"] = extensions  # its task begins after this
         self._reading = "body"
         self._section_bytes = 0
         self._disarm()
@@ -176,7 +183,10 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
+        client, self._client = self._client, None
         super().on_response_complete()
+        if client is not None:
+            client.let_go()
         if self._reading == "body" and not self.pipeline and not self.transport.is_closing():
             # Answered before the body was read (too large, refused): the rest is thrown away, for a while.
             self._unset_keepalive_if_required()

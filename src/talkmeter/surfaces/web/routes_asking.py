@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.values import Asked
 from talkmeter.surfaces.web.access import Access, WebRoute
 from talkmeter.surfaces.web.reading import json_answer, read_json
@@ -25,14 +26,14 @@ class AskingRoutes:
             WebRoute("POST", "/api/preview", "preview", who, self.preview),
         )
 
-    async def ask(self, request: Request, principal: str) -> Response:
+    async def ask(self, request: Request, principal: Principal) -> Response:
         body = await read_json(request, AskBody, self._settings.get("body_bytes"))
-        return self._accepted(await self._conversation.ask(ask_of(body, principal)))
+        return self._accepted(await self._conversation.ask(ask_of(body, principal.user_id)))
 
-    async def answer_again(self, request: Request, principal: str) -> Response:
+    async def answer_again(self, request: Request, principal: Principal) -> Response:
         body = await read_json(request, AnswerBody, self._settings.get("body_bytes"))
         asked = await self._conversation.answer_again(
-            principal=principal,
+            principal=principal.user_id,
             question_id=request.path_params["id"],
             client_id=body.client_id,
             surface=SURFACE,
@@ -41,9 +42,9 @@ class AskingRoutes:
         )
         return self._accepted(asked)
 
-    async def preview(self, request: Request, principal: str) -> Response:
+    async def preview(self, request: Request, principal: Principal) -> Response:
         body = await read_json(request, PreviewBody, self._settings.get("body_bytes"))
-        return json_answer(preview_json(await self._conversation.preview(preview_ask_of(body, principal))))
+        return json_answer(preview_json(await self._conversation.preview(preview_ask_of(body, principal.user_id))))
 
     def _accepted(self, asked: Asked) -> Response:
         return json_answer(asked_json(asked, running=self._rooms.is_running(asked.room.id)), 202)

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.surfaces.web.access import Access, Body, WebRoute
 from talkmeter.surfaces.web.headers import SANDBOX_POLICY
 from talkmeter.surfaces.web.reading import file_name, json_answer, read_body
@@ -22,13 +23,13 @@ class AttachmentRoutes:
             WebRoute("GET", "/api/attachments/{id}", "attachment", who, self.open),
         )
 
-    async def add(self, request: Request, principal: str) -> Response:
+    async def add(self, request: Request, principal: Principal) -> Response:
         name = file_name(request)
         data = await read_body(request, self._settings.get("upload_bytes"))
-        return json_answer(attachment_json(await self._images.add(principal, name, data)), 201)
+        return json_answer(attachment_json(await self._images.add(principal.user_id, name, data)), 201)
 
-    async def open(self, request: Request, principal: str) -> Response:
-        attachment, path = await self._images.open(principal, request.path_params["id"])
+    async def open(self, request: Request, principal: Principal) -> Response:
+        attachment, path = await self._images.open(principal.user_id, request.path_params["id"])
         # Asked for again each time: what has been deleted must not come back from a browser's cache.
         etag = f'"{attachment.sha256}"'
         headers = {

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.errors import StoreError
 from talkmeter.surfaces.web.access import Access, WebRoute
 from talkmeter.surfaces.web.metrics import RequestMetrics, render
@@ -19,13 +20,13 @@ class OperatorRoutes:
         return (
             WebRoute("GET", "/healthz", "healthz", Access.OPEN, self.healthy),
             WebRoute("GET", "/readyz", "readyz", Access.OPEN, self.ready),
-            WebRoute("GET", "/metrics", "metrics", Access.LOCAL_OR_SIGNED_IN, self.metrics),
+            WebRoute("GET", "/metrics", "metrics", Access.LOCAL_OR_OWNER, self.metrics),
         )
 
-    async def healthy(self, _: Request, __: str | None) -> Response:
+    async def healthy(self, _: Request, __: Principal | None) -> Response:
         return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
 
-    async def ready(self, _: Request, __: str | None) -> Response:
+    async def ready(self, _: Request, __: Principal | None) -> Response:
         """Without a provider the page still works, so that is told but does not make us unready."""
         try:
             await self._services.check_store()
@@ -36,7 +37,7 @@ class OperatorRoutes:
             {"ready": True, "providers": len(providers.enabled()), "simulator": providers.only_simulator}
         )
 
-    async def metrics(self, _: Request, __: str | None) -> Response:
+    async def metrics(self, _: Request, __: Principal | None) -> Response:
         sums = await self._services.ledger_sums()
         body, kind = render(self._requests, sums, self._services.runs.running())
         return Response(body, 200, {"Cache-Control": "no-store", "Content-Type": kind})

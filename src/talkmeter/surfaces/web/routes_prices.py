@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.errors import BadInput, NotFound
 from talkmeter.metering.prices import PriceRow, own_row
 from talkmeter.surfaces.web.access import Access, WebRoute
@@ -19,26 +20,26 @@ class PriceRoutes:
         self._prices = services.prices
 
     def routes(self) -> tuple[WebRoute, ...]:
-        who = Access.SIGNED_IN
+        who = Access.OWNER
         return (
-            WebRoute("GET", "/api/prices", "prices", who, self.rows),
+            WebRoute("GET", "/api/prices", "prices", Access.SIGNED_IN, self.rows),
             WebRoute("POST", "/api/prices", "add_price", who, self.add),
             # The id of a price row has slashes in it.
             WebRoute("DELETE", "/api/prices/{id:path}", "delete_price", who, self.delete),
         )
 
-    async def rows(self, request: Request, _: str) -> Response:
+    async def rows(self, request: Request, _: Principal) -> Response:
         model = text_parameter(request, "model")
         if model is not None:
             return json_answer({"rows": [price_json(row) for row in self._prices.rows(model)]})
         rows = [price_json(row) for row in self._prices.own_rows()]
         return json_answer({"rows": rows, "models": self._prices.table.models("openai")})
 
-    async def add(self, request: Request, _: str) -> Response:
+    async def add(self, request: Request, _: Principal) -> Response:
         row = _row_of(await read_json(request, PriceBody, BODY_BYTES))
         return json_answer(price_json(await self._prices.add(row)), 201)
 
-    async def delete(self, request: Request, _: str) -> Response:
+    async def delete(self, request: Request, _: Principal) -> Response:
         price_id = request.path_params["id"]
         if all(row.id != price_id for row in self._prices.own_rows()):
             raise NotFound(

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.errors import NotFound
 from talkmeter.messages import RunEvent
 from talkmeter.surfaces.web.access import Access, WebRoute
@@ -23,6 +24,7 @@ class RunRoutes:
     def __init__(self, services: Services) -> None:
         self._runs = services.runs
         self._rooms = services.rooms
+        self._users = services.users
 
     def routes(self) -> tuple[WebRoute, ...]:
         return (
@@ -30,12 +32,13 @@ class RunRoutes:
             WebRoute("POST", "/api/runs/{id}/stop", "stop_run", Access.SIGNED_IN, self.stop),
         )
 
-    async def follow(self, request: Request, principal: str) -> EventStream:
-        return EventStream(self._pieces(principal, request.path_params["id"], resume_after(request)))
+    async def follow(self, request: Request, principal: Principal) -> EventStream:
+        pieces = self._pieces(principal.user_id, request.path_params["id"], resume_after(request))
+        return EventStream(pieces, until=self._users.end_of(principal.user_id))
 
-    async def stop(self, request: Request, principal: str) -> Response:
+    async def stop(self, request: Request, principal: Principal) -> Response:
         body = await read_json(request, StopBody, BODY_BYTES)
-        await self._runs.stop(principal, request.path_params["id"], body.mode)
+        await self._runs.stop(principal.user_id, request.path_params["id"], body.mode)
         return json_answer({}, 202)
 
     async def _pieces(self, principal: str, run_id: str, after: int) -> AsyncIterator[bytes]:

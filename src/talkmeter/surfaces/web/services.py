@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
+from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.store import ProviderAccount
+from talkmeter.accounts.users import Users
 from talkmeter.completions import UpstreamModel
 from talkmeter.conversation.asking import Conversation
 from talkmeter.conversation.images import Images
@@ -16,6 +19,8 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
 from talkmeter.errors import TalkmeterError
+from talkmeter.metering.budgets import BudgetBook
+from talkmeter.metering.calls import CallStore
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.sums import LedgerSums
 
@@ -72,10 +77,15 @@ class Services:
     receipts: Receipts
     images: Images
     prices: PriceBook
+    budgets: BudgetBook
     upstreams: Upstreams
     settings: Settings
     sessions: Sessions
     passwords: Passwords
+    users: Users
+    keys: Keys
     providers: ProviderAccounts
+    routes: Routes
+    calls: CallStore
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from talkmeter.accounts.principals import Principal
 from talkmeter.errors import NotFound
 from talkmeter.surfaces.web.access import Access, WebRoute
 
@@ -49,22 +50,23 @@ class PageFiles:
         return (
             WebRoute("GET", "/", "page", Access.OPEN, self.index),
             WebRoute("GET", "/room/{rest:path}", "page", Access.OPEN, self.index),
+            WebRoute("GET", "/gateway", "page", Access.OPEN, self.index),
             WebRoute("GET", "/settings", "page", Access.OPEN, self.index),
             WebRoute("GET", "/settings/{rest:path}", "page", Access.OPEN, self.index),
             WebRoute("GET", "/assets/{name}", "asset", Access.OPEN, self.asset),
             WebRoute("GET", "/{name}", "page_file", Access.OPEN, self.file),
         )
 
-    async def index(self, request: Request, _: str | None) -> Response:
+    async def index(self, request: Request, _: Principal | None) -> Response:
         found = await asyncio.to_thread(_read, self._folder / "index.html", False)
         if found is None:
             return Response(_NOT_BUILT, 503, {"Cache-Control": "no-store"}, "text/html")
         return _answer(request, found, "index.html", _ASK_AGAIN)
 
-    async def asset(self, request: Request, _: str | None) -> Response:
+    async def asset(self, request: Request, _: Principal | None) -> Response:
         return await self._named(request, self._folder / "assets", _FOREVER)
 
-    async def file(self, request: Request, _: str | None) -> Response:
+    async def file(self, request: Request, _: Principal | None) -> Response:
         return await self._named(request, self._folder, _ASK_AGAIN)
 
     async def _named(self, request: Request, folder: Path, caching: str) -> Response:

@@ -199,7 +199,13 @@ def provider_json(account: ProviderAccount) -> dict[str, Any]:
         "enabled": account.enabled,
         "source": account.source,
         "created_at": account.created_at,
+        "admin_key_hint": None if account.admin_key is None else f"…{account.admin_key.hint}",
     }
+
+
+def provider_name_json(account: ProviderAccount) -> dict[str, Any]:
+    """For members: what there is to choose from, and nothing about how it is reached."""
+    return {**provider_json(account), "base_url": None, "key_hint": None, "admin_key_hint": None}
 
 
 def tested_json(tested: Tested) -> dict[str, Any]:

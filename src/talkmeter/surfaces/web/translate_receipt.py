@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from talkmeter.conversation.values import Receipt
@@ -17,6 +18,15 @@ def receipt_json(receipt: Receipt, price_sources: Mapping[str, str]) -> dict[str
     return {
         "entry_id": opening.id,
         "surface": opening.surface,
+        "endpoint": opening.endpoint,
+        "attempt": opening.attempt,
+        "user_id": opening.principal,
+        "key_id": opening.key_id,
+        "room_id": opening.room_id,
+        "end_user": opening.end_user,
+        "tags": _decoded(opening.tags) or [],
+        "metadata": _decoded(opening.metadata),
+        "upstream_id": settled.upstream_id if settled else None,
         "state": "settled" if settled else "open",
         "outcome": settled.outcome if settled else None,
         "provenance": settled.provenance if settled else None,
@@ -48,6 +58,10 @@ def receipt_json(receipt: Receipt, price_sources: Mapping[str, str]) -> dict[str
     }
 
 
+def _decoded(text: str | None) -> Any:
+    return None if text is None else msgspec.json.decode(text)
+
+
 def _tokens(entry: LedgerEntry) -> dict[str, int | None]:
     usage = entry.settlement.usage if entry.settlement else None
     prompt = usage.prompt_tokens if usage else None
@@ -64,10 +78,11 @@ def _tokens(entry: LedgerEntry) -> dict[str, int | None]:
 def _difference(entry: LedgerEntry) -> int | None:
     """The provider's prompt less our own count; None where the provider has not said its figure."""
     settled = entry.settlement
-    if settled is None or settled.usage is None or settled.provenance not in ("reported", "drained"):
+    if settled is None or settled.usage is None or settled.provenance not in ("reported", "drained", "reconciled"):
         return None
     prompt = settled.usage.prompt_tokens
-    return None if prompt is None else prompt - entry.opening.preflight_tokens
+    counted = entry.opening.preflight_tokens
+    return None if prompt is None or counted is None else prompt - counted
 
 
 def _cost_line(line: CostLine, price_sources: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""One answer on its way through: bytes as they came, to a client that may leave at any moment."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from talkmeter.completions import Answer
+from talkmeter.conversation.gateway.values import Disconnect
+from talkmeter.conversation.gateway.withholding import UsageWithheld
+from talkmeter.metering.admission import Admitted
+from talkmeter.metering.passing import PassingCall
+
+
+class Drains(Protocol):
+    """Who decides whether one more answer may be read on without a client."""
+
+    def may_drain(self, passage: "Passage") -> bool: ...
+
+
+class Passage:
+    """Read to the end, or until the client has gone and the policy says that it is enough."""
+
+    def __init__(
+        self,
+        gateway: Drains,
+        call: PassingCall,
+        answer: Answer,
+        disconnect: Disconnect,
+        *,
+        usage_unasked: bool = False,
+    ) -> None:
+        self._gateway = gateway
+        self._disconnect = disconnect
+        self._answer = answer
+        self.call = call
+        self._withheld = UsageWithheld() if usage_unasked and self.is_plain_stream else None
+        self.admitted: Admitted | None = None
+        self.left = False
+        self.limit: asyncio.TimerHandle | None = None
+
+    @property
+    def status(self) -> int:
+        return self._answer.status
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """As they came, hop-by-hop ones included."""
+        return self._answer.headers
+
+    @property
+    def is_json(self) -> bool:
+        """An answer in one piece, which can be held until its cost is known."""
+        return (self._answer.header(b"content-type") or b"").startswith(b"application/json")
+
+    @property
+    def is_plain_stream(self) -> bool:
+        """Events in clear, of which one may be taken out, or to which one may be added."""
+        tap = self.call.tap
+        return tap is not None and tap.streamed and tap.plain
+
+    @property
+    def entry_id(self) -> str:
+        return self.call.opening.id
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will come; the settlement is on its way."""
+        return self.call.ended
+
+    async def read(self) -> bytes:
+        """The next bytes for the client; empty at the end. Raises UpstreamError if the answer breaks off."""
+        call, withheld = self.call, self._withheld
+        while not call.ended:
+            data = await call.read()
+            ended = self.ended
+            if withheld is not None:
+                data = withheld.feed(data) + (withheld.finish() if ended else b"")
+            if data:
+                return data
+        return b""
+
+    def client_left(self) -> None:
+        """The client is gone: the rest is read for the bill, or the call is cancelled."""
+        if self.left or self.call.ended:
+            return
+        self.left = True
+        if self._disconnect == "cut" or not self._gateway.may_drain(self):
+            self.cut()
+        else:
+            self.call.drained = True
+
+    def cut(self) -> None:
+        self.call.cut()

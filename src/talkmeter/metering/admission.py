@@ -1,0 +1,157 @@
+"""Lets a call that passes through in: reserves its worst case in every budget, takes from every rate limit, and opens
+its entry, all in one transaction. Where none of these applies there is only the entry to commit.
+
+The prompt is bounded by the bytes of the request. Only where that bound would not fit into a budget is it counted.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from talkmeter.errors import BudgetRefused, Conflict
+from talkmeter.metering.asked import Asked, count_asked
+from talkmeter.metering.billing import NOTHING
+from talkmeter.metering.bounds import bounds_of
+from talkmeter.metering.budget_store import Budget, RateItem, RatesTaken, Reserve, TakeRates
+from talkmeter.metering.budgets import BudgetBook
+from talkmeter.metering.ledger import LedgerStore, OpenEntry
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.rates import rate_headers
+from talkmeter.metering.reservations import reservations_text
+from talkmeter.metering.tokens import PromptCount
+from talkmeter.metering.worst_case import WorstCase
+
+BYTES_PER_TOKEN = 4  # a rate limit goes by an estimate; the settlement puts it right
+_ALIKE = {"responses/compact": "responses", "images/variations": "images/edits"}  # bounded as these are
+
+
+class RateLimit(Struct, frozen=True):
+    """What one key or user may take a minute. id: of its buckets."""
+
+    id: str
+    requests: int | None
+    tokens: int | None
+
+
+class Whose(Struct, frozen=True, kw_only=True):
+    """What budgets and limits go by. key_id: of the key that a rotated one was made from."""
+
+    user_id: str
+    key_id: str | None = None
+    tags: tuple[str, ...] = ()
+    rates: tuple[RateLimit, ...] = ()
+
+
+class Admitted(Struct, frozen=True):
+    """The entry as it was committed. headers: how the rate limits stand. warnings: soft budgets that are used up."""
+
+    opening: OpenEntry
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    warnings: Sequence[str] = ()
+    count: PromptCount | None = None
+
+
+class Admission:
+    """budgets: None if there are none to keep."""
+
+    def __init__(self, store: LedgerStore, prices: PriceBook, budgets: BudgetBook | None) -> None:
+        self._store = store
+        self._prices = prices
+        self._budgets = budgets
+
+    async def admit(self, opening: OpenEntry, asked: Asked, whose: Whose) -> Admitted:
+        """Raises BudgetRefused, RateLimited, StoreError: then nothing was stored and nothing may be sent."""
+        budgets: tuple[Budget, ...] = ()
+        if self._budgets is not None and asked.billing != NOTHING:
+            budgets = self._budgets.applicable(
+                user_id=whose.user_id, key_id=whose.key_id, tags=whose.tags, provider_id=opening.provider_id
+            )
+        if not budgets and not whose.rates:
+            await self._store.submit(opening)
+            return Admitted(opening)
+        rates = _take(whose.rates, asked, opening.opened_at)
+        if not budgets:
+            return await self._commit(opening, None, None, rates, None)
+        try:
+            return await self._within(budgets, opening, asked, rates, None)
+        except BudgetRefused:
+            count = await asyncio.to_thread(count_asked, asked)
+            if count is None:
+                raise
+        return await self._within(budgets, opening, asked, rates, count)
+
+    async def _within(
+        self,
+        budgets: Sequence[Budget],
+        opening: OpenEntry,
+        asked: Asked,
+        rates: TakeRates | None,
+        count: PromptCount | None,
+    ) -> Admitted:
+        assert self._budgets is not None
+        worst = self._worst(opening, asked, count)
+        reserve = self._budgets.reservation(budgets, worst, opening.opened_at, entry_id=opening.id)
+        return await self._commit(opening, (budgets, worst), reserve, rates, count)
+
+    def _worst(self, opening: OpenEntry, asked: Asked, count: PromptCount | None) -> WorstCase:
+        at, provider_id = opening.opened_at, opening.provider_id
+        limits = self._prices.limits(provider_id, asked.model, at)
+        path = _ALIKE.get(asked.endpoint, asked.endpoint)
+        bounds = bounds_of(path, _body(asked), request_bytes=asked.request_bytes, count=count, limits=limits)
+        return self._prices.worst_case(bounds, provider_id, asked.model, at, asked.billing)
+
+    async def _commit(
+        self,
+        opening: OpenEntry,
+        about: tuple[Sequence[Budget], WorstCase] | None,
+        reserve: Reserve | None,
+        rates: TakeRates | None,
+        count: PromptCount | None,
+    ) -> Admitted:
+        opening = structs.replace(
+            opening,
+            reservations=reservations_text(reserve, rates),
+            worst_case_picodollars=about[1].picodollars if about else None,
+            **(_counted(count) if count is not None else {}),
+        )
+        try:
+            given = await self._store.submit(*(change for change in (reserve, rates, opening) if change is not None))
+        except Conflict as conflict:
+            refusal = self._budgets.refusal(conflict) if self._budgets is not None else None
+            raise refusal or conflict from None
+        headers = [pair for one in given if isinstance(one, RatesTaken) for pair in rate_headers(one.rates)]
+        warned = self._budgets.warnings(*about, given) if about is not None and self._budgets is not None else ()
+        return Admitted(opening, headers, [f"{one.name}; {one.percent}%" for one in warned], count)
+
+
+def _take(limits: Sequence[RateLimit], asked: Asked, at: int) -> TakeRates | None:
+    """What the call takes from the buckets: one request, and the tokens it looks like."""
+    tokens = asked.request_bytes // BYTES_PER_TOKEN + (asked.max_output_tokens or 0) * asked.choices
+    items: list[RateItem] = []
+    for limit in limits:
+        if limit.requests is not None:
+            items.append(RateItem(f"{limit.id}:requests", "requests", limit.requests, 1))
+        if limit.tokens is not None and asked.billing != NOTHING:
+            items.append(RateItem(f"{limit.id}:tokens", "tokens", limit.tokens, max(1, tokens)))
+    return TakeRates(tuple(sorted(items, key=lambda item: item.id)), at) if items else None
+
+
+def _body(asked: Asked) -> Mapping[str, Any]:
+    if asked.form is not None:
+        return asked.form
+    try:
+        body = msgspec.json.decode(asked.body)
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _counted(count: PromptCount) -> dict[str, Any]:
+    return {
+        "preflight_tokens": count.total,
+        "preflight_quality": count.quality,
+        "preflight_encoding": count.encoding,
+    }

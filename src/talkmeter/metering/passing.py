@@ -1,0 +1,400 @@
+"""The way of a call that passes through the gateway: open the entry, send, overhear the answer, settle.
+
+    call = meter.begin(asked, provider, context)
+    await call.open(whose)                # the entry is on the disk now, and the worst case reserved
+    answer = await call.dispatch(request) # the first byte goes out in here
+    while data := await call.read(): …    # bytes as they came
+    call.end(…)                           # exactly once; the settlement is on its way to the disk
+
+Nothing is counted beforehand unless somebody needs the figure. A call that lasts longer than a moment is counted while
+its answer is awaited, and its text is kept, so that a process that dies leaves enough to settle it by.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from talkmeter.clock import now
+from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
+from talkmeter.errors import BadInput, Conflict, StoreError, UpstreamError
+from talkmeter.ids import new_ordered_id
+from talkmeter.metering.admission import Admission, Admitted, Whose
+from talkmeter.metering.asked import Asked, PassingContext, count_asked
+from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
+from talkmeter.metering.budgets import BudgetBook
+from talkmeter.metering.lately import ASKED_FOR_AGAIN, Lately
+from talkmeter.metering.ledger import (
+    CorrectEntry,
+    CountEntry,
+    ForgetPartials,
+    KeepPartial,
+    LedgerEntry,
+    LedgerStore,
+    OpenEntry,
+    SettleEntry,
+)
+from talkmeter.metering.meter import commit_until_done, settle
+from talkmeter.metering.passing_tap import PassingTap
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.reservations import correction, release
+from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
+from talkmeter.metering.tokens import PromptCount, count_completion
+from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
+from talkmeter.metering.usage import Usage
+
+log = logging.getLogger(__name__)
+
+KEEP_SECONDS = 0.25  # how often what has come is kept for the case that the process dies
+REFUSAL_BYTES = 64 << 10  # of a refusal's body that are kept for the ledger
+PENDING = ("queued", "in_progress")  # an answer that is made later; asking for it tells what it came to
+
+
+class PassingMeter:
+    """Opens and settles the entries of calls that pass through, and keeps what a crash would lose."""
+
+    def __init__(self, store: LedgerStore, prices: PriceBook, budgets: BudgetBook | None = None) -> None:
+        self.store = store
+        self.prices = prices
+        self.admission = Admission(store, prices, budgets)
+        self._live: set[PassingCall] = set()
+        self._keeping: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+        self.lately = Lately()
+
+    def begin(self, asked: Asked, provider: Provider, context: PassingContext, *, attempt: int = 1) -> "PassingCall":
+        """A call that has not been opened yet."""
+        opening = OpenEntry(
+            id=new_ordered_id("call"),
+            surface=context.surface,
+            principal=context.principal,
+            endpoint=asked.endpoint,
+            provider_id=provider.id,
+            provider_name=provider.name,
+            model_requested=asked.model,
+            opened_at=now(),
+            attempt=attempt,
+            max_output_tokens=asked.max_output_tokens,
+            key_id=context.key_id,
+            end_user=context.end_user,
+            tags=context.tags,
+            metadata=context.metadata,
+            request_bytes=asked.request_bytes,
+            billing=asked.billing,
+        )
+        return PassingCall(self, provider, asked, opening)
+
+    @property
+    def under_way(self) -> int:
+        return len(self._live)
+
+    def watch(self, call: "PassingCall") -> None:
+        self._live.add(call)
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="keep-partial-texts")
+
+    def leave(self, call: "PassingCall") -> None:
+        self._live.discard(call)
+
+    async def _keep(self) -> None:
+        while self._live:
+            await asyncio.sleep(KEEP_SECONDS)
+            old = time.monotonic_ns() - int(KEEP_SECONDS * 1e9)
+            lasting = [call for call in self._live if call.began < old]
+            for call in lasting:
+                await call.count()
+            # From here to the submission nothing else runs: what is settled later is settled after this.
+            changes = [change for call in lasting if call in self._live for change in call.to_keep()]
+            if not changes:
+                continue
+            try:
+                await self.store.submit(*changes)
+            except StoreError as error:
+                log.warning("texts under way cannot be kept: %s", error)
+
+    def commit(self, change: SettleEntry, *also: Struct) -> None:
+        """Begins to commit a settlement; a full or busy disk is waited out."""
+        self.store.submit_quietly((change, *also), lambda error: self._not_committed(error, change, also))
+
+    def _not_committed(self, error: BaseException, change: SettleEntry, also: tuple[Struct, ...]) -> None:
+        if isinstance(error, Conflict):
+            log.error("entry %s was settled already: %s", change.id, error)
+            return
+        self.settle_later(commit_until_done(self.store, change, *also))
+
+    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
+        """The entry whose answer the provider gave this id, be it under way or not stored yet."""
+        stored = await self.store.entry_of_answer(upstream_id)
+        if stored is not None:
+            return stored
+        for call in self._live:
+            if call.tap is not None and call.opening.endpoint in ASKED_FOR_AGAIN:
+                call.tap.read()
+                if call.tap.upstream_id == upstream_id:
+                    return LedgerEntry(opening=call.opening)
+        return self.lately.entries.get(upstream_id)
+
+    def correct(self, entry: LedgerEntry, tap: PassingTap) -> None:
+        """An answer has told what an earlier call came to: the figures that were missing are filled in, once."""
+        opening, usage = entry.opening, tap.usage
+        assert usage is not None
+        tier = tap.service_tier
+        cost = self.prices.cost(
+            usage, opening.provider_id, (tap.model, opening.model_requested), tier, opening.opened_at, opening.billing
+        )
+        assert entry.settlement is not None
+        also = correction(opening, entry.settlement, usage, cost)
+        change = CorrectEntry(
+            id=opening.id,
+            provenance="reported",
+            usage=usage,
+            cost=cost,
+            raw_usage=tap.raw_usage,
+            model_served=tap.model,
+            service_tier=tier,
+        )
+        self.settle_later(self._correct(change, *also))
+
+    async def _correct(self, change: CorrectEntry, *also: Struct) -> None:
+        try:
+            await self.store.submit(change, *also)
+        except Conflict:  # somebody else was told first
+            return
+        except StoreError as error:
+            log.warning("entry %s keeps its missing figures for now: %s", change.id, error)
+
+    def settle_later(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def settled(self, seconds: float) -> None:
+        """Waits until every settlement that was begun is on its way to the disk, at most so long."""
+        if self._settling:
+            await asyncio.wait(list(self._settling), timeout=seconds)
+
+
+class PassingCall:
+    """One call. Sent once, read to its end or given up, ended exactly once."""
+
+    def __init__(self, meter: PassingMeter, provider: Provider, asked: Asked, opening: OpenEntry) -> None:
+        self._meter = meter
+        self._provider = provider
+        self._asked = asked
+        self.opening = opening
+        self.began = time.monotonic_ns()
+        self.answer: Answer | None = None
+        self.tap: PassingTap | None = None
+        self.settlement: SettleEntry | None = None
+        self.ended = False
+        self.drained = False
+        self.tells: LedgerEntry | None = None  # an earlier entry whose figures this answer may tell
+        self.on_end: Callable[[], object] | None = None
+        self._refusal = bytearray()
+        self._first_byte_at: int | None = None
+        self._reads = False
+        self._count: PromptCount | None = None
+        self._counting: asyncio.Future[PromptCount | None] | None = None
+        self._kept = 0
+
+    async def open(self, whose: Whose) -> Admitted:
+        """Commits the open entry with what budgets and limits set aside for it.
+
+        Raises BudgetRefused, RateLimited, StoreError: then nothing was stored and nothing may be sent.
+        """
+        admitted = await self._meter.admission.admit(self.opening, self._asked, whose)
+        self.opening = admitted.opening
+        if admitted.count is not None:
+            self._count = admitted.count
+            self._counting = asyncio.get_running_loop().create_future()
+            self._counting.set_result(admitted.count)
+        return admitted
+
+    async def dispatch(self, request: UpstreamCall) -> Answer:
+        """The answer, its head read. Raises UpstreamError, after which `end` has been done."""
+        self._meter.watch(self)
+        try:
+            answer = await self._provider.exchange(request)
+        except UpstreamError as error:
+            self.end("not_reached" if isinstance(error, UpstreamNotReached) else "no_headers", error)
+            raise
+        except BadInput as error:  # it could not be a request, or its client left in the middle of it
+            self.end("no_headers" if error.code == "client_left" else "not_reached")
+            raise
+        except BaseException:
+            self.end("no_headers")
+            raise
+        self.answer = answer
+        self._first_byte_at = self._now()
+        if answer.status < 300:
+            kind = answer.header(b"content-type") or b""
+            coding = answer.header(b"content-encoding") or b""
+            self.tap = PassingTap(
+                streamed=kind.startswith(b"text/event-stream"),
+                encoding=coding.decode("latin-1").strip().lower(),
+                images=self._asked.endpoint.startswith("images/"),
+            )
+            # A spoken answer or a file is no text with figures in it.
+            self._reads = self._asked.billing not in (CHARACTERS, NOTHING) or self.tap.streamed or self._asked.late
+        return answer
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the proper end, with which the call is ended. Raises UpstreamError, likewise."""
+        assert self.answer is not None
+        try:
+            data = await self.answer.read()
+        except UpstreamError as error:
+            self.end("broke", error)
+            raise
+        if data:
+            self._overhear(data)
+            if self.answer.ended:
+                self.end("complete")
+        else:
+            self.end("complete")
+        return data
+
+    def _overhear(self, data: bytes) -> None:
+        if self.tap is None:
+            self._refusal += data[: REFUSAL_BYTES - len(self._refusal)]
+        elif self._reads:
+            self.tap.feed(data)
+
+    def cut(self, error: UpstreamError | None = None) -> None:
+        """Cancels the call upstream; what has come is counted."""
+        if self.answer is not None:
+            self.answer.close()
+        self.end("cut" if self.answer is not None else "no_headers", error, stopped=True)
+
+    def cut_at_shutdown(self) -> None:
+        """As cut; it is us who end, not the client who leaves."""
+        if self.answer is not None:
+            self.answer.close()
+        self.end("cut" if self.answer is not None else "no_headers")
+
+    def end(self, kind: EndKind, error: UpstreamError | None = None, *, stopped: bool = False) -> None:
+        """Settles. Only the first word on how it ended counts."""
+        if self.ended:
+            return
+        self.ended = True
+        self._meter.leave(self)
+        if self.on_end is not None:
+            self.on_end()
+            self.on_end = None  # else each call and its passage would hold each other until the collector comes
+        if self.tap is not None:
+            if kind == "complete":
+                self.tap.finish()
+            else:
+                self.tap.read()
+        ending = self._ending(kind, error)
+        if self._needs_count(ending):
+            self._meter.settle_later(self._settle_counting(ending, stopped=stopped))
+        else:
+            self._settle(ending, None, 0, stopped=stopped)
+
+    def _ending(self, kind: EndKind, error: UpstreamError | None) -> Ending:
+        answer = self.answer
+        said: dict[str, Any] | None = error_of_stream(error) if error is not None else None
+        status = None
+        if answer is not None:
+            status = answer.status
+            if self.tap is None:
+                kind = "refused"
+                headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+                said = error_of_refusal(status, headers, bytes(self._refusal))
+            elif self.tap.error is not None:
+                said = error_of_answer(self.tap.error, self._provider.hide)
+        return Ending(kind=kind, error=said, http_status=status, first_byte_at=self._first_byte_at)
+
+    def _needs_count(self, ending: Ending) -> bool:
+        """Whether tokens must be counted because nobody has reported them, and can be."""
+        tap = self.tap
+        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.unreadable:
+            return False
+        return ending.kind in ("complete", "broke", "cut") and tap.finish_reason not in PENDING
+
+    async def _settle_counting(self, ending: Ending, *, stopped: bool) -> None:
+        await self.count()
+        tap = self.tap
+        assert tap is not None
+        text = tap.text
+        completion = await asyncio.to_thread(count_completion, text, self._asked.model) if text else None
+        self._settle(ending, self._count, completion.tokens if completion else 0, stopped=stopped)
+
+    def _settle(self, ending: Ending, count: PromptCount | None, completion: int, *, stopped: bool) -> None:
+        change = settle(
+            self.opening,
+            self._meter.prices,
+            ending,
+            self.tap,
+            completion_tokens=completion,
+            at=self._now(),
+            stopped=stopped,
+            figures=self._figures(ending, count, completion),
+        )
+        change = without_key(change, self._provider.hide)
+        self.settlement = change
+        self._meter.lately.note(self.opening, change)
+        also: tuple[Struct, ...] = release(self.opening, change)
+        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept else []))
+        if self.tells is not None and self.tap is not None and self.tap.usage is not None:
+            self._meter.correct(self.tells, self.tap)
+
+    def _figures(self, ending: Ending, count: PromptCount | None, completion: int) -> Figures:
+        billing, tap = self._asked.billing, self.tap
+        ran = ending.kind in ("complete", "broke", "cut")
+        if billing == NOTHING and ran:
+            return Figures(None, "counted")
+        if billing not in (TOKENS, NOTHING) and ran and (tap is None or tap.usage is None):
+            return self._pieces(complete=ending.kind == "complete")
+        return decide_figures(
+            ending,
+            tap,
+            prompt_tokens=count.total if count else None,
+            completion_tokens=completion,
+            quality=count.quality if count else "exact",
+            drained=self.drained,
+        )
+
+    def _pieces(self, *, complete: bool) -> Figures:
+        """Characters are what was asked for, pictures what came. What else was drawn, and seconds, nobody can know but
+        the provider.
+        """
+        if self._asked.billing == CHARACTERS:
+            return Figures(Usage(characters=self._asked.characters), "counted")
+        if complete and self.tap is not None and self._asked.billing.startswith("image:"):
+            images = self._asked.images if self.tap.too_long else self.tap.items
+            if images is not None:
+                return Figures(Usage(images=images), "counted")
+        return Figures(None, "unknown")
+
+    async def count(self) -> None:
+        """Counts the prompt, once; whoever asks meanwhile waits for the figure."""
+        if self._counting is None:
+            self._counting = asyncio.ensure_future(asyncio.to_thread(count_asked, self._asked))
+        self._count = await asyncio.shield(self._counting)
+
+    def to_keep(self) -> list[Struct]:
+        """What a process that dies now would lose."""
+        changes: list[Struct] = []
+        count, id_ = self._count, self.opening.id
+        if count is not None and self._kept == 0:
+            changes.append(
+                CountEntry(
+                    id=id_,
+                    preflight_tokens=count.total,
+                    preflight_quality=count.quality,
+                    preflight_encoding=count.encoding,
+                )
+            )
+        text = self.tap.new_text() if self.tap is not None and self._asked.billing == TOKENS else ""
+        if text or changes:
+            self._kept += 1
+            changes.append(KeepPartial(entry_id=id_, seq=self._kept, text=text))
+        return changes
+
+    def _now(self) -> int:
+        return self.opening.opened_at + (time.monotonic_ns() - self.began) // 1000

@@ -1,0 +1,376 @@
+"""Reads the bill out of an answer that only passes through: usage, served model, tier, finish reason, error, text.
+
+The bytes go on to the client untouched and first; here they are kept as they came and read in one go: four times a
+second while an answer is being streamed, and at its end. What cannot be understood is left out, never guessed.
+
+One shape of event covers all endpoints: Chat Completions and Completions (`choices`), Responses (`response.…` events
+with the whole inside), images, speech and transcription (`…completed`, `…done` with a usage).
+"""
+
+import json
+import re
+import zlib
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from talkmeter.metering.sse import EventTooLarge, SseReader
+from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
+
+WHOLE_LIMIT = 8 << 20  # bytes of an answer in one piece that are kept; of longer ones the beginning and the end
+ENDS = 128 << 10  # bytes of either
+TEXT_LIMIT = 16 << 20  # characters; what is longer counts as so long
+NOTHING = (b"", b"null")
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FAILED = frozenset({"response.failed", "error"})
+_ENDED = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_DELTAS = frozenset(
+    {
+        "response.output_text.delta",
+        "response.refusal.delta",
+        "response.function_call_arguments.delta",
+        "response.custom_tool_call_input.delta",
+        "response.reasoning_text.delta",
+        "response.reasoning_summary_text.delta",
+        "transcript.text.delta",
+    }
+)
+
+
+class _Message(Struct):
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+
+
+class _Choice(Struct):
+    delta: _Message | None = None
+    message: _Message | None = None
+    text: Any = None
+    finish_reason: Any = None
+
+
+class _Response(Struct):
+    id: Any = None
+    model: Any = None
+    service_tier: Any = None
+    status: Any = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+
+
+class _Event(Struct):
+    type: Any = None
+    id: Any = None
+    object: Any = None
+    choices: list[_Choice] | None = None
+    model: Any = None
+    service_tier: Any = None
+    status: Any = None
+    delta: Any = None
+    response: _Response | None = None
+    output: Raw = Raw()
+    data: Raw = Raw()
+    text: Any = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+_count_items = msgspec.json.Decoder(list[Raw]).decode
+
+
+class PassingTap:
+    """One answer's reading. streamed: server-sent events. images: its usage is that of the Images endpoint."""
+
+    def __init__(self, *, streamed: bool, encoding: str = "", images: bool = False) -> None:
+        self.streamed = streamed
+        self.plain = encoding in ("", "identity")
+        self._images = images
+        self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate", "x-gzip") else None
+        self.unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
+        self._new: list[bytes] = []
+        self._carry = b""
+        self._reader: SseReader | None = None  # once the stream is not in the usual form
+        self._first = b""  # of a long answer in one piece
+        self._size = 0
+        self._texts: list[str] = []
+        self._taken = 0
+        self._characters = 0
+        self.received = False
+        self.usage: Usage | None = None
+        self.raw_usage: str | None = None
+        self.problem: str | None = None
+        self.model: str | None = None
+        self.service_tier: str | None = None
+        self.finish_reason: str | None = None
+        self.upstream_id: str | None = None
+        self.error: dict[str, Any] | None = None
+        self.items: int | None = None  # of `data`: pictures, embeddings
+        self.done = False
+
+    @property
+    def text(self) -> str:
+        """All that was generated, as far as it came as text."""
+        return "".join(self._texts)
+
+    @property
+    def ended_early(self) -> bool:
+        """A stream that ended properly, yet without any of the signs that the answer did."""
+        said_so = self.done or self.finish_reason or self.usage is not None or self.error is not None
+        return self.streamed and not said_so
+
+    @property
+    def too_long(self) -> bool:
+        """An answer in one piece of which only the ends were read."""
+        return bool(self._first)
+
+    def feed(self, data: bytes) -> None:
+        """Keeps the bytes for the next `read`; must cost next to nothing."""
+        self._new.append(data)
+
+    def new_text(self) -> str:
+        """Reads what has come, and gives the text since the last time."""
+        self.read()
+        new = "".join(self._texts[self._taken :])
+        self._taken = len(self._texts)
+        return new
+
+    def read(self) -> None:
+        """Takes in what `feed` has kept."""
+        if not self._new or self.unreadable:
+            self._new.clear()
+            return
+        data = b"".join(self._new)
+        self._new.clear()
+        self.received = True
+        if self._inflate is not None:
+            data = self._inflated(data)
+        if self.streamed:
+            self._read_stream(data)
+        else:
+            self._keep_whole(data)
+
+    def finish(self) -> None:
+        """The body has ended as HTTP says it should, or will not go on."""
+        self.read()
+        if not self.streamed:
+            self._read_whole()
+            return
+        rest = self._reader.finish() if self._reader is not None else [_data_of(self._carry)]
+        self._carry = b""
+        for event in rest:
+            self._event(event)
+
+    def _inflated(self, data: bytes) -> bytes:
+        assert self._inflate is not None
+        try:
+            return self._inflate.decompress(data)
+        except zlib.error:
+            self.unreadable = True
+            self.problem = "the answer's compression could not be read"
+            return b""
+
+    def _read_stream(self, data: bytes) -> None:
+        if self._reader is None and b"\r" not in data:
+            data = self._carry + data
+            end = data.rfind(b"\n\n") + 2
+            if end == 1:
+                self._carry = data if len(data) <= WHOLE_LIMIT else b""  # no usage is that large
+                return
+            self._carry = data[end:]
+            for block in data[: end - 2].split(b"\n\n"):
+                self._event(block[6:] if block.startswith(b"data: ") and b"\n" not in block else _data_of(block))
+            return
+        if self._reader is None:
+            self._reader = SseReader(WHOLE_LIMIT)
+            data, self._carry = self._carry + data, b""
+        try:
+            for event in self._reader.feed(data):
+                self._event(event)
+        except EventTooLarge:
+            self._reader = SseReader(WHOLE_LIMIT)  # no usage is that large; the next event may be one
+
+    def _keep_whole(self, data: bytes) -> None:
+        self._size += len(data)
+        self._carry += data
+        if len(self._carry) > WHOLE_LIMIT:
+            self._first = self._first or self._carry[:ENDS]
+            self._carry = self._carry[-ENDS:]
+
+    def _read_whole(self) -> None:
+        body, self._carry = self._carry, b""
+        if not self._first:
+            self._event(body)
+            return
+        for match in reversed(list(_USAGE.finditer(body))):
+            if (raw := _object_at(body, match.end() - 1)) is not None:
+                self._take_usage(raw)
+                return
+
+    def _event(self, data: bytes) -> None:
+        if not data:
+            return
+        if data == b"[DONE]" or data.strip() == b"[DONE]":
+            self.done = True
+            return
+        try:
+            event = _decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            loose = _loosely(data)
+            if loose is None:
+                return
+            event = loose
+        self._take(event)
+
+    def _take(self, event: _Event) -> None:
+        if event.type is not None and type(event.type) is str:
+            self._typed(event.type, event)
+        response = event.response
+        for part in (event,) if response is None else (event, response):
+            if type(part.model) is str:
+                self.model = part.model
+            if type(part.service_tier) is str:
+                self.service_tier = part.service_tier
+            if (usage := bytes(part.usage)) not in NOTHING:
+                self._take_usage(usage)
+            if (error := bytes(part.error)) not in NOTHING:
+                self._take_error(error)
+        named = response.id if response is not None else event.id
+        if type(named) is str:
+            self.upstream_id = named
+        for choice in event.choices or ():
+            self._choice(choice)
+        if not self.streamed:
+            self._whole_parts(event)
+
+    def _typed(self, kind: str, event: _Event) -> None:
+        if kind in _DELTAS and type(event.delta) is str:
+            self._say(event.delta)
+        elif kind in _ENDED:
+            self.done = True
+            status = event.response.status if event.response is not None else None
+            self.finish_reason = status if isinstance(status, str) else kind.rpartition(".")[2]
+        elif kind.endswith((".completed", ".done")) and bytes(event.usage) not in NOTHING:
+            self.done = True
+        elif kind == "error" and self.error is None:
+            self.error = {"message": "the stream ended in an error"}
+
+    def _choice(self, choice: _Choice) -> None:
+        if type(choice.finish_reason) is str:
+            self.finish_reason = choice.finish_reason
+        if type(choice.text) is str:
+            self._say(choice.text)
+        message = choice.delta or choice.message
+        if message is None:
+            return
+        if type(message.content) is str:
+            if message.content:
+                self._say(message.content)
+        elif message.content is not None:
+            self._say(_text_of(message.content))
+        thought = message.reasoning_content or message.reasoning
+        for more in (thought, message.refusal):
+            if type(more) is str:
+                self._say(more)
+        if message.tool_calls is not None or message.function_call is not None:
+            self._say(_calls_text(message))
+
+    def _whole_parts(self, event: _Event) -> None:
+        """What only an answer in one piece has."""
+        if type(event.text) is str:
+            self._say(event.text)
+        if event.object == "batch":
+            self.service_tier = "batch"
+        if event.object == "response":
+            if type(event.status) is str:
+                self.finish_reason = event.status
+            if (output := bytes(event.output)) not in NOTHING:
+                self._say(_text_of(json.loads(output)))
+        data = bytes(event.data)
+        if data[:1] == b"[":
+            self.items = len(_count_items(data))
+
+    def _say(self, text: str) -> None:
+        if text and self._characters < TEXT_LIMIT:
+            self._characters += len(text)
+            self._texts.append(text)
+
+    def _take_usage(self, raw: bytes) -> None:
+        """The last usage that can be used stands: upstreams that send several send running totals."""
+        self.raw_usage = raw.decode("utf-8", "replace")
+        try:
+            usage = parse_images_usage(json.loads(raw)) if self._images else read_usage(raw)
+        except UsageProblem as problem:
+            self.problem = str(problem)
+        else:
+            self.usage = usage or self.usage
+            self.problem = None
+
+    def _take_error(self, raw: bytes) -> None:
+        value = json.loads(raw)
+        self.error = value if isinstance(value, dict) else {"message": str(value)}
+
+
+def _data_of(block: bytes) -> bytes:
+    """The data of one event's lines (LF)."""
+    parts = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(parts)
+
+
+def _object_at(body: bytes, start: int) -> bytes | None:
+    """The JSON object that begins at `start`; None if it is not one."""
+    try:
+        text = body[start:].decode("utf-8", "replace")
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except ValueError:
+        return None
+    return json.dumps(value).encode()
+
+
+def _loosely(data: bytes) -> _Event | None:
+    """A second try for JSON that is legal but odd (lone surrogates, NaN); what stays odd is None."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _name: None)
+        return msgspec.convert(value, _Event) if _is_plain(value) else None
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Raw fields cannot be made from values; they are put back as bytes."""
+    if not isinstance(value, dict):
+        return False
+    for part in (value, value.get("response")):
+        if isinstance(part, dict):
+            for name in ("usage", "error", "output", "data"):
+                if name in part:
+                    part[name] = Raw(json.dumps(part[name]).encode())
+    return True
+
+
+def _calls_text(message: _Message) -> str:
+    """Names and arguments of the calls in a message or delta: what the model had to write."""
+    found = []
+    calls = message.tool_calls if isinstance(message.tool_calls, list) else []
+    functions = [call.get("function") or call.get("custom") for call in calls if isinstance(call, dict)]
+    for function in (*functions, message.function_call):
+        if isinstance(function, dict):
+            found += [function[name] for name in ("name", "arguments", "input") if isinstance(function.get(name), str)]
+    return "".join(found)
+
+
+def _text_of(content: Any) -> str:
+    """Every text inside a list of parts or of output items."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join([_text_of(part) for part in content])
+    if not isinstance(content, dict):
+        return ""
+    names = ("text", "refusal", "thinking", "arguments", "name", "input", "content", "summary")
+    return "".join([_text_of(content[name]) for name in names if isinstance(content.get(name), str | list)])

@@ -1,0 +1,188 @@
+"""One answer on its way in: the parser puts its pieces here, the caller takes them."""
+
+import asyncio
+import math
+from typing import Protocol
+
+from talkmeter.completions import UpstreamBroke, UpstreamSilent
+from talkmeter.errors import UpstreamError
+from talkmeter.providers.http.heads import HEAD_BYTES, Malformed
+from talkmeter.providers.http.timeouts import Timeouts
+
+
+class Line(Protocol):
+    """What an answer needs of its connection."""
+
+    def wake_at(self, seconds: float) -> None: ...
+
+    def taken(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class HttpAnswer:
+    """Implements completions.Answer. The methods named on_… are the parser's.
+
+    line: the connection while the answer still comes over it; None afterwards, when it may serve somebody else.
+    """
+
+    __slots__ = (
+        "_pieces",
+        "_trailers",
+        "_waiter",
+        "arrived",
+        "complete",
+        "failure",
+        "has_head",
+        "headers",
+        "line",
+        "method",
+        "on_body",
+        "parsed",
+        "reason",
+        "status",
+        "timeouts",
+    )
+
+    def __init__(self, line: Line, method: str, timeouts: Timeouts) -> None:
+        self.line: Line | None = line
+        self.status = 0
+        self.reason = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parsed = False  # the parser has seen a head
+        self.has_head = False  # and it is in order
+        self.complete = False
+        self.failure: UpstreamError | None = None
+        self.arrived = False  # any of the body
+        self.method = method
+        self.timeouts = timeouts
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append
+        self._trailers = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"HttpAnswer({self.status})"
+
+    # --- for the caller
+
+    @property
+    def ended(self) -> bool:
+        return self.complete and not self._pieces
+
+    def header(self, name: bytes) -> bytes | None:
+        for one, value in self.headers:
+            if one.lower() == name:
+                return value
+        return None
+
+    async def read(self) -> bytes:
+        pieces = self._pieces
+        while not pieces:
+            if self.complete:
+                return b""
+            if self.failure is not None:
+                raise self.failure
+            try:
+                await self._news_within(self.timeouts.silence if self.arrived else self.timeouts.until_body)
+            finally:
+                self._waiter = None
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.arrived = True
+        if self.line is not None:
+            self.line.taken()
+        return data
+
+    def close(self) -> None:
+        line, self.line = self.line, None
+        self._pieces.clear()
+        if line is not None:
+            line.abort()
+            self.fail(UpstreamBroke("stream", "it was closed"))
+
+    # --- for the connection
+
+    async def head(self, upload: asyncio.Task[None] | None = None) -> None:
+        """Returns when the head is there. Raises UpstreamSilent or UpstreamBroke, and what the upload raises.
+
+        The clock for the head starts when the upload is done.
+        """
+        while not self.has_head:
+            if self.failure is not None:
+                raise self.failure
+            if upload is not None and upload.done():
+                upload.result()
+                upload = None
+            try:
+                await self._news_within(self.timeouts.headers if upload is None else math.inf)
+            finally:
+                self._waiter = None
+
+    def _news_within(self, seconds: float) -> asyncio.Future[None]:
+        assert self._waiter is None, "one reader at a time"
+        assert self.line is not None
+        self._waiter = asyncio.get_running_loop().create_future()
+        self.line.wake_at(seconds)
+        return self._waiter
+
+    @property
+    def awaited(self) -> bool:
+        return self._waiter is not None
+
+    def wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def news(self) -> None:
+        """Wakes the reader if there is something to read; bytes between the chunks are nothing."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and (self._pieces or self.complete):
+            waiter.set_result(None)
+
+    @property
+    def waiting(self) -> int:
+        """Pieces that were not taken yet."""
+        return len(self._pieces)
+
+    def begin_again(self) -> None:
+        """That was an interim head; the real one follows."""
+        self.headers = []
+        self.reason = b""
+        self.parsed = self.complete = False
+
+    def fail(self, failure: UpstreamError) -> None:
+        self.line = None
+        self.complete = False
+        self.failure = failure
+        self.wake()
+
+    def silent(self) -> UpstreamSilent:
+        """The error for a time-out now."""
+        if not self.has_head:
+            return UpstreamSilent("headers", self.timeouts.headers)
+        return UpstreamSilent("stream", self.timeouts.silence if self.arrived else self.timeouts.until_body)
+
+    # --- for the parser
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # a second answer that nobody asked for
+            raise Malformed
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.parsed:
+            self.headers.append((name, value))
+            return
+        self._trailers += len(name) + len(value)
+        if self._trailers > HEAD_BYTES:
+            raise Malformed
+
+    def on_headers_complete(self) -> None:
+        self.parsed = True
+
+    def on_message_complete(self) -> None:
+        self.complete = True

@@ -1,0 +1,28 @@
+"""A client behind any ASGI server: nobody tells when it leaves, so answers are read to their end."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class AsgiClient:
+    """Implements services.Client by `send`."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self.gone = False
+        self.on_gone: Callable[[], object] | None = None
+
+    def abort(self) -> None:
+        raise ConnectionAbortedError("the provider's answer broke off")
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    def flush(self) -> None:
+        """The server has sent the head already."""
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self, data: bytes = b"") -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})

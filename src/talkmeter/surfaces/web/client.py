@@ -1,0 +1,114 @@
+"""The client of one request, for who answers it without an application in between: whether it is still there, and its
+answer written straight to the connection. What a header may hold and how a body ends is as strict here as in uvicorn.
+"""
+
+import re
+from asyncio import Transport
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+_FORBIDDEN = re.compile(rb"[\x00\r\n]")
+_NO_BODY = frozenset({204, 304})
+
+
+class Client:
+    """cycle: uvicorn's of this request, whose state is kept as its own `send` would."""
+
+    __slots__ = ("_chunked", "_cycle", "_head", "_left", "gone", "on_gone")
+
+    def __init__(self, cycle: Any) -> None:
+        self._cycle = cycle
+        self._chunked = False
+        self._head = b""  # goes out with the first piece of the body
+        self._left: int | None = None  # bytes of the body that are still promised
+        self.gone = False
+        self.on_gone: Callable[[], object] | None = None
+
+    def leave(self) -> None:
+        """Told by the connection when it is lost."""
+        self.gone = True
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def let_go(self) -> None:
+        """The answer is complete. Without this, client, cycle and scope would hold each other until the collector."""
+        self._cycle = None
+
+    def abort(self) -> None:
+        """Breaks the connection off, so that nobody takes what came for the whole."""
+        cycle = self._cycle
+        if cycle is None:
+            return
+        transport: Transport = cycle.transport
+        cycle.response_complete = True
+        cycle.message_event.set()
+        transport.abort()
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The head. Raises ValueError for a header that could be taken for two."""
+        cycle = self._cycle
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        head = [STATUS_LINE[status]]
+        given = (*cycle.default_headers, *headers)
+        for name, value in given:
+            if name == b"content-length":
+                self._left = int(value)
+            head += (name, b": ", value, b"\r\n")
+        if _FORBIDDEN.search(b"".join([name + value for name, value in given])):
+            raise ValueError("a header holds a line break")
+        if not cycle.keep_alive:
+            head.append(b"connection: close\r\n")
+        if self._left is None and status not in _NO_BODY:
+            self._chunked = True
+            head.append(b"transfer-encoding: chunked\r\n")
+        head.append(b"\r\n")
+        self._head = b"".join(head)
+
+    def flush(self) -> None:
+        """Sends the head although there is no body yet."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._write(head)
+
+    async def write(self, data: bytes) -> None:
+        """A piece of the body; waits while the client does not read."""
+        self._body(data)
+        flow = self._cycle.flow
+        if flow.write_paused and not self._cycle.disconnected:
+            await flow.drain()
+
+    async def finish(self, data: bytes = b"") -> None:
+        """The last piece. Breaks off if the body is not as long as was promised."""
+        cycle = self._cycle
+        self._body(data, b"0\r\n\r\n" if self._chunked else b"")
+        if cycle.disconnected or cycle.response_complete:
+            return
+        if self._left:
+            self.abort()
+            return
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def _body(self, data: bytes, end: bytes = b"") -> None:
+        """One write for all there is to say, the head and the end of the body included."""
+        head, self._head = self._head, b""
+        if self._chunked:
+            framed = b"%b%x\r\n%b\r\n%b" % (head, len(data), data, end) if data else head + end
+        elif len(data) <= (self._left or 0):
+            self._left = (self._left or 0) - len(data) if data else self._left
+            framed = head + data
+        else:
+            self.abort()
+            return
+        if framed:
+            self._write(framed)
+
+    def _write(self, data: bytes) -> None:
+        if not self._cycle.disconnected:
+            self._cycle.transport.write(data)

@@ -1,0 +1,111 @@
+"""`talkmeter usage`, `talkmeter calls export` and `talkmeter routes`."""
+
+import asyncio
+import json
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from support.store_values import a_settlement, an_opening
+from talkmeter.cli import commands
+from talkmeter.metering.cost import Cost
+from talkmeter.store import open_store
+from talkmeter.store.archive import DATABASE
+
+DAY = 86_400 * 1_000_000
+
+
+@pytest.fixture
+def talkmeter(tmp_path):
+    def command(*arguments, status=0):
+        done = CliRunner().invoke(commands.talkmeter, [*arguments, "--data-dir", str(tmp_path)])
+        if done.exception is not None and not isinstance(done.exception, SystemExit) and status == 0:
+            raise done.exception
+        assert (done.exit_code == 0) == (status == 0), done.output
+        return done.stdout if status == 0 else f"{done.exception} {done.output}"
+
+    return command
+
+
+@pytest.fixture
+def calls(talkmeter, tmp_path):
+    """Of two days, two users and two keys."""
+    user = json.loads(talkmeter("users", "add", "Kim", "--json"))
+    made = [json.loads(talkmeter("keys", "create", "app", "--json"))["key"] for _ in range(2)]
+
+    async def write():
+        store = await open_store(tmp_path / DATABASE)
+        for n, (principal, key) in enumerate([("owner", made[0]), ("owner", made[1]), (user["id"], made[1])]):
+            opened = an_opening(
+                opened_at=n * DAY // 2,
+                principal=principal,
+                key_id=key["id"],
+                surface="openai",
+                model_requested=f"m{n % 2}",
+            )
+            await store.commit(
+                opened, a_settlement(opened, cost=Cost(10**12 * (n + 1)), settled_at=opened.opened_at + 5)
+            )
+        await store.close()
+
+    asyncio.run(write())
+    return made
+
+
+def test_what_was_used_by_whatever_is_asked(talkmeter, calls):
+    said = talkmeter("usage")
+    assert [line.split()[:2] for line in said.splitlines()[1:]] == [
+        ["1970-01-01", "2"],
+        ["1970-01-02", "1"],
+        ["all", "3"],
+    ]
+    assert "6.00" in said.splitlines()[-1]
+    by_user = json.loads(talkmeter("usage", "--by", "user", "--json"))
+    assert [(row["name"], row["calls"], row["picodollars"]) for row in by_user["rows"]] == [
+        ("owner", 2, str(3 * 10**12)),
+        ("Kim", 1, str(3 * 10**12)),
+    ]
+    by_key = json.loads(talkmeter("usage", "--by", "key", "--json"))["rows"]
+    assert [(row["id"], row["name"]) for row in by_key] == [(calls[1]["id"], "app"), (calls[0]["id"], "app")]
+    assert [row["name"] for row in json.loads(talkmeter("usage", "--by", "provider", "--json"))["rows"]] == [
+        "provider_1"
+    ]
+    assert "m1" not in talkmeter("usage", "--by", "model", "--model", "m0")
+    assert talkmeter("usage", "--from", "1971-01-01") == "No calls there.\n"
+    assert "1970-01-02" not in talkmeter("usage", "--to", "1970-01-01", "--user", "owner")
+    assert "is not a day" in talkmeter("usage", "--from", "soon", status=1)
+
+
+def test_calls_are_written_to_a_file(talkmeter, calls, tmp_path):
+    file = tmp_path / "calls.ndjson"
+    assert str(file) in talkmeter("calls", "export", str(file), "--user", "Kim")
+    (line,) = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (line["user_name"], line["key_name"], line["cost_usd"]) == ("Kim", "app", "3.00")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    talkmeter("calls", "export", str(tmp_path / "calls.csv"))
+    assert len((tmp_path / "calls.csv").read_text().splitlines()) == 4
+    talkmeter("calls", "export", str(tmp_path / "other"), "--format", "ndjson", "--key", calls[0]["id"])
+    assert len((tmp_path / "other").read_text().splitlines()) == 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_routes_are_made_shown_changed_and_deleted(talkmeter):
+    assert "No routes yet" in talkmeter("routes", "list")
+    assert "fast" in talkmeter("routes", "add", "fast", "simulator/sim-fast", "sim-slow", "--retries", "2")
+    talkmeter("routes", "add", "gpt-*", "Simulator/")
+    (fast, gpt) = json.loads(talkmeter("routes", "list", "--json"))["routes"]
+    assert [target["model"] for target in fast["targets"]] == ["sim-fast", "sim-slow"]
+    assert (fast["targets"][0]["provider_id"] is None, fast["retries"]) == (False, 2)
+    assert gpt["targets"] == [{"provider_id": fast["targets"][0]["provider_id"], "model": None}]
+    assert "Simulator/sim-fast, sim-slow" in talkmeter("routes", "list")
+    talkmeter("routes", "change", "fast", "org/model", "--disable", "--retries", "0")
+    assert "org/model" in talkmeter("routes", "list")
+    assert " off " in talkmeter("routes", "list")
+    talkmeter("routes", "change", fast["id"], "--enable")
+    assert "Nothing to change" in talkmeter("routes", "change", "fast", status=1)
+    assert "no provider" in talkmeter("routes", "add", "x", "nobody/", status=1)
+    assert "already a route" in talkmeter("routes", "add", "fast", "m", status=1)
+    assert "is deleted" in talkmeter("routes", "delete", "fast")
+    assert "no route" in talkmeter("routes", "delete", "fast", status=1)
+    assert len(json.loads(talkmeter("routes", "list", "--json"))["routes"]) == 1

@@ -1,0 +1,142 @@
+"""The gateway while its database is away: a full disk, another's lock, a PostgreSQL that is restarted under load.
+
+Nothing goes upstream that could not be written down first, and what went is settled once the database is back.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import sqlite3
+import subprocess
+from contextlib import closing
+
+import pytest
+
+from support.gate import chat, gate_open
+from support.gateway_requests import REQUESTS
+from support.postgres import Postgres
+
+CLIENTS = 40
+MB = 1 << 20
+ROOM_ON_DISK = 80 * MB  # Talkmeter's ballast, as much again beside it, and the database
+
+
+def errors_of_ours(answers):
+    """The codes of the 5xx of ours."""
+    return {answer.json()["error"]["code"] for answer in answers if answer.status >= 500}
+
+
+@pytest.fixture(scope="module")
+def server():
+    postgres = Postgres()
+    postgres.start()
+    yield postgres
+    postgres.stop()
+
+
+@pytest.mark.slow
+async def test_postgresql_is_restarted_under_load(tmp_path, server):
+    if server._again is None:
+        pytest.skip("the server that TALKMETER_TEST_POSTGRES_URL names is not ours to restart")
+    url = server.create()
+    choose = random.Random(7)
+    async with gate_open(tmp_path, database_url=url) as gate:
+        answers, running = [], True
+
+        async def client():
+            while running:
+                request = choose.choice(REQUESTS)
+                answers.append(await gate.call(request.path, request.body, **request.headers))
+
+        clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
+        for _ in range(2):
+            before = sum(answer.status == 200 for answer in answers)
+            async with asyncio.timeout(30):
+                while sum(answer.status == 200 for answer in answers) < before + CLIENTS:
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(server.down)
+            before = len(answers)
+            async with asyncio.timeout(30):
+                while not any(answer.status >= 500 for answer in answers[before:]):
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(server.up)
+        running = False
+        await asyncio.gather(*clients)
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert errors_of_ours(answers) <= {"store_error", "store_busy"}
+        ledger = await gate.check_books(unknown=True, unseen=True)
+        assert len(ledger) >= 2 * CLIENTS
+        assert (await gate.call("chat/completions", chat())).status == 200
+
+
+async def test_another_process_holds_the_database(tmp_path):
+    async with gate_open(tmp_path) as gate:
+        assert (await gate.call("chat/completions", chat())).status == 200
+        gate.wire.forget()
+        gate.simulator.script({"gate": True})
+        with closing(sqlite3.connect(gate.data_dir / "talkmeter.db", isolation_level=None)) as other:
+            running = await gate.open("chat/completions", chat(stream=True))
+            await gate.simulator.step(1)
+            await running.head()
+            gate.wire.forget()
+            other.execute("BEGIN IMMEDIATE")
+            ending = asyncio.create_task(gate.simulator.step(1000))
+            answer = await gate.call("chat/completions", chat())
+            assert answer.status == 503
+            assert answer.json()["error"]["code"] == "store_busy"
+            await ending
+            assert (await running.rest()).ended == "complete", "who is being answered notices nothing"
+            assert gate.wire.sent == b"", "nothing goes out that is not written down"
+            other.execute("ROLLBACK")
+        await running.close()
+        await gate.check_books()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own with little room."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM_ON_DISK}", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path):
+    """Takes all the room that is left."""
+    with path.open("ab", buffering=0) as filler:
+        for size in (MB, 4096, 1):
+            with contextlib.suppress(OSError):
+                while filler.write(b"x" * size):
+                    pass
+
+
+async def test_a_full_disk(small_disk):
+    """Nothing is sent; what is under way is settled on the room kept for it, and with new room all is well."""
+    async with gate_open(small_disk) as gate:
+        gate.simulator.script({"gate": True})
+        running = await gate.open("chat/completions", chat(stream=True))
+        await gate.simulator.step(1)
+        await running.head()
+        fill(small_disk / "filler")
+        wordy = chat(metadata={"k": "v" * 10_000})  # kept on the ledger, so it takes room there
+        sent = 1
+        async with asyncio.timeout(60):
+            while (answer := await gate.call("chat/completions", wordy)).status != 507:
+                assert answer.status in (200, 400), answer.body
+                sent += 1
+        assert answer.json()["error"]["code"] == "store_full"
+        assert len(gate.simulator.bill.rows) == sent, "what could not be written down was not sent"
+        await gate.simulator.step(1000)
+        assert (await running.rest()).ended == "complete"
+        await running.close()
+        await gate.check_books()
+        (small_disk / "filler").unlink()
+        async with asyncio.timeout(30):
+            while (answer := await gate.call("chat/completions", chat())).status == 507:
+                await asyncio.sleep(0.05)
+        assert answer.status == 200
+        await gate.check_books()

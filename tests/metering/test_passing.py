@@ -1,0 +1,315 @@
+"""The corners of a passing call's life that a well-behaved network does not show."""
+
+import asyncio
+
+import pytest
+
+from talkmeter.completions import UpstreamBroke, UpstreamCall
+from talkmeter.errors import BadInput, Conflict, StoreError
+from talkmeter.metering import passing
+from talkmeter.metering.admission import Whose
+from talkmeter.metering.asked import Asked, PassingContext
+from talkmeter.metering.lately import MOST, Lately
+from talkmeter.metering.ledger import OpenEntry
+from talkmeter.metering.passing import PassingMeter
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.store import open_store
+
+CHAT = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}'
+CONTEXT = PassingContext(surface="openai", principal="local")
+NOBODY = Whose(user_id="local")
+REQUEST = UpstreamCall("", "POST", "chat/completions", ())
+
+
+class Answer:
+    """An answer of these pieces; an exception among them is raised."""
+
+    reason = b"OK"
+
+    def __init__(self, *pieces, status=200, kind=b"application/json", headers=()):
+        self.pieces = list(pieces)
+        self.status = status
+        self.headers = [(b"Content-Type", kind), *headers]
+        self.closed = False
+
+    @property
+    def ended(self):
+        return not self.pieces
+
+    def header(self, name):
+        return next((value for known, value in self.headers if known.lower() == name), None)
+
+    async def read(self):
+        if not self.pieces:
+            return b""
+        piece = self.pieces.pop(0)
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def close(self):
+        self.closed = True
+
+
+class Provider:
+    id, name = "p", "P"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    async def exchange(self, _call):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+    def hide(self, text):
+        return text
+
+
+@pytest.fixture
+async def meter(tmp_path):
+    store = await open_store(tmp_path / "talkmeter.db")
+    prices = PriceBook(store, lambda _id: None)
+    await prices.load()
+    yield PassingMeter(store, prices)
+    await store.close()
+
+
+async def begin(meter, answer, **asked):
+    fields = {"endpoint": "chat/completions", "model": "gpt-4o", "body": CHAT, "request_bytes": len(CHAT), **asked}
+    call = meter.begin(Asked(**fields), Provider(answer), CONTEXT)
+    await call.open(NOBODY)
+    return call
+
+
+async def read_all(call):
+    while not call.ended:
+        await call.read()
+
+
+async def settled(meter, call):
+    await meter.settled(20)
+    async with asyncio.timeout(20):
+        while (entry := await meter.store.entry(call.opening.id)).settlement is None:
+            await asyncio.sleep(0.005)
+    return entry.settlement
+
+
+@pytest.mark.parametrize(("error", "outcome", "provenance"), [
+    (BadInput("x", "x"), "not_sent", "counted"),
+    (BadInput("x", "x", code="client_left"), "failed", "unknown"),
+    (RuntimeError("x"), "failed", "unknown"),
+    (asyncio.CancelledError(), "failed", "unknown"),
+    (UpstreamBroke("headers", "x"), "failed", "unknown"),
+])  # fmt: skip
+async def test_what_was_never_answered(meter, error, outcome, provenance):
+    call = await begin(meter, error)
+    with pytest.raises(type(error)):
+        await call.dispatch(REQUEST)
+    found = await settled(meter, call)
+    assert (found.outcome, found.provenance) == (outcome, provenance)
+    assert meter.under_way == 0
+
+
+async def test_cut_before_its_head(meter):
+    for how in ("cut", "cut_at_shutdown"):
+        call = await begin(meter, None)
+        getattr(call, how)()
+        getattr(call, how)()
+        assert (await settled(meter, call)).provenance == "unknown"
+
+
+async def test_a_body_that_ends_without_a_word(meter):
+    """The end comes by itself, as an empty read."""
+    answer = Answer(b'{"usage":{"prompt_tokens":1,"completion_tokens":1}}', b"")
+    call = await begin(meter, answer)
+    await call.dispatch(REQUEST)
+    await read_all(call)
+    assert (await settled(meter, call)).provenance == "reported"
+    call = await begin(meter, Answer())
+    await call.dispatch(REQUEST)
+    assert await call.read() == b""
+    assert (await settled(meter, call)).provenance == "counted"
+
+
+async def test_a_long_refusal_is_kept_in_part(meter):
+    call = await begin(meter, Answer(b"x" * 100_000, b"y" * 100_000, status=400))
+    await call.dispatch(REQUEST)
+    await read_all(call)
+    found = await settled(meter, call)
+    assert (found.outcome, found.http_status, found.error["status"]) == ("refused", 400, 400)
+
+
+async def test_an_answer_that_cannot_be_unpacked_is_unknown(meter):
+    for coding in (b"br", b"gzip"):
+        answer = Answer(b"no gzip", b"at all", headers=[(b"Content-Encoding", coding)])
+        call = await begin(meter, answer)
+        await call.dispatch(REQUEST)
+        await read_all(call)
+        assert (await settled(meter, call)).provenance == "unknown"
+
+
+async def test_an_error_in_a_stream_is_on_the_ledger(meter):
+    answer = Answer(b'data: {"error":{"message":"m","code":"c"}}\n\n', kind=b"text/event-stream")
+    call = await begin(meter, answer)
+    await call.dispatch(REQUEST)
+    await read_all(call)
+    found = await settled(meter, call)
+    assert (found.outcome, found.error["code"]) == ("failed", "c")
+
+
+async def test_whoever_counts_first_counts_for_all(meter, monkeypatch):
+    """An answer that ends while its prompt is being counted is counted, not unknown."""
+    counted = []
+    real, may_go_on = passing.count_asked, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(asked):
+        counted.append(asked)
+        asyncio.run_coroutine_threadsafe(may_go_on.wait(), loop).result()
+        return real(asked)
+
+    monkeypatch.setattr(passing, "count_asked", slow)
+    call = await begin(meter, Answer(b"{}"))
+    await call.dispatch(REQUEST)
+    keeping = asyncio.create_task(call.count())
+    while not counted:
+        await asyncio.sleep(0.001)
+    await read_all(call)
+    may_go_on.set()
+    await keeping
+    found = await settled(meter, call)
+    assert (found.provenance, len(counted)) == ("counted", 1)
+    assert found.usage.prompt_tokens > 0
+
+
+async def test_what_lasts_is_kept(meter, monkeypatch):
+    """The count once, the text as it comes, and nothing while nothing comes."""
+    monkeypatch.setattr(passing, "KEEP_SECONDS", 0.01)
+    answer = Answer(
+        b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n', b"data: [DONE]\n\n", kind=b"text/event-stream"
+    )
+    call = await begin(meter, answer)
+    await call.dispatch(REQUEST)
+    await call.read()
+    async with asyncio.timeout(20):
+        while await meter.store.partial_text(call.opening.id) != "one":
+            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.05)
+    assert (await meter.store.entry(call.opening.id)).opening.preflight_tokens > 0
+    await read_all(call)
+    await settled(meter, call)
+    assert await meter.store.partial_text(call.opening.id) == ""
+
+
+async def test_what_has_no_count_has_nothing_to_keep(meter):
+    call = await begin(meter, Answer(b"x", b"y"), endpoint="audio/transcriptions", billing="seconds")
+    await call.dispatch(REQUEST)
+    await call.count()
+    assert call.to_keep() == []
+    call.cut()
+
+
+class Refusing:
+    """A store that cannot take changes, for a while."""
+
+    def __init__(self, store, error):
+        self._store = store
+        self.error = error
+        self.refused = 0
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def _take(self):
+        self.refused += 1
+        if self.refused > 2:
+            self.error = None
+
+    def submit(self, *changes):
+        if self.error is None:
+            return self._store.submit(*changes)
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(self.error)
+        self._take()
+        return future
+
+    def submit_quietly(self, changes, failed):
+        if self.error is None:
+            self._store.submit_quietly(changes, failed)
+        else:
+            error = self.error
+            self._take()
+            failed(error)
+
+
+@pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
+async def test_a_store_that_is_away(meter, error, monkeypatch, caplog):
+    monkeypatch.setattr(passing, "KEEP_SECONDS", 0.01)
+    call = await begin(meter, Answer(b"x", b"{}"))
+    store = meter.store
+    await call.dispatch(REQUEST)
+    if isinstance(error, StoreError):
+        meter.store = Refusing(store, error)
+        async with asyncio.timeout(20):
+            while "cannot be kept" not in caplog.text:
+                await asyncio.sleep(0.005)
+    meter.store = Refusing(store, error)
+    await read_all(call)
+    await meter.settled(20)
+    if isinstance(error, Conflict):
+        assert "settled already" in caplog.text
+        meter.store = store
+    else:
+        assert (await settled(meter, call)).provenance == "counted"
+
+
+@pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
+async def test_a_correction_that_does_not_get_through(meter, error):
+    first = await begin(meter, Answer(b'{"object":"response","id":"resp_1","status":"queued"}'), endpoint="responses")
+    await first.dispatch(REQUEST)
+    await read_all(first)
+    entry = await meter.entry_of_answer("resp_1")
+    assert entry.settlement.provenance == "unknown"
+    await settled(meter, first)
+    asking = await begin(meter, Answer(b'{"id":"resp_1","usage":{"input_tokens":1,"output_tokens":1}}'),
+                         endpoint="responses/…", billing="nothing", late=True)  # fmt: skip
+    await asking.dispatch(REQUEST)
+    asking.tells = entry
+    meter.store = Refusing(meter.store, error)
+    meter.store.submit_quietly = meter.store._store.submit_quietly
+    await read_all(asking)
+    await meter.settled(20)
+    assert (await settled(meter, first)).provenance == "unknown"
+    assert await meter.entry_of_answer("resp_none") is None
+
+
+async def test_found_while_it_is_under_way(meter):
+    told = b'data: {"type":"response.created","response":{"id":"resp_2"}}\n\n'
+    other = await begin(meter, Answer(b"x", b"y"), endpoint="responses")
+    await other.dispatch(REQUEST)
+    unanswered = await begin(meter, None, endpoint="responses")
+    meter.watch(unanswered)
+    call = await begin(meter, Answer(told, b"data: [DONE]\n\n", kind=b"text/event-stream"), endpoint="responses")
+    await call.dispatch(REQUEST)
+    await call.read()
+    entry = await meter.entry_of_answer("resp_2")
+    assert (entry.opening.id, entry.settlement) == (call.opening.id, None)
+    for each in (call, other, unanswered):
+        each.cut()
+
+
+def test_lately_forgets_the_oldest():
+    from talkmeter.metering.cost import Cost
+    from talkmeter.metering.ledger import SettleEntry
+
+    lately = Lately()
+    for number in range(MOST + 5):
+        opening = OpenEntry(id=f"c{number}", surface="openai", principal="local", endpoint="responses", provider_id="p",
+                            provider_name="P", model_requested="m", opened_at=1)  # fmt: skip
+        change = SettleEntry(id=f"c{number}", outcome="finished", provenance="reported", usage=None, raw_usage=None,
+                             cost=Cost(0), settled_at=1, upstream_id=f"resp_{number}")  # fmt: skip
+        lately.note(opening, change)
+    assert len(lately.entries) == MOST
+    assert "resp_4" not in lately.entries
+    assert "resp_5" in lately.entries

@@ -1,0 +1,60 @@
+"""What a lookup has found is remembered for the days and prompt sizes for which it holds, and for no others."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from talkmeter.metering.prices import PriceRow, PriceTable
+
+DAY = 86_400_000_000
+NOW = 1_795_000_000_000_000
+MODELS = (
+    "gpt-4o",
+    "gpt-5.4",
+    "gpt-3.5-turbo",
+    "o3",
+    "gpt-5.6-sol",
+    "gpt-5.6-luna",
+    "deepseek-chat",
+    "own",
+    "own-2",
+    "gpt-99",
+)
+PROVIDERS = ("openai", "deepseek", "simulator", "OpenAI")
+days = st.integers(-1500, 60).map(lambda day: NOW + day * DAY) | st.integers(0, 24 * 60).map(
+    lambda m: NOW + m * 60_000_000
+)
+prompts = st.sampled_from([0, 1, 199_999, 200_000, 200_001, 272_000, 272_001, 999, 1000, 1001]) | st.integers(
+    0, 300_000
+)
+rows = st.builds(
+    PriceRow,
+    id=st.uuids().map(str),
+    provider=st.sampled_from(["openai", "*"]),
+    model=st.sampled_from(["own", "own*", "gpt-4o", "gpt-*"]),
+    unit=st.sampled_from(["input", "output"]),
+    tier=st.sampled_from(["standard", "batch"]),
+    band_from=st.sampled_from([0, 1000, 272_001]),
+    effective_from=st.sampled_from([0, NOW - 30 * DAY, NOW]),
+    picodollars=st.integers(1, 9),
+)
+asks = st.tuples(st.sampled_from(PROVIDERS), st.sampled_from(MODELS), st.sampled_from(["input", "output", "cached_input"]),
+                 st.sampled_from(["standard", "batch", "flex", "priority", "default"]), prompts, days)  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(st.lists(rows, max_size=4), st.lists(asks, min_size=1, max_size=40))
+def test_remembered_is_as_good_as_found(own, asked):
+    remembering = PriceTable(own)
+    for each in [*asked, *asked]:
+        provider, model, unit, tier, prompt, at = each
+        searched = PriceTable(own)
+        searched._span = lambda *_: None
+        assert remembering.find(*each) == searched.find(provider, model, unit, tier, prompt, at), each
+
+
+def test_the_memory_is_bounded():
+    table = PriceTable()
+    for number in range(5000):
+        table.find("openai", f"name-{number}", "input", "standard", 0, NOW)
+    assert len(table._spans) <= 4098
+    assert len(table._models) <= 4098
