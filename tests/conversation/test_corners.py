@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from support.images import png
+from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.conversation.changes import AddRun, ChangeRun
 from talkmeter.conversation.recovery import settle_abandoned, settle_open_entries
@@ -365,3 +366,14 @@ def test_the_limit_has_the_name_that_the_model_wants():
     ]:
         body = chat_body(RoomSettings(model=model, max_tokens=9, top_p=0.3), [])
         assert (body[name], body["top_p"], body["stream_options"]) == (9, 0.3, {"include_usage": True})
+
+
+async def test_what_a_dead_gateway_had_kept_of_a_call_is_counted(desk):
+    from talkmeter.metering.ledger import KeepPartial
+
+    opening = an_opening(id="call_kept", provider_id="sim", model_requested="sim-fast")
+    await desk.store.commit(opening, KeepPartial(entry_id=opening.id, seq=1, text="hello there"))
+    assert await settle_open_entries(desk.store, desk.prices) == 1
+    settled = (await desk.store.entry(opening.id)).settlement
+    assert (settled.outcome, settled.provenance, settled.usage.completion_tokens) == ("interrupted", "counted", 2)
+    assert await desk.store.partial_text(opening.id) == ""

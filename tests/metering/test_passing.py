@@ -295,6 +295,7 @@ async def test_found_while_it_is_under_way(meter):
     await call.read()
     entry = await meter.entry_of_answer("resp_2")
     assert (entry.opening.id, entry.settlement) == (call.opening.id, None)
+    assert await meter.entry_of_answer("resp_of_nobody") is None
     for each in (call, other, unanswered):
         each.cut()
 

@@ -58,9 +58,7 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -
     events = await store.run_events(opening.run_id, 0)
     text = text_of(events)
     billed = text + text_of(events, HIDDEN)
-    if opening.answer_id is None:
-        await settle_recovered(store, prices, entry, billed)
-        return
+    assert opening.answer_id is not None  # a run always has its answer
     at = now()
     await settle_recovered(
         store,
