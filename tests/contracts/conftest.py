@@ -9,6 +9,7 @@ import pytest
 from support import books
 from support.browser import Browser
 from support.processes import Server, SimulatorProcess, start_server, start_simulator
+from support.small_disk import mounted
 
 
 @dataclass
@@ -54,3 +55,10 @@ def street(tmp_path_factory):
 async def _signed_in(server: Server) -> str:
     async with Browser(server.url) as browser:
         return await browser.sign_in(server.link)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own with little room."""
+    with mounted(tmp_path / "disk") as folder:
+        yield folder

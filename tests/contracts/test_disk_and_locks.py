@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import sqlite3
-import subprocess
 from dataclasses import dataclass
 
 import pytest
@@ -16,10 +15,9 @@ import pytest
 from support import books
 from support.browser import Browser
 from support.processes import NotStarted, Server, SimulatorProcess, start_server, start_simulator
+from support.small_disk import fill
 
 SIM = {"model": "sim-fast"}
-MB = 1 << 20
-ROOM_ON_DISK = 80 * MB  # Talkmeter's ballast, as much again beside it, and the database
 
 
 @dataclass
@@ -119,27 +117,6 @@ async def test_a_second_server_is_refused(home):
 
 
 # The disk
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of its own with little room."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root; the tests of a failing disk below run without")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM_ON_DISK}", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(path):
-    """Takes all the room that is left."""
-    with path.open("ab", buffering=0) as filler:
-        for size in (MB, 4096, 1):
-            with contextlib.suppress(OSError):
-                while filler.write(b"x" * size):
-                    pass
 
 
 async def until_refused(home):

@@ -4,11 +4,8 @@ Nothing goes upstream that could not be written down first, and what went is set
 """
 
 import asyncio
-import contextlib
-import os
 import random
 import sqlite3
-import subprocess
 from contextlib import closing
 
 import pytest
@@ -16,10 +13,9 @@ import pytest
 from support.gate import chat, gate_open
 from support.gateway_requests import REQUESTS
 from support.postgres import Postgres
+from support.small_disk import fill
 
 CLIENTS = 40
-MB = 1 << 20
-ROOM_ON_DISK = 80 * MB  # Talkmeter's ballast, as much again beside it, and the database
 
 
 def errors_of_ours(answers):
@@ -91,27 +87,6 @@ async def test_another_process_holds_the_database(tmp_path):
             other.execute("ROLLBACK")
         await running.close()
         await gate.check_books()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of its own with little room."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM_ON_DISK}", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(path):
-    """Takes all the room that is left."""
-    with path.open("ab", buffering=0) as filler:
-        for size in (MB, 4096, 1):
-            with contextlib.suppress(OSError):
-                while filler.write(b"x" * size):
-                    pass
 
 
 async def test_a_full_disk(small_disk):
