@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
@@ -48,6 +49,7 @@ class _Message(Struct):
 
 
 class _Choice(Struct):
+    index: Any = None
     delta: _Message | None = None
     message: _Message | None = None
     text: Any = None
@@ -72,6 +74,9 @@ class _Event(Struct):
     service_tier: Any = None
     status: Any = None
     delta: Any = None
+    output_index: Any = None
+    content_index: Any = None
+    item: Raw = Raw()
     response: _Response | None = None
     output: Raw = Raw()
     data: Raw = Raw()
@@ -98,9 +103,7 @@ class PassingTap:
         self._reader: SseReader | None = None  # once the stream is not in the usual form
         self._first = b""  # of a long answer in one piece
         self._size = 0
-        self._texts: list[str] = []
-        self._taken = 0
-        self._characters = 0
+        self._said = Said(TEXT_LIMIT)
         self.received = False
         self.usage: Usage | None = None
         self.raw_usage: str | None = None
@@ -114,9 +117,14 @@ class PassingTap:
         self.done = False
 
     @property
-    def text(self) -> str:
-        """All that was generated, as far as it came as text."""
-        return "".join(self._texts)
+    def texts(self) -> list[str]:
+        """All that was generated, as far as it came as text: see passing_texts.Said."""
+        return self._said.texts
+
+    def new_texts(self) -> list[tuple[int, str]]:
+        """Reads what has come, and gives what is new since the last time, each with its place among `texts`."""
+        self.read()
+        return self._said.new()
 
     @property
     def ended_early(self) -> bool:
@@ -132,13 +140,6 @@ class PassingTap:
     def feed(self, data: bytes) -> None:
         """Keeps the bytes for the next `read`; must cost next to nothing."""
         self._new.append(data)
-
-    def new_text(self) -> str:
-        """Reads what has come, and gives the text since the last time."""
-        self.read()
-        new = "".join(self._texts[self._taken :])
-        self._taken = len(self._texts)
-        return new
 
     def read(self) -> None:
         """Takes in what `feed` has kept."""
@@ -243,14 +244,16 @@ class PassingTap:
         named = response.id if response is not None else event.id
         if type(named) is str:
             self.upstream_id = named
-        for choice in event.choices or ():
-            self._choice(choice)
+        for place, choice in enumerate(event.choices or ()):
+            self._choice(choice, choice.index if type(choice.index) is int else place)
         if not self.streamed:
             self._whole_parts(event)
 
     def _typed(self, kind: str, event: _Event) -> None:
         if kind in _DELTAS and type(event.delta) is str:
-            self._say(event.delta)
+            self._said.add(event.delta, f"{kind} {event.output_index} {event.content_index}")
+        elif kind == "response.output_item.added" and bytes(event.item):
+            self._said.add(name_of(bytes(event.item)), f"name {event.output_index}")
         elif kind in _ENDED:
             self.done = True
             status = event.response.status if event.response is not None else None
@@ -260,45 +263,42 @@ class PassingTap:
         elif kind == "error" and self.error is None:
             self.error = {"message": "the stream ended in an error"}
 
-    def _choice(self, choice: _Choice) -> None:
+    def _choice(self, choice: _Choice, index: int) -> None:
         if type(choice.finish_reason) is str:
             self.finish_reason = choice.finish_reason
         if type(choice.text) is str:
-            self._say(choice.text)
+            self._said.add(choice.text, index)
         message = choice.delta or choice.message
         if message is None:
             return
         if type(message.content) is str:
             if message.content:
-                self._say(message.content)
+                self._said.add(message.content, index)
         elif message.content is not None:
-            self._say(_text_of(message.content))
+            self._said.add("".join(texts_in(message.content)), index)
         thought = message.reasoning_content or message.reasoning
-        for more in (thought, message.refusal):
+        for name, more in (("thought", thought), ("refusal", message.refusal)):
             if type(more) is str:
-                self._say(more)
+                self._said.add(more, (index, name))
         if message.tool_calls is not None or message.function_call is not None:
-            self._say(_calls_text(message))
+            for whose, text in said_in_calls(message.tool_calls, message.function_call):
+                self._said.add(text, (index, *whose))
 
     def _whole_parts(self, event: _Event) -> None:
         """What only an answer in one piece has."""
         if type(event.text) is str:
-            self._say(event.text)
+            self._said.add(event.text, 0)
         if event.object == "batch":
             self.service_tier = "batch"
         if event.object == "response":
             if type(event.status) is str:
                 self.finish_reason = event.status
             if (output := bytes(event.output)) not in NOTHING:
-                self._say(_text_of(json.loads(output)))
+                for place, text in enumerate(texts_in(json.loads(output))):
+                    self._said.add(text, place)
         data = bytes(event.data)
         if data[:1] == b"[":
             self.items = len(_count_items(data))
-
-    def _say(self, text: str) -> None:
-        if text and self._characters < TEXT_LIMIT:
-            self._characters += len(text)
-            self._texts.append(text)
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""
@@ -347,30 +347,7 @@ def _is_plain(value: Any) -> bool:
         return False
     for part in (value, value.get("response")):
         if isinstance(part, dict):
-            for name in ("usage", "error", "output", "data"):
+            for name in ("usage", "error", "output", "data", "item"):
                 if name in part:
                     part[name] = Raw(json.dumps(part[name]).encode())
     return True
-
-
-def _calls_text(message: _Message) -> str:
-    """Names and arguments of the calls in a message or delta: what the model had to write."""
-    found = []
-    calls = message.tool_calls if isinstance(message.tool_calls, list) else []
-    functions = [call.get("function") or call.get("custom") for call in calls if isinstance(call, dict)]
-    for function in (*functions, message.function_call):
-        if isinstance(function, dict):
-            found += [function[name] for name in ("name", "arguments", "input") if isinstance(function.get(name), str)]
-    return "".join(found)
-
-
-def _text_of(content: Any) -> str:
-    """Every text inside a list of parts or of output items."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join([_text_of(part) for part in content])
-    if not isinstance(content, dict):
-        return ""
-    names = ("text", "refusal", "thinking", "arguments", "name", "input", "content", "summary")
-    return "".join([_text_of(content[name]) for name in names if isinstance(content.get(name), str | list)])
