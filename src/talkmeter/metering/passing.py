@@ -312,7 +312,7 @@ class PassingCall:
     def _needs_count(self, ending: Ending) -> bool:
         """Whether tokens must be counted because nobody has reported them, and can be."""
         tap = self.tap
-        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.unreadable:
+        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.incomplete:
             return False
         return ending.kind in ("complete", "broke", "cut") and tap.finish_reason not in PENDING
 
