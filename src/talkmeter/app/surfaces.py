@@ -51,7 +51,7 @@ def gateway_services_of(application: Application) -> openai.Services:
         principal=accounts.keys.principal,
         whose=whose_of(accounts.users, accounts.keys),
         models=application.offered_models,
-        entry_of_answer=application.passing.entry_of_answer,
+        entry_of_answer=application.passing.answers.entry_of,
         price_of=plain_dollars,
     )
 

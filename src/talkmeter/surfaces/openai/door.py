@@ -20,9 +20,16 @@ from talkmeter.metering.ledger import LedgerEntry
 from talkmeter.surfaces.openai.answering import Answering
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
 from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
-from talkmeter.surfaces.openai.entrance import Headers, check_endpoint, check_model, principal_of, refuse_shared
+from talkmeter.surfaces.openai.entrance import (
+    Headers,
+    check_endpoint,
+    check_model,
+    principal_of,
+    refuse_shared,
+    refuse_unread,
+)
 from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json
-from talkmeter.surfaces.openai.forms import read_form
+from talkmeter.surfaces.openai.forms import content_type_of, read_form
 from talkmeter.surfaces.openai.heads import PREFIX, Head, KnownHeads, head_of
 from talkmeter.surfaces.openai.services import Client, GatewayOptions, Services
 
@@ -82,7 +89,7 @@ class OpenAIDoor:
         _refuse_coded(head.headers)
         fields = read_json(body)
         asked = asked_of(endpoint, fields, body, len(body))
-        check_model(principal, asked.model)
+        check_model(principal, asked.model, body)
         provider_id = None
         if fields.previous_response_id is not None or fields.conversation is not None:
             provider_id = await self._continued(fields, principal)
@@ -111,8 +118,9 @@ class OpenAIDoor:
         length: int | None = None
         span: tuple[int, int] | None = None
         fields = _NO_FIELDS
-        form: dict[str, str] | None = None
+        form: dict[str, Any] | None = None
         if endpoint.body == "any":
+            refuse_unread(endpoint, principal)
             length = _number(headers.get(b"content-length"))
             if length is None and b"transfer-encoding" not in headers:
                 await _body(receive, options.body_bytes)
@@ -123,15 +131,15 @@ class OpenAIDoor:
             asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=earlier is not None)
         else:
             whole = body = await _body(receive, options.body_bytes)
-            kind = headers.get(b"content-type", b"")
-            if endpoint.body == "json" or kind.startswith(b"application/json"):
+            kind = content_type_of(head.given) if endpoint.body == "form" else b"application/json"
+            if kind.startswith(b"application/json"):
                 _refuse_coded(headers)
                 fields = read_json(whole)
             else:
                 read = read_form(whole, kind)
                 fields, span, form = read.fields, read.span, read.all
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
-            check_model(principal, asked.model)
+            check_model(principal, asked.model, asked.body)
             if fields.previous_response_id is not None or fields.conversation is not None:
                 provider_id = await self._continued(fields, principal)
         ask = self._pass_ask(head, principal, fields, asked, body, provider_id)
