@@ -36,6 +36,10 @@ class Said:
         return self._texts.setdefault(whose, [])
 
     @property
+    def full(self) -> bool:
+        return self._room <= 0
+
+    @property
     def texts(self) -> list[str]:
         """In the order in which they began."""
         return ["".join(pieces) for pieces in self._texts.values()]
