@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,13 @@ class House:
 
     async def start(self) -> None:
         """Blocks nobody; afterwards it answers. Raises NotStarted."""
-        self.server = await asyncio.to_thread(start_server, self.data_dir, self.simulator.url, **self._options)
+        start = partial(start_server, self.data_dir, self.simulator.url, **self._options)
+        starting = asyncio.create_task(asyncio.to_thread(start))
+        try:
+            self.server = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # no server is to be left behind by a test that has failed elsewhere
+            self.server = await starting
+            raise
 
     async def kill_while_starting(self, seconds: float) -> None:
         starting = await asyncio.to_thread(spawn_server, self.data_dir, self.simulator.url, **self._options)
