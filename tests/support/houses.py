@@ -121,6 +121,10 @@ class House:
         with psycopg.connect(self.url, row_factory=psycopg.rows.dict_row) as connection:
             return list(connection.execute(statement))  # type: ignore[arg-type]
 
+    def texts_kept(self) -> int:
+        """How many pieces of text it keeps for the case that it dies now."""
+        return self.rows("SELECT count(*) AS pieces FROM partial_texts")[0]["pieces"]
+
     def top_up(self) -> None:
         """More for the tight key. Only while no server runs."""
         statement = f"UPDATE budgets SET amount = amount + {TOP_UP} WHERE name = 'tight'"

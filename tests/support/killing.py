@@ -28,6 +28,7 @@ TURNS = (  # of a lane; workers are three processes to start
     *("sqlite", "sqlite workers", "sqlite", "postgresql", "sqlite"),
     *("sqlite", "postgresql workers", "sqlite", "postgresql", "sqlite"),
 )
+KEPT = (0, 0, 1, 5, 20)  # texts under way that are kept for the next start, before the moment of the kill is chosen
 LOOKS = 20  # rounds of a SQLite database between two checks of the whole file
 # What may be said in the log: being killed, what upstreams did, and nothing else.
 EXPECTED = ("were interrupted by the last end", "worker_ended", "server_gone")
@@ -107,6 +108,8 @@ class Lane:
         await _until(lambda: crowd.sent >= CLIENTS, 60)
         answers = choose.randrange(2 * CLIENTS)
         await _until(lambda: crowd.answered >= answers, 1)  # whichever comes first: some rounds are of slow answers
+        kept = choose.choice(KEPT)
+        await _until(lambda: house.texts_kept() >= kept, 5)
         await asyncio.sleep(choose.uniform(0, 0.5))
         if house.workers > 1 and choose.random() < 0.4:
             await house.kill_worker(choose.randrange(house.workers))
