@@ -377,3 +377,15 @@ async def test_what_a_dead_gateway_had_kept_of_a_call_is_counted(desk):
     settled = (await desk.store.entry(opening.id)).settlement
     assert (settled.outcome, settled.provenance, settled.usage.completion_tokens) == ("interrupted", "counted", 2)
     assert await desk.store.partial_text(opening.id) == ""
+
+
+async def test_what_was_kept_and_cannot_be_opened_any_more_is_unknown(desk):
+    """Its key is lost: the entry does not pretend to know."""
+    from talkmeter.metering.ledger import KeepPartial
+
+    opening = an_opening(id="call_kept", provider_id="sim", model_requested="sim-fast")
+    await desk.store.commit(opening, KeepPartial(entry_id=opening.id, seq=1, text="sealed:eA==;"))
+    assert await settle_open_entries(desk.store, desk.prices, lambda _id, _kept: None) == 1
+    settled = (await desk.store.entry(opening.id)).settlement
+    assert (settled.provenance, settled.usage) == ("unknown", None)
+    assert await desk.store.partial_text(opening.id) == ""

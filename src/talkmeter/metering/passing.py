@@ -56,8 +56,16 @@ PENDING = ("queued", "in_progress")  # an answer that is made later; asking for 
 class PassingMeter:
     """Opens and settles the entries of calls that pass through, and keeps what a crash would lose."""
 
-    def __init__(self, store: LedgerStore, prices: PriceBook, budgets: BudgetBook | None = None) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        prices: PriceBook,
+        budgets: BudgetBook | None = None,
+        seal: Callable[[str, str], str] = lambda _entry_id, text: text,
+    ) -> None:
+        """seal: what is kept of a text under way."""
         self.store = store
+        self.seal = seal
         self.prices = prices
         self.admission = Admission(store, prices, budgets)
         self._live: set[PassingCall] = set()
@@ -382,7 +390,7 @@ class PassingCall:
         text = self.tap.new_text() if self.tap is not None and self._asked.billing == TOKENS else ""
         if text or changes:
             self._kept += 1
-            changes.append(KeepPartial(entry_id=id_, seq=self._kept, text=text))
+            changes.append(KeepPartial(entry_id=id_, seq=self._kept, text=self._meter.seal(id_, text)))
         return changes
 
     def _now(self) -> int:
