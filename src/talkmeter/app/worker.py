@@ -57,8 +57,9 @@ async def _work(ledger: socket.socket, control: socket.socket, *listening: socke
 
 
 async def _answer(application: Application, main: "_MainProcess", listening: list[socket.socket]) -> None:
-    kind = handing_over(protocol(application), main.hand_over)
-    server = Server(server_config(application, only_programs(programs(application)), kind))
+    door = programs(application)
+    kind = handing_over(protocol(application, door), main.hand_over)
+    server = Server(server_config(application, only_programs(door), kind))
     calm_collector()
     serving = asyncio.create_task(server.serve(listening), name="server")
     aside: list[asyncio.Task[None]] = []

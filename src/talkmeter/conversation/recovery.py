@@ -59,8 +59,11 @@ async def settle_abandoned(
 async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, open_text: OpenText) -> None:
     opening = entry.opening
     if opening.run_id is None:  # it passed through the gateway
-        kept = open_text(opening.id, await store.partial_text(opening.id)) or ""
-        if not kept:  # nobody knows whether it was sent at all, or answered: its prompt may not have been billed
+        opened = [open_text(opening.id, text) for text in await store.partial_texts(opening.id)]
+        kept = [text for text in opened if text is not None]
+        # Without any nobody knows whether it was sent at all, or answered: its prompt may not have been billed. And
+        # what can only be read in part says nothing of the whole.
+        if not any(kept) or len(kept) < len(opened):
             entry = structs.replace(entry, opening=structs.replace(opening, preflight_tokens=None))
         await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
         return
@@ -73,7 +76,7 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, o
         store,
         prices,
         entry,
-        billed,
+        [billed],
         FinishMessage(id=opening.answer_id, text=text, status="interrupted", finished_at=at),
         ChangeRun(id=opening.run_id, status="interrupted", finished_at=at),
         ForgetRunEvents(opening.run_id),

@@ -42,7 +42,7 @@ from talkmeter.metering.passing_tap import PassingTap
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
-from talkmeter.metering.tokens import PromptCount, count_completion
+from talkmeter.metering.tokens import PromptCount, count_texts
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
 from talkmeter.metering.usage import Usage
 
@@ -54,7 +54,7 @@ PENDING = ("queued", "in_progress")  # an answer that is made later; asking for 
 
 
 class PassingMeter:
-    """Opens and settles the entries of calls that pass through, and keeps what a crash would lose."""
+    """Opens and settles the entries of calls that pass through, and keeps, sealed, what a crash would lose."""
 
     def __init__(
         self,
@@ -63,7 +63,6 @@ class PassingMeter:
         budgets: BudgetBook | None = None,
         seal: Callable[[str, str], str] = lambda _entry_id, text: text,
     ) -> None:
-        """seal: what is kept of a text under way."""
         self.store = store
         self.seal = seal
         self.prices = prices
@@ -317,9 +316,9 @@ class PassingCall:
         await self.count()
         tap = self.tap
         assert tap is not None
-        text = tap.text
-        completion = await asyncio.to_thread(count_completion, text, self._asked.model) if text else None
-        self._settle(ending, self._count, completion.tokens if completion else 0, stopped=stopped)
+        texts = tap.texts
+        completion = await asyncio.to_thread(count_texts, texts, self._asked.model) if texts else 0
+        self._settle(ending, self._count, completion, stopped=stopped)
 
     def _settle(self, ending: Ending, count: PromptCount | None, completion: int, *, stopped: bool) -> None:
         change = settle(
@@ -387,10 +386,13 @@ class PassingCall:
                     preflight_encoding=count.encoding,
                 )
             )
-        text = self.tap.new_text() if self.tap is not None and self._asked.billing == TOKENS else ""
-        if text or changes:
+        texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
+        if texts or changes:
             self._kept += 1
-            changes.append(KeepPartial(entry_id=id_, seq=self._kept, text=self._meter.seal(id_, text)))
+            seal = self._meter.seal
+            changes += [
+                KeepPartial(entry_id=id_, part=part, seq=self._kept, text=seal(id_, text)) for part, text in texts
+            ]
         return changes
 
     def _now(self) -> int:
