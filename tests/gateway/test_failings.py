@@ -320,6 +320,63 @@ async def test_a_cache_that_is_counted_beside_the_input_is_not_read_as_inside(od
     assert "Anthropic" in entry["problem"]
 
 
+OUTPUT = [
+    {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "open_page", "url": "u"}},
+    {"type": "web_search_call", "status": "completed"},
+    {"type": "file_search_call", "status": "completed"},
+    {"type": "function_call", "name": "web_search_call", "arguments": "{}"},
+    {"type": "message", "content": [{"type": "output_text", "text": "x"}]},
+]
+
+
+@pytest.fixture
+async def tooled(gate):
+    """`await tooled(output, streamed)`: the entry of a response with these items; usage 1000 and 10."""
+    upstream = Scripted()
+
+    async def call(output, *, streamed=False):
+        told = {"input_tokens": 1000, "output_tokens": 10, "total_tokens": 1010}
+        made = {"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-4.1", "output": output,
+                "usage": told}  # fmt: skip
+        body, kind = json.dumps(made).encode(), b"application/json"
+        if streamed:
+            event = {"type": "response.completed", "response": made}
+            body, kind = b"data: " + json.dumps(event).encode() + b"\n\n", b"text/event-stream"
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+        async with upstream.running(reply(head + body)):
+            await gate.application.accounts.providers.add("Tools", upstream.base_url, "sk-tools")
+            fields = {"model": "Tools/gpt-4.1", "input": "x", "tools": [{"type": "web_search"}], "stream": streamed}
+            answer = await gate.call("responses", fields)
+            entry = await gate.entry_anywhere(answer)
+            again = await gate.entry_anywhere(await gate.call("responses/resp_1"))
+        assert again["cost_picodollars"] == 0, "it is paid for once"
+        return entry
+
+    return call
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_tools_have_fees_of_their_own(tooled, streamed):
+    """gpt-4.1 is 2 / 8; a search in the web 0.01, one in files 0.0025; opening a page is free."""
+    entry = await tooled(OUTPUT, streamed=streamed)
+    assert lines(entry) == {
+        "input": (1000, 2_000_000_000),
+        "output": (10, 80_000_000),
+        "web_search": (2, 20_000_000_000),
+        "file_search": (1, 2_500_000_000),
+    }
+    assert entry["cost_picodollars"] == 24_580_000_000
+
+
+async def test_a_tool_without_a_price_is_not_free(gate, tooled):
+    entry = await tooled([{"type": "code_interpreter_call"}])
+    assert entry["cost_picodollars"] is None
+    assert "code_interpreter has no price" in entry["unpriced"]
+    assert (entry["prompt_tokens"], entry["completion_tokens"]) == (1000, 10)
+    assert await gate.application.prices.back_fill() == 0, "a price for tokens alone would not be the whole"
+
+
 async def test_speech_by_characters(gate):
     """tts-1: 15 USD for a million characters, whatever their bytes."""
     answer = await gate.call("audio/speech", {"model": "tts-1", "input": "안녕 hi", "voice": "alloy"})

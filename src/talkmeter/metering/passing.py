@@ -137,9 +137,8 @@ class PassingMeter:
         opening, usage = entry.opening, tap.usage
         assert usage is not None
         tier = tap.service_tier
-        cost = self.prices.cost(
-            usage, opening.provider_id, (tap.model, opening.model_requested), tier, opening.opened_at, opening.billing
-        )
+        models = tap.model, opening.model_requested
+        cost = self.prices.cost(usage, opening.provider_id, models, tier, opening.opened_at, opening.billing, tap.uses)
         assert entry.settlement is not None
         also = correction(opening, entry.settlement, usage, cost)
         change = CorrectEntry(

@@ -9,6 +9,7 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Raw, Struct
 
 from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
+from talkmeter.metering.tool_fees import uses_in
 from talkmeter.metering.unpacking import PACKED, Unpackable, Unpacker
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
@@ -63,6 +65,7 @@ class _Response(Struct):
     status: Any = None
     usage: Raw = Raw()
     error: Raw = Raw()
+    output: Raw = Raw()
 
 
 class _Event(Struct):
@@ -114,6 +117,7 @@ class PassingTap:
         self.finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.error: dict[str, Any] | None = None
+        self.uses: Mapping[str, int] = {}
         self.items: int | None = None  # of `data`: pictures, embeddings
         self.done = False
 
@@ -267,6 +271,8 @@ class PassingTap:
         elif kind in _ENDED:
             self.done = True
             status = event.response.status if event.response is not None else None
+            if event.response is not None:
+                self.uses = uses_in(bytes(event.response.output))
             self.finish_reason = status if isinstance(status, str) else kind.rpartition(".")[2]
         elif kind.endswith((".completed", ".done")) and bytes(event.usage) not in NOTHING:
             self.done = True
@@ -304,6 +310,7 @@ class PassingTap:
             if type(event.status) is str:
                 self.finish_reason = event.status
             if (output := bytes(event.output)) not in NOTHING:
+                self.uses = uses_in(output)
                 for place, text in enumerate(texts_in(json.loads(output))):
                     self._said.add(text, place)
         data = bytes(event.data)
