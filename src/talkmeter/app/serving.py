@@ -20,6 +20,7 @@ from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
 from talkmeter.errors import SettingError, TalkmeterError
+from talkmeter.store.exclusive import Held
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +56,30 @@ async def serve(resolved: Resolved, say: Say) -> int:
         for sockets in shares:
             ending.callback(_close, sockets)
         url = url_of(host, shares[0])
+        held: Held | None = None
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
-            await ending.enter_async_context(application.store.exclusive("server", wait=False))
+            held = await ending.enter_async_context(application.store.exclusive("server", wait=False))
         for warning in application.store.warnings:
             level = logging.WARNING if warning.acute else logging.DEBUG  # `talkmeter doctor` tells them all
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url)
-        await _answer(application, url, shares, lock, say)
+        await _answer(application, url, shares, lock, held, say)
     return 0
 
 
 async def _answer(
-    application: Application, url: str, shares: list[list[socket.socket]], lock: WorkersLock, say: Say
+    application: Application,
+    url: str,
+    shares: list[list[socket.socket]],
+    lock: WorkersLock,
+    held: Held | None,
+    say: Say,
 ) -> None:
-    """shares: the listening sockets of each worker; those of one are answered by this process itself."""
+    """shares: the listening sockets of each worker; those of one are answered by this process itself.
+
+    held: what keeps other servers off the database.
+    """
     workers = None
     if len(shares) > 1:
         application.accounts.sealer.make_key()
@@ -97,6 +107,8 @@ async def _answer(
             asyncio.create_task(_beside("begin", application.begin()), name="begin"),
             asyncio.create_task(_beside("watch", application.watch()), name="watch"),
         ]
+        if held is not None:
+            aside.append(asyncio.create_task(_beside("hold", _hold(held, stop)), name="hold"))
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping: answers under way are finished or settled. Once more to stop at once.")
     finally:
@@ -108,6 +120,13 @@ async def _answer(
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
+
+
+async def _hold(held: Held, stop: StopSignal) -> None:
+    """Ends this server if another one has the database now: it settles what this one has under way."""
+    await held.lost()
+    log.error("database_taken_by_another_server")
+    stop.ask()
 
 
 async def _beside(about: str, work: Coroutine[None, None, None]) -> None:

@@ -1,7 +1,8 @@
 """After a start: settles what a dead process left open, and takes up the questions that were waiting."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from msgspec import structs
@@ -15,6 +16,8 @@ from talkmeter.conversation.store import ConversationStore
 from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
 from talkmeter.metering.meter import settle_recovered
 from talkmeter.metering.pricebook import PriceBook
+
+AT_A_TIME = 100  # entries that are settled together
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,7 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook, open_text
     Must be done before anything new is sent, and by one process only.
     """
     entries = await store.open_entries()
-    for entry in entries:
-        await _settle(store, prices, entry, open_text)
+    await _settle_all(store, prices, entries, open_text)
     for run in await store.unfinished_runs():
         if run.status == "running":  # its entry was settled, yet the run was not ended with it
             await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), "interrupted", None))
@@ -51,9 +53,17 @@ async def settle_abandoned(
 ) -> int:
     """Settles those of these entries that are still open, since the process that opened them is gone; how many."""
     entries = [entry for entry in await store.open_entries() if entry.opening.id in ids]
-    for entry in entries:
-        await _settle(store, prices, entry, open_text)
+    await _settle_all(store, prices, entries, open_text)
     return len(entries)
+
+
+async def _settle_all(
+    store: RecoveryStore, prices: PriceBook, entries: Sequence[LedgerEntry], open_text: OpenText
+) -> None:
+    """Many at a time: the store commits together what comes together, and a start waits for all of them."""
+    for first in range(0, len(entries), AT_A_TIME):
+        some = entries[first : first + AT_A_TIME]
+        await asyncio.gather(*(_settle(store, prices, entry, open_text) for entry in some))
 
 
 async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, open_text: OpenText) -> None:
