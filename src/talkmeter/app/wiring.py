@@ -11,6 +11,7 @@ from typing import Any
 
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
@@ -56,6 +57,7 @@ class Accounts:
         self.sealer = sealer_of(resolved)
         self.providers = ProviderAccounts(store, self.sealer, resolved)
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
+        self.preferences = Preferences(self.settings, store)
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
         self.routes = Routes(store, self.providers)
@@ -72,6 +74,7 @@ class Accounts:
         await self.users.load()
         await self.keys.load()
         await self.settings.load()
+        await self.preferences.load()
         await self.providers.load()
         await self.routes.load()
         self.seen = seen
