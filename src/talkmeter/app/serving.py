@@ -70,7 +70,10 @@ async def _answer(
     application: Application, url: str, shares: list[list[socket.socket]], lock: WorkersLock, say: Say
 ) -> None:
     """shares: the listening sockets of each worker; those of one are answered by this process itself."""
-    workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
+    workers = None
+    if len(shares) > 1:
+        application.accounts.sealer.make_key()
+        workers = Workers(application, shares, lock.fd)
     door = programs(application)
     kind = protocol(application, door if workers is None else None)
     if workers is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from talkmeter.accounts.kept_texts import KeptTexts
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.preferences import Preferences
@@ -55,6 +56,7 @@ class Accounts:
     def __init__(self, store: Store, resolved: Resolved) -> None:
         self.store = store
         self.sealer = sealer_of(resolved)
+        self.kept_texts = KeptTexts(self.sealer)
         self.providers = ProviderAccounts(store, self.sealer, resolved)
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
         self.preferences = Preferences(self.settings, store)
@@ -112,7 +114,7 @@ class Application:
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
-        self.passing = PassingMeter(store, self.prices, self.budgets)
+        self.passing = PassingMeter(store, self.prices, self.budgets, accounts.kept_texts.seal)
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
 
     async def recover(self) -> int:
@@ -121,7 +123,7 @@ class Application:
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
         await self.load_prices()
-        settled = await settle_open_entries(self.store, self.prices)
+        settled = await settle_open_entries(self.store, self.prices, self.accounts.kept_texts.open)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
         waiting = await resume_waiting(self.store, self.runs)
@@ -142,7 +144,7 @@ class Application:
         """Settles what another process had opened and is gone; waits until it can. How many were open."""
         while True:
             try:
-                return await settle_abandoned(self.store, self.prices, entry_ids)
+                return await settle_abandoned(self.store, self.prices, entry_ids, self.accounts.kept_texts.open)
             except StoreError as error:
                 log.error("worker_not_settled", extra={"reason": error.message})
                 await asyncio.sleep(WATCH_SECONDS)
