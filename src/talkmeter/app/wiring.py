@@ -12,6 +12,7 @@ from typing import Any
 from talkmeter.accounts.kept_texts import KeptTexts
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
@@ -58,6 +59,7 @@ class Accounts:
         self.kept_texts = KeptTexts(self.sealer)
         self.providers = ProviderAccounts(store, self.sealer, resolved)
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
+        self.preferences = Preferences(self.settings, store)
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
         self.routes = Routes(store, self.providers)
@@ -74,6 +76,7 @@ class Accounts:
         await self.users.load()
         await self.keys.load()
         await self.settings.load()
+        await self.preferences.load()
         await self.providers.load()
         await self.routes.load()
         self.seen = seen
