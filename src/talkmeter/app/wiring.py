@@ -18,6 +18,7 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
 from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.app.tls import open_tls
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -84,6 +85,7 @@ class Application:
         self, resolved: Resolved, store: Store, accounts: Accounts, simulator: Simulator | None = None
     ) -> None:
         self.resolved = resolved
+        self.tls = open_tls(resolved)
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get

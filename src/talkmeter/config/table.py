@@ -9,6 +9,7 @@ from talkmeter.config.setting import Setting
 
 GROUPS = {
     "server": ("Server", "서버"),
+    "tls": ("TLS", "TLS"),
     "data": ("Data and keys", "데이터와 키"),
     "gateway": ("Gateway (`/v1`)", "게이트웨이(`/v1`)"),
     "provider": ("Provider from the environment", "환경 변수로 정하는 제공자"),
@@ -86,35 +87,6 @@ SERVER = (
         group="server",
         help="Serve plain HTTP beyond this machine. Only behind something that adds TLS, or in a network you trust.",
         help_ko="이 컴퓨터 밖으로도 암호화하지 않은 HTTP를 허용합니다. TLS를 더해 주는 서버 뒤나 믿을 수 있는 망에서만 쓰십시오.",
-    ),
-    Setting(
-        name="tls_cert",
-        kind="path",
-        default=None,
-        default_text="none: plain HTTP",
-        group="server",
-        environment=("TALKMETER_TLS_CERT_FILE",),
-        help="The server's certificate with its chain, a PEM file: every port then speaks TLS (1.2 or newer). A file that changes is taken up without a restart. See docs/tls.md.",
-        help_ko="서버의 인증서와 체인이 든 PEM 파일. 지정하면 모든 포트가 TLS(1.2 이상)로만 통신합니다. 파일이 바뀌면 다시 시작하지 않아도 반영됩니다. docs/tls.md 참고.",
-    ),
-    Setting(
-        name="tls_key",
-        kind="path",
-        default=None,
-        default_text="in the file of tls_cert",
-        group="server",
-        environment=("TALKMETER_TLS_KEY_FILE",),
-        help="The private key of that certificate, a PEM file without a password.",
-        help_ko="그 인증서의 개인 키가 든 PEM 파일. 암호가 걸려 있으면 안 됩니다.",
-    ),
-    Setting(
-        name="tls_client_ca",
-        kind="path",
-        default=None,
-        group="server",
-        environment=("TALKMETER_TLS_CLIENT_CA_FILE",),
-        help="A PEM file of certificate authorities: only clients with a certificate that one of them has signed may connect (mTLS). They sign in or send an API key besides.",
-        help_ko="인증 기관의 PEM 파일. 이 기관이 서명한 인증서를 가진 클라이언트만 접속할 수 있습니다(mTLS). 로그인이나 API 키는 그와 별도로 필요합니다.",
     ),
     Setting(
         name="workers",
