@@ -64,7 +64,7 @@ def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type
                 and (cycle is None or cycle.response_complete)
                 and not self.pipeline
                 and not self.transport.is_closing()
-                and self.transport.get_write_buffer_size() == 0
+                and (self.scheme == "https" or self.transport.get_write_buffer_size() == 0)  # a relay keeps the order
             )
 
         def _give(self, data: bytes) -> None:
