@@ -8,6 +8,7 @@ import click
 
 from talkmeter import __version__
 from talkmeter.cli.budgets import budgets
+from talkmeter.cli.cert import cert
 from talkmeter.cli.data import add_data_commands
 from talkmeter.cli.keys import keys
 from talkmeter.cli.ledger import calls, usage
@@ -94,6 +95,7 @@ talkmeter.add_command(routes)
 talkmeter.add_command(usage)
 talkmeter.add_command(calls)
 talkmeter.add_command(reconcile)
+talkmeter.add_command(cert)
 add_data_commands(talkmeter)
 
 
