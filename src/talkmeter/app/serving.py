@@ -57,6 +57,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         await lock.acquire()
         application = await open_application(resolved)
         ending.push_async_callback(application.close)
+        application.tell_of_calls()
         await _refuse_open_door(application, host)
         port: int = resolved.get("port")
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]

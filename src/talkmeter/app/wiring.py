@@ -17,7 +17,9 @@ from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
+from talkmeter.app.call_log import CallLog
 from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.app.telemetry import Telemetry
 from talkmeter.app.tls import open_tls
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
@@ -112,6 +114,8 @@ class Application:
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
         self.passing = PassingMeter(store, self.prices, self.budgets)
+        self.telling: CallLog | None = None
+        self.telemetry: Telemetry | None = None
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
 
     async def recover(self) -> int:
@@ -120,6 +124,8 @@ class Application:
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
         await self.load_prices()
+        if self.telling is not None:
+            self.telling.remember(entry.opening for entry in await self.store.open_entries())
         settled = await settle_open_entries(self.store, self.prices)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
@@ -194,6 +200,20 @@ class Application:
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for
             await self.accounts.keys.write_uses(all_of_them=True)
         await self.store.close()
+        if self.telling is not None:
+            await asyncio.to_thread(self.telling.close)
+        if self.telemetry is not None:
+            await asyncio.to_thread(self.telemetry.close)
+
+    def tell_of_calls(self) -> None:
+        """From now on the log, and whoever takes telemetry, hears of calls. For the process that writes.
+
+        Raises SettingError if telemetry is wanted and cannot be had.
+        """
+        self.telemetry = Telemetry(self.resolved)
+        if self.telemetry.tell:
+            self.telling = CallLog(self.telemetry.tell)
+            self.store.watch(self.telling.note)
 
 
 async def open_application(resolved: Resolved) -> Application:

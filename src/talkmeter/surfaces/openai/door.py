@@ -198,6 +198,7 @@ class _Answering:
         # Of a HEAD only the server itself knows how to leave out the body.
         self.client: Client = client if client is not None and scope["method"] != "HEAD" else AsgiClient(send)
         self._begun = False
+        self._method, self._path = scope["method"], scope["path"]
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         """Forwards the answer. The client's leaving is the passage's business: reading goes on or is cut there."""
@@ -249,7 +250,6 @@ class _Answering:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", new_id("req").encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
         await self._say(status, headers, body)
@@ -260,11 +260,25 @@ class _Answering:
             self.client.abort()
             return
         status, headers, body = problem(error)
-        headers.append((b"x-request-id", new_id("req").encode()))
-        await self._say(status, headers, body)
+        await self._say(status, headers, body, code=error.code)
 
-    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, **about: str) -> None:
+        """An answer of our own, with a line in the log; a call that is passed on has its line when it is settled."""
         self._begun = True
+        id_ = new_id("req")
+        headers.append((b"x-request-id", id_.encode()))
+        log.log(
+            logging.INFO if status < 500 else logging.ERROR,
+            "request",
+            extra={
+                "request_id": id_,
+                "surface": SURFACE,
+                "method": self._method[:16],
+                "path": self._path[:200],
+                "status": status,
+                **about,
+            },
+        )
         await self.client.start(status, headers)
         await self.client.finish(body)
 
