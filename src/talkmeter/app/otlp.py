@@ -28,7 +28,7 @@ from talkmeter.metering.ledger import OpenEntry, SettleEntry
 
 SCOPE = "talkmeter"
 RUNS = "talkmeter.conversation"  # the loggers that say how runs ended
-TIMEOUT_SECONDS = 5
+TIMEOUT_SECONDS = 3
 EXPORT_MILLISECONDS = 15_000
 MICROSECOND = 1000  # ns
 TOKEN_BOUNDS = tuple(4**power for power in range(14))
