@@ -27,6 +27,7 @@ from talkmeter.app.surfaces import build_surfaces, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
+from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError, TalkmeterError
 
 log = logging.getLogger(__name__)
@@ -106,16 +107,27 @@ async def _answer(
         if application.tls is not None:
             aside.append(asyncio.create_task(_beside("tls", tls.watch(application.tls)), name="tls"))
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        say("Stopping: answers under way are finished or settled. Once more to stop at once.")
+        seconds = f"{application.accounts.settings.get('shutdown_seconds'):g}"
+        say(f"Stopping: answers under way have {seconds} s to finish. Once more to stop at once.")
     finally:
         server.should_exit = True
         grace: float = application.accounts.settings.get("shutdown_seconds")
-        await asyncio.gather(application.end_runs(grace), *([workers.stop(grace)] if workers is not None else []))
+        ending = [] if workers is None else [asyncio.create_task(workers.stop(grace), name="workers")]
+        _say_closed(await application.end_runs(grace), say)
+        await asyncio.gather(*ending)
         for task in aside:
             task.cancel()
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
+
+
+def _say_closed(closed: Closed, say: Say) -> None:
+    if closed.interrupted:
+        say(f"  interrupted  {closed.interrupted} answers; what they brought is kept and settled")
+    if closed.waiting:
+        say(f"  waiting      {closed.waiting} questions; they continue after the restart")
+    log.info("stopped", extra={"interrupted": closed.interrupted, "waiting": closed.waiting})
 
 
 async def _beside(about: str, work: Coroutine[None, None, None]) -> None:

@@ -33,7 +33,7 @@ from talkmeter.conversation.images import Images
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
-from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.runs import Closed, Runs
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
 from talkmeter.metering.budgets import BudgetBook
@@ -178,9 +178,10 @@ class Application:
         if len(self.accounts.providers.enabled()) > 1:  # so that a model finds the provider that lists it
             await self.registry.offers()
 
-    async def end_runs(self, grace: float) -> None:
+    async def end_runs(self, grace: float) -> Closed:
         """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
-        await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+        closed, _ = await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+        return closed
 
     async def offered_models(self) -> list[dict[str, Any]]:
         """`/v1/models`: what the providers offer and what routes add, in OpenAI's shape."""
