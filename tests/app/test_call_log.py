@@ -96,6 +96,7 @@ async def test_what_is_durable_is_told_with_its_opening_on_a_thread_of_its_own(s
         await store.commit(change)
     with pytest.raises(Conflict):
         await store.commit(settlements[0])  # settled already
+    await store.close()  # as at the end of a server: then all has been noted
     log.close()
     assert heard[0] == list(zip(openings, settlements, strict=True)), "each once, in order"
     assert heard[1] == {"call-log"}
@@ -108,6 +109,7 @@ async def test_what_an_earlier_process_opened_is_told_with_what_is_remembered(st
     store.watch(log.note)
     log.remember([opening])
     await store.commit(a_settlement(opening))
+    await store.close()
     log.close()
     assert heard[0][0][0] == opening
 
@@ -121,6 +123,7 @@ async def test_one_that_fails_keeps_no_other_from_hearing(store, listening, hear
     opening = an_opening()
     await store.commit(opening)
     await store.commit(a_settlement(opening))
+    await store.close()
     log.close()
     assert len(heard[0]) == 1
     assert "calls_not_told" in caplog.text
