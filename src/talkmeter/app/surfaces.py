@@ -1,6 +1,6 @@
 """The ways in: a tuple, not a scan. A new surface is one folder and one line here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -44,7 +44,7 @@ def programs(application: Application) -> OpenAIDoor:
 
 def gateway_services_of(application: Application) -> openai.Services:
     accounts = application.accounts
-    options = gateway_options(accounts.settings)  # none of them changes while the server runs
+    options = gateway_options(accounts.settings, hosts_of(application))  # none of them changes while the server runs
     return openai.Services(
         gateway=application.gateway,
         options=options,
@@ -74,12 +74,18 @@ def whose_of(users: Users, keys: Keys) -> Callable[[Principal, tuple[str, ...]],
     return whose
 
 
-def gateway_options(settings: Settings) -> openai.GatewayOptions:
+def hosts_of(application: Application) -> tuple[str, ...]:
+    """By which names the server may be called, besides those of this machine: as set, and as its certificate says."""
+    named = tuple(host.strip().lower() for host in application.accounts.settings.get("allowed_hosts"))
+    return named if application.tls is None else (*named, *application.tls.facts.hosts)
+
+
+def gateway_options(settings: Settings, hosts: Collection[str]) -> openai.GatewayOptions:
     get = settings.get
     return openai.GatewayOptions(
         local=get("gateway_local"),
         groups=frozenset(get("gateway_endpoints")),
-        hosts=frozenset(host.strip().lower() for host in get("allowed_hosts")),
+        hosts=frozenset(hosts),
         members_share=get("gateway_members_share"),
         body_bytes=get("gateway_body_bytes"),
     )
@@ -107,6 +113,7 @@ def services_of(application: Application) -> Services:
         calls=store,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
+        hosts=hosts_of(application),
     )
 
 

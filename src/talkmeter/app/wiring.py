@@ -19,7 +19,10 @@ from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
+from talkmeter.app.call_log import CallLog
 from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.app.telemetry import Telemetry
+from talkmeter.app.tls import open_tls
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -32,7 +35,7 @@ from talkmeter.conversation.images import Images
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
-from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.runs import Closed, Runs
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
 from talkmeter.metering.budgets import BudgetBook
@@ -89,6 +92,7 @@ class Application:
         self, resolved: Resolved, store: Store, accounts: Accounts, simulator: Simulator | None = None
     ) -> None:
         self.resolved = resolved
+        self.tls = open_tls(resolved)
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
@@ -115,6 +119,8 @@ class Application:
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.receipts = Receipts(store, self.counting)
         self.passing = PassingMeter(store, self.prices, self.budgets, accounts.kept_texts.seal)
+        self.telling: CallLog | None = None
+        self.telemetry: Telemetry | None = None
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
 
     async def recover(self) -> int:
@@ -123,6 +129,8 @@ class Application:
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
         await self.load_prices()
+        if self.telling is not None:
+            self.telling.remember(entry.opening for entry in await self.store.open_entries())
         settled = await settle_open_entries(self.store, self.prices, self.accounts.kept_texts.open)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
@@ -175,9 +183,10 @@ class Application:
         if len(self.accounts.providers.enabled()) > 1:  # so that a model finds the provider that lists it
             await self.registry.offers()
 
-    async def end_runs(self, grace: float) -> None:
+    async def end_runs(self, grace: float) -> Closed:
         """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
-        await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+        closed, _ = await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+        return closed
 
     async def offered_models(self) -> list[dict[str, Any]]:
         """`/v1/models`: what the providers offer and what routes add, in OpenAI's shape."""
@@ -197,6 +206,20 @@ class Application:
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for
             await self.accounts.keys.write_uses(all_of_them=True)
         await self.store.close()
+        if self.telling is not None:
+            await asyncio.to_thread(self.telling.close)
+        if self.telemetry is not None:
+            await asyncio.to_thread(self.telemetry.close)
+
+    def tell_of_calls(self) -> None:
+        """From now on the log, and whoever takes telemetry, hears of calls. For the process that writes.
+
+        Raises SettingError if telemetry is wanted and cannot be had.
+        """
+        self.telemetry = Telemetry(self.resolved)
+        if self.telemetry.tell:
+            self.telling = CallLog(self.telemetry.tell)
+            self.store.watch(self.telling.note)
 
 
 async def open_application(resolved: Resolved) -> Application:

@@ -10,6 +10,7 @@ from msgspec import structs
 from talkmeter.clock import now
 from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents
 from talkmeter.conversation.driving import finish
+from talkmeter.conversation.run_lines import run_line
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
@@ -43,6 +44,7 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook, open_text
     for run in await store.unfinished_runs():
         if run.status == "running":  # its entry was settled, yet the run was not ended with it
             await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), "interrupted", None))
+            log.info("run", extra=run_line(run, "interrupted", None, None))
     if entries:
         log.warning("%d answers were interrupted by the last end of the process and are settled now", len(entries))
     return len(entries)
@@ -91,6 +93,9 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, o
         ChangeRun(id=opening.run_id, status="interrupted", finished_at=at),
         ForgetRunEvents(opening.run_id),
     )
+    ids = {"run_id": opening.run_id, "room_id": opening.room_id, "call_id": opening.id}
+    whose = {"surface": opening.surface, "principal": opening.principal, "model": opening.model_requested}
+    log.info("run", extra=ids | whose | {"outcome": "interrupted"})
 
 
 async def resume_waiting(store: ConversationStore, runs: Runs) -> int:

@@ -127,6 +127,14 @@ class Store:
         assert isinstance(self._writer, Writer)
         return await Submissions.accept(connected, self._writer, APPLY, self.name)
 
+    def watch(self, told: Callable[[Sequence[tuple[Struct, ...]]], None]) -> None:
+        """From now on `told` gets all changes that this process makes durable, group by group, on the writer's thread.
+
+        It must be quick and raise nothing: everything that is to be written waits for it.
+        """
+        assert isinstance(self._writer, Writer)
+        self._writer.watch = told
+
     async def close(self) -> None:
         """Writes what has been submitted, then lets go of the database. Idempotent."""
         await asyncio.to_thread(self._readers.close)

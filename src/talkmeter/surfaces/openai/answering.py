@@ -20,10 +20,11 @@ WARNING_HEADER = b"x-talkmeter-budget-warning"
 
 
 class Answering:
-    """Writes one answer; remembers whether it has begun."""
+    """Writes one answer; remembers whether it has begun. method, path: for the log."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, method: str, path: str) -> None:
         self.client = client
+        self._method, self._path = method, path
         self._begun = False
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
@@ -77,7 +78,6 @@ class Answering:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", new_id("req").encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
         await self._say(status, headers, body)
@@ -88,11 +88,25 @@ class Answering:
             self.client.abort()
             return
         status, headers, body = problem(error)
-        headers.append((b"x-request-id", new_id("req").encode()))
-        await self._say(status, headers, body)
+        await self._say(status, headers, body, code=error.code)
 
-    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, **about: str) -> None:
+        """An answer of our own, with a line in the log; a call that is passed on has its line when it is settled."""
         self._begun = True
+        id_ = new_id("req")
+        headers.append((b"x-request-id", id_.encode()))
+        log.log(
+            logging.INFO if status < 500 else logging.ERROR,
+            "request",
+            extra={
+                "request_id": id_,
+                "surface": "openai",
+                "method": self._method[:16],
+                "path": self._path[:200],
+                "status": status,
+                **about,
+            },
+        )
         await self.client.start(status, headers)
         await self.client.finish(body)
 
