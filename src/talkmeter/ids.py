@@ -1,5 +1,7 @@
 """Identifiers: a readable prefix and 128 bits from the system's random source, in lower-case base 32."""
 
+import hashlib
+import json
 import os
 import time
 
@@ -22,6 +24,12 @@ def new_ordered_id(kind: str) -> str:
     together in an index. For ids that are made by the thousand.
     """
     return _spelt(kind, (time.time_ns() // 1_000_000 & _TIME) << 80 | int.from_bytes(_chance()[:10]))
+
+
+def derived_id(kind: str, *names: str) -> str:
+    """The same id for the same names, and another one for any others: for what has an identity elsewhere."""
+    digest = hashlib.sha256(json.dumps(names).encode()).digest()
+    return _spelt(kind, int.from_bytes(digest[:16]))
 
 
 def _chance() -> bytes:

@@ -9,6 +9,7 @@ import click
 from talkmeter import __version__
 from talkmeter.cli.budgets import budgets
 from talkmeter.cli.data import add_data_commands
+from talkmeter.cli.importing import import_
 from talkmeter.cli.keys import keys
 from talkmeter.cli.ledger import calls, usage
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
@@ -94,6 +95,7 @@ talkmeter.add_command(routes)
 talkmeter.add_command(usage)
 talkmeter.add_command(calls)
 talkmeter.add_command(reconcile)
+talkmeter.add_command(import_)
 add_data_commands(talkmeter)
 
 
