@@ -219,7 +219,7 @@ async def test_the_second_list_may_be_the_damaged_one(take, rooms, tmp_path):
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "conversations-000.json").write_text(json.dumps([talk()]))
     (tmp_path / "e" / "conversations-001.json").write_text("[")
-    with pytest.raises(BadInput, match="conversations-001.json is damaged"):
+    with pytest.raises(BadInput, match=r"conversations-001\.json is damaged"):
         await take("chatgpt", tmp_path / "e")
     assert not await rooms()
 
@@ -231,7 +231,7 @@ async def test_where_there_is_no_list(take, tmp_path, kind):
         path.mkdir()
     else:
         archive(path, [], name="something.json")
-    with pytest.raises(BadInput, match="There is no conversations.json"):
+    with pytest.raises(BadInput, match=r"There is no conversations\.json"):
         await take("chatgpt", path)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.chatgpt_export import multimodal, node
 from talkmeter.importing.chatgpt.marks import without_marks
-from talkmeter.importing.chatgpt.pieces import Piece, Picture, piece_of
+from talkmeter.importing.chatgpt.pieces import Picture, Piece, piece_of
 from talkmeter.importing.chatgpt.shapes import Message
 
 

@@ -1,6 +1,7 @@
 """A list of objects is cut into its objects, however its bytes come; what is no such list is noticed."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ def split(pieces, longest=1 << 20):
 
 def pieces_of(data, cuts):
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(places)]
 
 
 @settings(deadline=None)

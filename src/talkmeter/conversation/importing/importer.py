@@ -20,7 +20,7 @@ from talkmeter.conversation.importing.values import (
     Taken,
 )
 from talkmeter.conversation.store import ConversationStore
-from talkmeter.errors import BadInput, StoreError, TalkmeterError
+from talkmeter.errors import BadInput
 from talkmeter.messages import Attachment
 
 NAME_LIMIT = 200  # characters of a file's name that are kept
@@ -51,8 +51,7 @@ class Importer:
             if not self._dry_run:
                 await self._store.commit(*planned.changes)
         except BaseException:
-            if not self._dry_run:
-                await self._images.remove([each.file for some in kept.values() for each in some])
+            await self._images.remove([each.file for some in kept.values() for each in some])
             raise
         count = sum(len(some) for some in kept.values())
         return Taken(outcome=planned.outcome, messages=planned.messages, images=count, notes=tuple(notes))
@@ -69,7 +68,7 @@ class Importer:
     async def _keep(
         self, room_id: str, attachment_id: str, message: ImportedMessage, image: ImportedImage, notes: list[Note]
     ) -> Attachment | None:
-        """None, with a note, if the image is missing or exceeds a limit. Raises StoreError."""
+        """None, with a note, if the image is missing or exceeds a limit. Raises StoreFull."""
         try:
             data = await asyncio.to_thread(image.read, self._images.max_bytes)
             attachment = self._images.described(
@@ -82,9 +81,7 @@ class Importer:
                 room_id=room_id,
                 message_id=message_id_of(room_id, message.id),
             )
-        except StoreError:
-            raise
-        except TalkmeterError as error:
+        except BadInput as error:
             notes.append(Note(image.name, error.message, error.message_ko))
             return None
         if not self._dry_run:

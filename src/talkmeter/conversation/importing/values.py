@@ -24,7 +24,7 @@ LeftOut = Literal[
 
 
 class ImportedImage(Struct, frozen=True, kw_only=True):
-    """id: unique in its message. read: the bytes, at most so many; raises TalkmeterError if they cannot be had."""
+    """id: unique in its message. read: the bytes, at most so many; raises BadInput if they cannot be had."""
 
     id: str
     name: str

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from talkmeter.conversation.importing.values import HowEnded, LeftOut
-from talkmeter.errors import BadInput
 from talkmeter.importing.chatgpt.pieces import Picture, Piece, piece_of
 from talkmeter.importing.chatgpt.shapes import Message, Metadata, Node
 from talkmeter.importing.source import not_understood
@@ -69,8 +68,6 @@ def told(nodes: Mapping[str, Node], current: str | None) -> Told:
     waiting = [Step(root, None, None) for root in reversed(roots)]
     while waiting:
         step = waiting.pop()
-        if step.node_id in shown_at:
-            raise _no_tree()
         message, piece = nodes[step.node_id].message, pieces[step.node_id]
         left_out.update(piece.left_out)
         if piece.system:
@@ -90,8 +87,8 @@ def told(nodes: Mapping[str, Node], current: str | None) -> Told:
         waiting += [
             Step(each, answered, None) if each in questions else Step(each, kept, link) for each in reversed(after)
         ]
-    if len(shown_at) != len(nodes):
-        raise _no_tree()
+    if len(shown_at) != len(nodes):  # no root leads to the others
+        raise not_understood("Its messages form a ring.", "메시지들이 고리를 이룹니다.")
     leaf_id = shown_at.get(current or "")
     return Told(list(said.values()), leaf_id, list(system), left_out)
 
@@ -146,7 +143,3 @@ def _ended(message: Message) -> HowEnded:
     if isinstance(details, dict) and details.get("type") == "interrupted":
         return "stopped"
     return "interrupted" if message.status == "in_progress" else "complete"
-
-
-def _no_tree() -> BadInput:
-    return not_understood("Its messages form a ring.", "메시지들이 고리를 이룹니다.")
