@@ -87,6 +87,7 @@ export const en = {
   loading_older: 'Loading earlier messages…',
   jump_to_latest: 'Jump to the latest message',
   your_question: 'Your question',
+  answer: 'Answer',
   answer_by: 'Answer by {model}',
   sending: 'Sending…',
   copy_message: 'Copy message',

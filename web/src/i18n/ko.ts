@@ -89,6 +89,7 @@ export const ko: Dictionary = {
   loading_older: '이전 메시지를 불러오는 중…',
   jump_to_latest: '최근 메시지로 이동',
   your_question: '내 질문',
+  answer: '답변',
   answer_by: '{model}의 답변',
   sending: '보내는 중…',
   copy_message: '메시지 복사',
