@@ -9,18 +9,18 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 
 import json
 import re
-import zlib
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from talkmeter.metering.sse import EventTooLarge, SseReader
+from talkmeter.metering.unpacking import PACKED, Unpackable, Unpacker
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
 WHOLE_LIMIT = 8 << 20  # bytes of an answer in one piece that are kept; of longer ones the beginning and the end
 ENDS = 128 << 10  # bytes of either
-TEXT_LIMIT = 16 << 20  # characters; what is longer counts as so long
+TEXT_LIMIT = 16 << 20  # characters
 NOTHING = (b"", b"null")
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FAILED = frozenset({"response.failed", "error"})
@@ -91,8 +91,9 @@ class PassingTap:
         self.streamed = streamed
         self.plain = encoding in ("", "identity")
         self._images = images
-        self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate", "x-gzip") else None
-        self.unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
+        self._unpacker = Unpacker() if encoding in PACKED else None
+        self.unreadable = not self.plain and self._unpacker is None
+        self.incomplete = self.unreadable  # part of the answer was not read: its text does not say what it came to
         self._new: list[bytes] = []
         self._carry = b""
         self._reader: SseReader | None = None  # once the stream is not in the usual form
@@ -104,7 +105,7 @@ class PassingTap:
         self.received = False
         self.usage: Usage | None = None
         self.raw_usage: str | None = None
-        self.problem: str | None = None
+        self.problem = f"the answer came packed as {encoding:.40}, which is not read here" if self.unreadable else None
         self.model: str | None = None
         self.service_tier: str | None = None
         self.finish_reason: str | None = None
@@ -148,8 +149,17 @@ class PassingTap:
         data = b"".join(self._new)
         self._new.clear()
         self.received = True
-        if self._inflate is not None:
-            data = self._inflated(data)
+        if self._unpacker is None:
+            self._take_in(data)
+            return
+        try:
+            for piece in self._unpacker.feed(data):
+                self._take_in(piece)
+        except Unpackable as reason:
+            self.unreadable = self.incomplete = True
+            self.problem = str(reason)
+
+    def _take_in(self, data: bytes) -> None:
         if self.streamed:
             self._read_stream(data)
         else:
@@ -158,6 +168,7 @@ class PassingTap:
     def finish(self) -> None:
         """The body has ended as HTTP says it should, or will not go on."""
         self.read()
+        self.incomplete |= self._unpacker is not None and self._unpacker.in_the_middle
         if not self.streamed:
             self._read_whole()
             return
@@ -166,20 +177,12 @@ class PassingTap:
         for event in rest:
             self._event(event)
 
-    def _inflated(self, data: bytes) -> bytes:
-        assert self._inflate is not None
-        try:
-            return self._inflate.decompress(data)
-        except zlib.error:
-            self.unreadable = True
-            self.problem = "the answer's compression could not be read"
-            return b""
-
     def _read_stream(self, data: bytes) -> None:
         if self._reader is None and b"\r" not in data:
             data = self._carry + data
             end = data.rfind(b"\n\n") + 2
             if end == 1:
+                self.incomplete |= len(data) > WHOLE_LIMIT
                 self._carry = data if len(data) <= WHOLE_LIMIT else b""  # no usage is that large
                 return
             self._carry = data[end:]
@@ -194,11 +197,13 @@ class PassingTap:
                 self._event(event)
         except EventTooLarge:
             self._reader = SseReader(WHOLE_LIMIT)  # no usage is that large; the next event may be one
+            self.incomplete = True
 
     def _keep_whole(self, data: bytes) -> None:
         self._size += len(data)
         self._carry += data
         if len(self._carry) > WHOLE_LIMIT:
+            self.incomplete = True
             self._first = self._first or self._carry[:ENDS]
             self._carry = self._carry[-ENDS:]
 
@@ -299,6 +304,7 @@ class PassingTap:
         if text and self._characters < TEXT_LIMIT:
             self._characters += len(text)
             self._texts.append(text)
+            self.incomplete |= self._characters >= TEXT_LIMIT
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""

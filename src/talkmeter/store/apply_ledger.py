@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert, literal_column, select, update
 
 from talkmeter.errors import Conflict
+from talkmeter.metering.budget_store import SettleBudgets
 from talkmeter.metering.ledger import (
     CorrectEntry,
     CountEntry,
@@ -106,6 +107,9 @@ BULK: Bulks = {
         last=True,
     ),
 }
+
+
+BESIDE = frozenset({SettleBudgets, ForgetPartials})  # what goes along with a settlement, and is never refused
 
 
 def open_entry(at: Transaction, change: OpenEntry) -> None:

@@ -332,6 +332,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             begins_work=BEGINS_WORK,
             counts=apply_budgets.COUNTS,
             bulk=apply_ledger.BULK,
+            beside=apply_ledger.BESIDE,
             lock=database.lock_counters,
             present=_always if database.path is None else watch_file(database.path),
         )

@@ -1,13 +1,16 @@
 """Who may come in, and for what. Reads headers and raises what is wrong; no I/O."""
 
 import ipaddress
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from talkmeter.accounts.keys import allows_door, allows_model
 from talkmeter.accounts.principals import LOCAL, Principal
 from talkmeter.errors import BadInput, Forbidden, NotFound, NotSignedIn
+from talkmeter.metering.billing import NOTHING
+from talkmeter.metering.one_reading import allowed_models
 from talkmeter.surfaces.openai.endpoints import Endpoint
 from talkmeter.surfaces.openai.services import GatewayOptions, Services
 
@@ -15,6 +18,7 @@ DOOR = "openai"
 KEY_PREFIX = "tm_"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _KEYLESS = Principal(user_id=LOCAL, role="owner")
+_ESCAPED = re.compile(rb"\\u00[46]")  # a letter of a name may be written so
 _PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"via"})
 
 Headers = Mapping[bytes, bytes]  # names in lower case
@@ -129,15 +133,43 @@ def refuse_shared(endpoint: Endpoint, principal: Principal, options: GatewayOpti
         )
 
 
-def check_model(principal: Principal, model: str) -> None:
-    """Raises Forbidden unless the key may be used for this model."""
+def check_model(principal: Principal, model: str, body: bytes = b"") -> None:
+    """body: the JSON that names it. Raises Forbidden unless the key may be used for this model, and for each that the
+    body names besides; BadInput if different readers would find different models in it.
+    """
     key = principal.key
-    if key is not None and key.models is not None and not allows_model(key, model):
+    if key is None or key.models is None:
+        return
+    named = [model]
+    lower = body.lower()
+    told = lower.count(b'"model"')  # a value inside a text has its quotes escaped
+    if told > 1 or told != body.count(b'"model"') or _ESCAPED.search(body) is not None:
+        named += allowed_models(body)
+    for one in named:
+        if not isinstance(one, str) or not allows_model(key, one):
+            raise _not_allowed(f"{one!s:.100}", key.models)
+
+
+def refuse_unread(endpoint: Endpoint, principal: Principal) -> None:
+    """A key for some models only must not have others work by a request in which nobody looks for the model."""
+    key = principal.key
+    if key is not None and key.models is not None and endpoint.billing != NOTHING:
         raise Forbidden(
-            f"This key may not use the model “{model:.100}”.",
-            f"이 키로는 “{model:.100}” 모델을 쓸 수 없습니다.",
+            "This key is for certain models only, and which model works here is not to be seen.",
+            "이 키는 일부 모델만 쓸 수 있는데, 여기서는 어느 모델이 일하는지 알 수 없습니다.",
             code="model_not_allowed",
             param="model",
-            hint=f"It may use: {', '.join(key.models) or 'none'}.",
-            hint_ko=f"쓸 수 있는 모델: {', '.join(key.models) or '없음'}.",
+            hint="Use a key without a list of models.",
+            hint_ko="모델 목록이 없는 키를 쓰십시오.",
         )
+
+
+def _not_allowed(model: str, models: Sequence[str]) -> Forbidden:
+    return Forbidden(
+        f"This key may not use the model “{model}”.",
+        f"이 키로는 “{model}” 모델을 쓸 수 없습니다.",
+        code="model_not_allowed",
+        param="model",
+        hint=f"It may use: {', '.join(models) or 'none'}.",
+        hint_ko=f"쓸 수 있는 모델: {', '.join(models) or '없음'}.",
+    )
