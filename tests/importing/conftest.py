@@ -5,10 +5,9 @@ import asyncio
 import pytest
 
 from support.postgres import NoPostgres, Postgres
-from talkmeter.app.importing import run_import
+from talkmeter.app.import_running import run_import
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.importing.importer import Importer
-from talkmeter.importing.formats import FORMATS
 from talkmeter.store import open_store
 
 SMALL_BALLAST = 64 << 10
@@ -58,7 +57,7 @@ def take(store, images):
         importer = Importer(into or store, kept, who, dry_run=dry_run)
         steps = []
         report = await run_import(
-            into or store, importer, FORMATS[form], path, lambda *step: steps.append(step), beside_server=True
+            into or store, importer, form, path, lambda *step: steps.append(step), beside_server=True
         )
         assert steps == sorted(steps, key=lambda step: (step[0], step[1])), "it goes forward only"
         assert all(done <= total for _, done, total, _ in steps)

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from support.chatgpt_export import BEGAN, archive, conversation, image_part, multimodal, node, talk
 from support.talkmeter_process import environment, run, signed_in
 from talkmeter.cli import commands
-from talkmeter.cli.importing import FORMATS, LEFT_OUT
-from talkmeter.conversation.importing.values import LeftOut
+from talkmeter.cli.importing import LEFT_OUT
+from talkmeter.conversation.importing.values import FORMATS, LeftOut
 from talkmeter.errors import NotFound
 from talkmeter.importing import formats
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import pytest
 
@@ -61,8 +62,17 @@ async def test_a_conversation_that_has_grown_and_lost_its_beginning(take, rooms,
     assert [each.text for each in branch] == ["1", "one", "again", "yes", "again", "yes", "2", "two"]
 
 
+async def test_all_of_them_in_an_archive(take, rooms, folder, tmp_path):
+    write(folder, "c", [exchange("1", "one")])
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as out:
+        out.write(folder / "c.json", "chatgpt/c.json")
+        out.writestr("chatgpt/deeper/d.json", "not looked at")
+    assert (await take("easy-backend", tmp_path / "all.zip"))["messages"] == 2
+    assert (await take("easy-backend", folder))["conversations"]["known"] == 1
+
+
 async def test_where_there_is_none(take, folder, tmp_path):
     with pytest.raises(BadInput, match="no conversations"):
         await take("easy-backend", folder)
-    with pytest.raises(BadInput, match="no folder"):
+    with pytest.raises(BadInput, match="no file"):
         await take("easy-backend", tmp_path / "nowhere")

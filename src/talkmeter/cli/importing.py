@@ -10,13 +10,13 @@ import click
 
 from talkmeter.cli.options import EVERYWHERE, reads_korean, resolved, say, setting_options
 from talkmeter.cli.tables import say_json
+from talkmeter.conversation.importing.values import FORMATS, Format
 
 if TYPE_CHECKING:
-    from talkmeter.app.importing import Progress, Step
+    from talkmeter.app.import_running import Progress, Step
     from talkmeter.conversation.importing.report import Report
     from talkmeter.conversation.importing.values import Note
 
-FORMATS = ("chatgpt", "easy-backend", "tokenmeter")
 NOTES_SHOWN = 20
 STEPS = {"check": ("Checking", "확인 중"), "import": ("Importing", "가져오는 중")}
 OUTCOMES = {
@@ -48,7 +48,7 @@ LEFT_OUT = {
 @click.option("--dry-run", is_flag=True, help="Look at everything and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @setting_options(*EVERYWHERE, "upload_bytes", "upload_pixels")
-def import_(form: str, path: Path, *, user: str, dry_run: bool, as_json: bool, **flags: Any) -> None:
+def import_(form: Format, path: Path, *, user: str, dry_run: bool, as_json: bool, **flags: Any) -> None:
     """Take in conversations from PATH; what is there already is not taken again. The server may be running.
 
     FORMAT is chatgpt (the zip archive that ChatGPT sends, its folder or conversations.json), easy-backend (the folder

@@ -7,9 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from talkmeter.conversation.importing.values import (
+    Format,
     Found,
     ImportedConversation,
     ImportedMessage,
@@ -17,28 +18,25 @@ from talkmeter.conversation.importing.values import (
     UnreadableConversation,
 )
 from talkmeter.errors import BadInput
-from talkmeter.importing.files import Folder, read
+from talkmeter.importing.files import Files, Folder, open_files, read, uppermost
 from talkmeter.importing.json_lists import LONGEST, decoded
 from talkmeter.importing.source import not_understood, unusable
 
-FORMAT = "easy-backend"
+FORMAT: Format = "easy-backend"
 _EXCHANGE = re.compile(r"User: (?P<question>.*?)\n\n\nChatGPT: (?P<answer>.*)", re.DOTALL)
 _END = "<|im_end|>"
 
 
 class EasyBackend:
-    """path: the folder, the one that it is in, or one of its files. Raises BadInput if there are none."""
+    """path: the folder, the one that it is in, one of its files, or all of them in a zip archive.
+
+    Raises BadInput if there are none.
+    """
 
     def __init__(self, path: Path) -> None:
-        inner = path / "conversations"
-        folder = path.parent if path.is_file() else inner if inner.is_dir() else path
-        if not folder.is_dir():
-            raise unusable(f"There is no folder {path}.", f"{path} 폴더가 없습니다.")
-        self._files = Folder(folder, depth=0)
-        self._names = [name for name in self._files.names if name.endswith(".json")]
-        if path.is_file():
-            self._names = [path.name]
+        self._files, self._names = _found(path)
         if not self._names:
+            self._files.close()
             raise unusable(
                 f"There are no conversations (*.json) in {path}.",
                 f"{path}에 대화 파일(*.json)이 없습니다.",
@@ -82,13 +80,22 @@ class EasyBackend:
         messages = _messages(exchanges, at)
         return ImportedConversation(
             format=FORMAT,
-            id=name.removesuffix(".json"),
+            id=PurePosixPath(name).stem,
             title="",
             created_at=at,
             last_used_at=at,
             messages=tuple(messages),
             leaf_id=messages[-1].id if messages else None,
         )
+
+
+def _found(path: Path) -> tuple[Files, list[str]]:
+    """The files, and the names of the uppermost that may be conversations."""
+    if path.is_file() and path.suffix.lower() == ".json":
+        return Folder(path.parent, depth=0), [path.name]
+    inner = path / "conversations"
+    files = Folder(inner, depth=0) if inner.is_dir() else open_files(path)
+    return files, uppermost(name for name in files.names if name.endswith(".json"))
 
 
 def _messages(exchanges: list[str], at: int) -> list[ImportedMessage]:

@@ -3,7 +3,7 @@
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -45,6 +45,13 @@ def open_files(path: Path) -> Files:
     if not path.is_file():
         raise unusable(f"There is no file {path}.", f"{path} 파일이 없습니다.")
     return Archive(path)
+
+
+def uppermost(names: Iterable[str]) -> list[str]:
+    """Those in the uppermost folder that has any, in their order."""
+    found = list(names)
+    highest = min((name.count("/") for name in found), default=0)
+    return sorted(name for name in found if name.count("/") == highest)
 
 
 def read(files: Files, name: str, most: int) -> bytes:

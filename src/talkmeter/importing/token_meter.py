@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from talkmeter.conversation.importing.values import (
+    Format,
     Found,
     ImportedConversation,
     ImportedMessage,
@@ -17,7 +18,7 @@ from talkmeter.errors import BadInput
 from talkmeter.importing.source import unusable
 from talkmeter.importing.times import from_text
 
-FORMAT = "tokenmeter"
+FORMAT: Format = "tokenmeter"
 _NEEDED = {
     "room": {"id", "name"},
     "chat": {"id", "time", "message", "sequence", "is_answer", "room_id"},

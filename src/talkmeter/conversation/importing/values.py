@@ -1,12 +1,14 @@
 """What a reader of another program's files gives to the import, and what the import tells of it."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
 from talkmeter.errors import TalkmeterError
 
+Format = Literal["chatgpt", "easy-backend", "tokenmeter"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 Speaker = Literal["user", "assistant"]
 HowEnded = Literal["complete", "stopped", "interrupted"]
 LeftOut = Literal[
@@ -51,7 +53,7 @@ class ImportedConversation(Struct, frozen=True, kw_only=True):
     messages: each after its parent, siblings in their order. leaf_id: the end of the branch that was shown.
     """
 
-    format: str
+    format: Format
     id: str
     title: str
     created_at: int

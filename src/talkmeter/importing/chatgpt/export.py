@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from talkmeter.conversation.importing.values import (
+    Format,
     Found,
     ImportedConversation,
     ImportedImage,
@@ -18,12 +19,12 @@ from talkmeter.importing.chatgpt.assets import Assets
 from talkmeter.importing.chatgpt.pieces import Picture
 from talkmeter.importing.chatgpt.shapes import Conversation
 from talkmeter.importing.chatgpt.tree import Said, told
-from talkmeter.importing.files import Files, open_files
+from talkmeter.importing.files import Files, open_files, uppermost
 from talkmeter.importing.json_lists import JsonLists, decoded
 from talkmeter.importing.source import not_understood, unusable
 from talkmeter.importing.times import from_seconds
 
-FORMAT = "chatgpt"
+FORMAT: Format = "chatgpt"
 _LIST = re.compile(r"conversations(?:-\d+)?\.json")
 
 
@@ -119,7 +120,4 @@ class ChatGPTExport:
 
 
 def _lists(files: Files) -> list[str]:
-    """Those of the uppermost folder that has any, in their order."""
-    found = [name for name in files.names if _LIST.fullmatch(PurePosixPath(name).name)]
-    highest = min((name.count("/") for name in found), default=0)
-    return sorted(name for name in found if name.count("/") == highest)
+    return uppermost(name for name in files.names if _LIST.fullmatch(PurePosixPath(name).name))
