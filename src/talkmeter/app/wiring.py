@@ -18,6 +18,8 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
 from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.app.uploads import FOLDER as IMPORTS
+from talkmeter.app.uploads import ImportUploads
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -101,6 +103,7 @@ class Application:
             max_bytes=get("upload_bytes"),
             max_pixels=get("upload_pixels"),
         )
+        self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
         driver = Driver(store, self.meter, self.registry, self.images, accounts.settings)
         self.runs = Runs(store, driver)
@@ -187,6 +190,7 @@ class Application:
 
     async def close(self) -> None:
         """After `end_runs`, and once no request is being answered any more."""
+        await self.uploads.close()
         await self.client.close()
         await self.simulator.stop()
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for

@@ -34,7 +34,7 @@ LEFT_OUT = {
     "part": ("parts of messages of an unknown kind", "알 수 없는 종류의 메시지 조각"),
     "figures": (
         "token counts: the ledger has only calls that went through it",
-        "토큰 수: 장부에는 이곳을 거친 호출만 있습니다",
+        "토큰 수: 원장에는 이곳을 거친 호출만 있습니다",
     ),
     "api_key": ("API keys: enter yours in Settings", "API 키: 설정에서 입력하십시오"),
     "empty": ("conversations without messages", "메시지가 없는 대화"),
