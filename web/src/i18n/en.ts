@@ -546,9 +546,6 @@ export const en = {
   import_text:
     'Bring your conversations along. What is here already is not taken again, so a later export adds only what is new in it. Imported messages have no figures: the ledger knows its own calls only.',
   import_format: 'Where from',
-  import_chatgpt: 'ChatGPT',
-  import_easy_backend: 'ChatGPT EasyBackend',
-  import_tokenmeter: 'TokenMeter',
   import_chatgpt_text:
     'The zip archive that ChatGPT sends (Settings → Data controls → Export data), images included, or the conversations.json in it.',
   import_easy_backend_text: 'A zip archive of its folder conversations, or one of the files in it.',

@@ -548,9 +548,6 @@ export const ko: Dictionary = {
   import_text:
     '다른 곳에서 나눈 대화를 가져옵니다. 이미 있는 것은 다시 가져오지 않으므로, 나중에 받은 내보내기에서는 새로운 것만 더해집니다. 원장에는 이곳을 거친 호출만 있으므로 가져온 메시지에는 수치가 없습니다.',
   import_format: '가져올 곳',
-  import_chatgpt: 'ChatGPT',
-  import_easy_backend: 'ChatGPT EasyBackend',
-  import_tokenmeter: 'TokenMeter',
   import_chatgpt_text:
     'ChatGPT가 보내 준 zip 파일(설정 → 데이터 제어 → 데이터 내보내기)이나 그 안의 conversations.json입니다. zip 파일이면 이미지도 가져옵니다.',
   import_easy_backend_text: 'conversations 폴더를 압축한 zip 파일이나 그 안의 파일 하나입니다.',
