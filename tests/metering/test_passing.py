@@ -193,13 +193,13 @@ async def test_what_lasts_is_kept(meter, monkeypatch):
     await call.dispatch(REQUEST)
     await call.read()
     async with asyncio.timeout(20):
-        while await meter.store.partial_text(call.opening.id) != "one":
+        while await meter.store.partial_texts(call.opening.id) != ["one"]:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
     assert (await meter.store.entry(call.opening.id)).opening.preflight_tokens > 0
     await read_all(call)
     await settled(meter, call)
-    assert await meter.store.partial_text(call.opening.id) == ""
+    assert await meter.store.partial_texts(call.opening.id) == []
 
 
 async def test_what_has_no_count_has_nothing_to_keep(meter):

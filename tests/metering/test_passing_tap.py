@@ -36,7 +36,7 @@ def call(name=None, arguments=None):
 CHAT = [delta(role="assistant", content=""), delta(content="안녕 "), delta(content="하세요"), stop(),
         {"id": "chatcmpl-1", "choices": [], "usage": CHAT_USAGE}, "[DONE]"]  # fmt: skip
 TOOLS = [call("weather", ""), call(None, '{"city":'), call(None, '"서울"}'), stop("tool_calls"),
-         delta(function_call={"name": "old", "arguments": "{}"}), delta(tool_calls=[{"custom": {"name": "c", "input": "x"}}, 7]),
+         delta(function_call={"name": "old", "arguments": "{}"}), delta(tool_calls=[{"index": 1, "custom": {"name": "c", "input": "x"}}, 7]),
          delta(refusal="no", reasoning_content="hm"), delta(reasoning="so"), delta(content=[{"text": "part"}]), "[DONE]"]  # fmt: skip
 COMPLETIONS = [{"id": "cmpl-1", "choices": [{"text": "하나"}]}, {"choices": [{"text": " 둘", "finish_reason": "length"}]},
                {"choices": [], "usage": CHAT_USAGE}, "[DONE]"]  # fmt: skip
@@ -85,20 +85,27 @@ def stream_of(events, end="\n", named=False):
 
 def figures(tap):
     return (tap.usage, tap.raw_usage, tap.problem, tap.model, tap.service_tier, tap.finish_reason, tap.upstream_id,
-            tap.error, tap.items, tap.done, tap.text, tap.received, tap.ended_early)  # fmt: skip
+            tap.error, tap.items, tap.done, "".join(tap.texts), tap.received, tap.ended_early)  # fmt: skip
 
 
 def read(pieces, ticks=(), *, streamed, encoding="", finish=True, images=False):
     tap = PassingTap(streamed=streamed, encoding=encoding, images=images)
-    text = ""
+    seen = {}
     for number, piece in enumerate(pieces):
         tap.feed(piece)
         if number in ticks:
-            text += tap.new_text()
+            collect(tap, seen)
     if finish:
         tap.finish()
-    assert text + tap.new_text() == tap.text
+    collect(tap, seen)
+    assert [seen[place] for place in sorted(seen)] == tap.texts
     return figures(tap)
+
+
+def collect(tap, seen):
+    for place, text in tap.new_texts():
+        assert text
+        seen[place] = seen.get(place, "") + text
 
 
 def cut(data, places):
@@ -161,7 +168,7 @@ def test_what_is_read_of_a_chat():
 
 def test_what_is_read_of_tools():
     found = read([stream_of(TOOLS)], streamed=True)
-    assert found[10] == 'weather{"city":"서울"}old{}cxhmnosopart'
+    assert found[10] == 'weather{"city":"서울"}old{}cxhmsonopart'
     assert found[5] == "tool_calls"
 
 
@@ -247,7 +254,7 @@ def test_huge_events_are_bounded_and_what_follows_is_read(end):
         tap.read()
         assert len(tap._carry) <= WHOLE_LIMIT + (1 << 16)
     tap.finish()
-    assert (tap.usage, tap.text, tap.done) == (USED, "안녕 하세요", True)
+    assert (tap.usage, "".join(tap.texts), tap.done) == (USED, "안녕 하세요", True)
     assert tap.incomplete
 
 
@@ -278,7 +285,7 @@ def test_text_is_bounded():
     part = "x" * (1 << 20)
     tap.feed(stream_of([delta(content=part)] * 20))
     tap.finish()
-    assert len(tap.text) == TEXT_LIMIT
+    assert sum(map(len, tap.texts)) == TEXT_LIMIT
     assert tap.incomplete
 
 

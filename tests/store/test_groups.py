@@ -73,7 +73,7 @@ async def test_settlements_put_the_buckets_right_and_forget_what_was_kept(store)
     )
     assert settled == [()] * 3
     assert await store.open_entries() == []
-    assert [await store.partial_text(each.id) for each in openings] == [""] * 3
+    assert [await store.partial_texts(each.id) for each in openings] == [[]] * 3
     (after,) = await store.commit(take())
     assert after.rates[0].remaining == 6  # three of one each stayed taken, and one now
 

@@ -10,7 +10,7 @@ Whatever happens between open and settle, even SIGKILL, the entry is there and s
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ from talkmeter.metering.reservations import flagged, release, reservations_text
 from talkmeter.metering.settlement import Ending, EndKind, Figures, Reading, decide_figures, decide_outcome
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
-from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
+from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt, count_texts
 from talkmeter.metering.upstream_words import (
     error_of_answer,
     error_of_refusal,
@@ -372,17 +372,19 @@ async def commit_until_done(store: LedgerStore, change: SettleEntry, *also: Stru
             return
 
 
-async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerEntry, text: str, *also: Struct) -> None:
-    """Settles an entry that a dead process left open, from the partial text, shown or not, that it had persisted.
+async def settle_recovered(
+    store: LedgerStore, prices: PriceBook, entry: LedgerEntry, texts: Sequence[str], *also: Struct
+) -> None:
+    """Settles an entry that a dead process left open, from the partial texts, shown or not, that it had persisted.
 
     Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
     """
     opening = entry.opening
-    completion = await asyncio.to_thread(count_completion, text, opening.model_requested)
+    tokens = await asyncio.to_thread(count_texts, texts, opening.model_requested)
     ending = Ending(kind="cut")
     at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
-    change = settle(opening, prices, ending, None, completion_tokens=completion.tokens, at=at)
-    if not text and change.usage is not None:  # it may have been killed before the first byte went out
+    change = settle(opening, prices, ending, None, completion_tokens=tokens, at=at)
+    if not any(texts) and change.usage is not None:  # it may have been killed before the first byte went out
         change = msgspec.structs.replace(change, provenance="estimated")
     await commit_until_done(store, change, *release(opening, change), *also)
 

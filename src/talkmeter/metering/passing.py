@@ -42,7 +42,7 @@ from talkmeter.metering.passing_tap import PassingTap
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
-from talkmeter.metering.tokens import PromptCount, count_completion
+from talkmeter.metering.tokens import PromptCount, count_texts
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
 from talkmeter.metering.usage import Usage
 
@@ -309,9 +309,9 @@ class PassingCall:
         await self.count()
         tap = self.tap
         assert tap is not None
-        text = tap.text
-        completion = await asyncio.to_thread(count_completion, text, self._asked.model) if text else None
-        self._settle(ending, self._count, completion.tokens if completion else 0, stopped=stopped)
+        texts = tap.texts
+        completion = await asyncio.to_thread(count_texts, texts, self._asked.model) if texts else 0
+        self._settle(ending, self._count, completion, stopped=stopped)
 
     def _settle(self, ending: Ending, count: PromptCount | None, completion: int, *, stopped: bool) -> None:
         change = settle(
@@ -379,10 +379,10 @@ class PassingCall:
                     preflight_encoding=count.encoding,
                 )
             )
-        text = self.tap.new_text() if self.tap is not None and self._asked.billing == TOKENS else ""
-        if text or changes:
+        texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
+        if texts or changes:
             self._kept += 1
-            changes.append(KeepPartial(entry_id=id_, seq=self._kept, text=text))
+            changes += [KeepPartial(entry_id=id_, part=part, seq=self._kept, text=text) for part, text in texts]
         return changes
 
     def _now(self) -> int:

@@ -23,7 +23,7 @@ from talkmeter.store import rows
 from talkmeter.store.bulk import Bulk, Bulks
 from talkmeter.store.parameters import THIS
 from talkmeter.store.revising import revise
-from talkmeter.store.schema import ledger_entries, partial_texts, price_rows
+from talkmeter.store.schema import PARTIALS_OF_A_PART, ledger_entries, partial_texts, price_rows
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
 _entries = ledger_entries.c
@@ -158,7 +158,8 @@ def correct_entry(at: Transaction, change: CorrectEntry) -> None:
 
 
 def keep_partial(at: Transaction, change: KeepPartial) -> None:
-    at.run(_KEEP_PARTIAL, {name: getattr(change, name) for name in change.__struct_fields__})
+    number = change.part * PARTIALS_OF_A_PART + change.seq
+    at.run(_KEEP_PARTIAL, {"entry_id": change.entry_id, "seq": number, "text": change.text})
 
 
 def forget_partials(at: Transaction, change: ForgetPartials) -> None:
