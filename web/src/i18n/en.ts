@@ -548,7 +548,7 @@ export const en = {
   import_format: 'Where from',
   import_chatgpt_text:
     'The zip archive that ChatGPT sends (Settings → Data controls → Export data), images included, or the conversations.json in it.',
-  import_easy_backend_text: 'A zip archive of its folder conversations, or one of the files in it.',
+  import_easy_backend_text: 'Of ChatGPT EasyBackend: a zip archive of its folder conversations, or one of the files in it.',
   import_tokenmeter_text: 'Its file server/database.db.',
   import_choose: 'Choose a file',
   import_uploading: 'Uploading',

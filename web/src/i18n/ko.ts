@@ -550,7 +550,7 @@ export const ko: Dictionary = {
   import_format: '가져올 곳',
   import_chatgpt_text:
     'ChatGPT가 보내 준 zip 파일(설정 → 데이터 제어 → 데이터 내보내기)이나 그 안의 conversations.json입니다. zip 파일이면 이미지도 가져옵니다.',
-  import_easy_backend_text: 'conversations 폴더를 압축한 zip 파일이나 그 안의 파일 하나입니다.',
+  import_easy_backend_text: 'ChatGPT EasyBackend의 conversations 폴더를 압축한 zip 파일이나 그 안의 파일 하나입니다.',
   import_tokenmeter_text: 'server/database.db 파일입니다.',
   import_choose: '파일 선택',
   import_uploading: '올리는 중',
