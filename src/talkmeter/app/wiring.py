@@ -23,6 +23,8 @@ from talkmeter.app.call_log import CallLog
 from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.app.telemetry import Telemetry
 from talkmeter.app.tls import open_tls
+from talkmeter.app.uploads import FOLDER as IMPORTS
+from talkmeter.app.uploads import ImportUploads
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -110,6 +112,7 @@ class Application:
             max_bytes=get("upload_bytes"),
             max_pixels=get("upload_pixels"),
         )
+        self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
         driver = Driver(store, self.meter, self.registry, self.images, accounts.settings)
         self.runs = Runs(store, driver)
@@ -201,6 +204,7 @@ class Application:
 
     async def close(self) -> None:
         """After `end_runs`, and once no request is being answered any more."""
+        await self.uploads.close()
         await self.client.close()
         await self.simulator.stop()
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for

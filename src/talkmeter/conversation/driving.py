@@ -11,7 +11,7 @@ from talkmeter.clock import now
 from talkmeter.completions import CompletionRequest, Provider, Providers
 from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents, SetMessageStatus
 from talkmeter.conversation.images import Images
-from talkmeter.conversation.requests import chat_body, wire_message
+from talkmeter.conversation.requests import chat_body, images_sent, wire_message
 from talkmeter.conversation.run_lines import run_line
 from talkmeter.conversation.runlog import RunLog
 from talkmeter.conversation.settings import Defaults, resolve
@@ -119,7 +119,7 @@ class Driver:
         # Failed answers are not sent, so a window of N messages can reach further back than N rows.
         branch = await self._store.branch(run.question_id, None if window == ALL_MESSAGES else 2 * window + 20)
         sent = cut_window(branch, window).sent
-        urls = await self._images.data_urls([item for message in sent for item in message.attachments])
+        urls = await self._images.data_urls([item for message in sent for item in images_sent(message)])
         body = chat_body(settings, [wire_message(message, urls) for message in sent])
         return Prepared(
             provider,
