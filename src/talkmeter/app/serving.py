@@ -15,7 +15,7 @@ from talkmeter.app.handing_over import taking_over
 from talkmeter.app.http_server import Server, StopSignal, calm_collector, loop_factory, server_config
 from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
-from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
@@ -71,10 +71,11 @@ async def _answer(
 ) -> None:
     """shares: the listening sockets of each worker; those of one are answered by this process itself."""
     workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
-    kind = protocol(application)
+    door = programs(application)
+    kind = protocol(application, door if workers is None else None)
     if workers is not None:
         kind = taking_over(kind, workers.answer)
-    server = Server(server_config(application, build_surfaces(application), kind))
+    server = Server(server_config(application, build_surfaces(application, door), kind))
     calm_collector()
     stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration

@@ -12,19 +12,19 @@ from talkmeter.metering.cost import plain_dollars
 from talkmeter.surfaces.ask import services as ask_door
 from talkmeter.surfaces.ask.door import AskDoor, is_for_ask
 from talkmeter.surfaces.openai import services as openai
-from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
+from talkmeter.surfaces.openai.door import OpenAIDoor
+from talkmeter.surfaces.openai.heads import PREFIX
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
 from talkmeter.surfaces.web.services import Services
 from talkmeter.surfaces.web.static import STATIC
 from talkmeter.surfaces.web.surface import web_surface
 
 
-def build_surfaces(application: Application) -> ASGIApp:
-    """What answers HTTP requests: programs below /v1/ and at /ask, and the page."""
+def build_surfaces(application: Application, door: OpenAIDoor) -> ASGIApp:
+    """What answers HTTP requests: programs below /v1/ by their door and at /ask, and the page."""
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
-    door = programs(application)
     ask = AskDoor(ask_services_of(application))
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +38,7 @@ def build_surfaces(application: Application) -> ASGIApp:
     return choose
 
 
-def programs(application: Application) -> ASGIApp:
+def programs(application: Application) -> OpenAIDoor:
     """The door for programs alone."""
     return OpenAIDoor(gateway_services_of(application))
 
@@ -52,7 +52,7 @@ def gateway_services_of(application: Application) -> openai.Services:
         entrance=application.entrance,
         whose=application.callers.whose,
         models=application.offered_models,
-        entry_of_answer=application.passing.entry_of_answer,
+        entry_of_answer=application.passing.answers.entry_of,
         price_of=plain_dollars,
     )
 
@@ -103,8 +103,8 @@ def services_of(application: Application) -> Services:
     )
 
 
-def protocol(application: Application) -> type[HttpToolsProtocol]:
-    """The guarded HTTP protocol, with the limits of the settings."""
+def protocol(application: Application, door: OpenAIDoor | None) -> type[HttpToolsProtocol]:
+    """The guarded HTTP protocol, with the limits of the settings. door: None if this process hands /v1 to others."""
     get = application.accounts.settings.get
     return guarded_protocol(
         GuardLimits(
@@ -113,5 +113,6 @@ def protocol(application: Application) -> type[HttpToolsProtocol]:
             header_seconds=get("header_seconds"),
             body_idle_seconds=get("body_idle_seconds"),
             connections_per_address=get("connections_per_address"),
-        )
+        ),
+        door,
     )
