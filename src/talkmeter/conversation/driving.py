@@ -82,7 +82,7 @@ class Prepared(Struct, frozen=True):
     request: CompletionRequest
     context: CallContext
     whose: Whose
-    system_prompt: str
+    settings: RoomSettings
 
 
 class Driver:
@@ -145,7 +145,7 @@ class Driver:
                 window=len(sent) if isinstance(settings.window, TokenWindow) else settings.window or ALL_MESSAGES,
             ),
             whose,
-            settings.system_prompt or "",
+            settings,
         )
 
     async def _open(self, live: LiveRun, prepared: Prepared) -> Call:
@@ -154,7 +154,13 @@ class Driver:
             prepared.request,
             prepared.provider,
             prepared.context,
-            ChangeRun(id=run.id, status="running", started_at=now(), system_prompt=prepared.system_prompt or UNSET),
+            ChangeRun(
+                id=run.id,
+                status="running",
+                started_at=now(),
+                system_prompt=prepared.settings.system_prompt or UNSET,
+                first_prompt=prepared.settings.first_prompt or UNSET,
+            ),
             SetMessageStatus(run.answer_id, "streaming"),
             whose=prepared.whose,
         )
