@@ -85,7 +85,24 @@ class _Event(Struct):
     error: Raw = Raw()
 
 
+class _Ended(Struct):
+    finish_reason: Any = None
+
+
+class _Usual(Struct):
+    """Of a chat completion in one piece all that is needed where its usage is said."""
+
+    object: Any = None
+    id: Any = None
+    model: Any = None
+    service_tier: Any = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+    choices: list[_Ended] = []
+
+
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_usual = msgspec.json.Decoder(_Usual).decode
 _count_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -216,12 +233,36 @@ class PassingTap:
     def _read_whole(self) -> None:
         body, self._carry = self._carry, b""
         if not self._first:
-            self._event(body)
+            if not self._read_usual(body):
+                self._event(body)
             return
         for match in reversed(list(_USAGE.finditer(body))):
             if (raw := _object_at(body, match.end() - 1)) is not None:
                 self._take_usage(raw)
                 return
+
+    def _read_usual(self, body: bytes) -> bool:
+        """Whether this was all there is to read: with the usage nobody needs the text."""
+        try:
+            usual = _decode_usual(body)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        usage = bytes(usual.usage)
+        if usual.object != "chat.completion" or usage in NOTHING or bytes(usual.error) not in NOTHING:
+            return False
+        self._take_usage(usage)
+        if self.usage is None:
+            return False
+        if type(usual.model) is str:
+            self.model = usual.model
+        if type(usual.service_tier) is str:
+            self.service_tier = usual.service_tier
+        if type(usual.id) is str:
+            self.upstream_id = usual.id
+        for choice in usual.choices:
+            if type(choice.finish_reason) is str:
+                self.finish_reason = choice.finish_reason
+        return True
 
     def _event(self, data: bytes) -> None:
         if not data:

@@ -5,6 +5,7 @@ client: the provider's own, less what names a hop or would bind the client to th
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -52,14 +53,19 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, plain: bool = Fa
 def client_headers(headers: Headers, extra: Headers) -> list[tuple[bytes, bytes]]:
     """The provider's headers with ours; of x-ratelimit headers ours are the ones that count for the client."""
     replaced = {name for name, _ in extra}
-    given = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _NOT_GIVEN_BACK and lower not in replaced:
-            given.append((lower, value))
+    given = [
+        (lower, value) for name, value in headers if (lower := _given_back(name)) is not None and lower not in replaced
+    ]
     given += _OURS
     given += extra
     return given
+
+
+@lru_cache(maxsize=1024)
+def _given_back(name: bytes) -> bytes | None:
+    """The name in lower case; None if the client does not get it."""
+    lower = name.lower()
+    return None if lower in _NOT_GIVEN_BACK else lower
 
 
 def _readable(accepted: bytes) -> bytes:
