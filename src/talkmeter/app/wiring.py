@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from talkmeter.accounts.entrance import Entrance
 from talkmeter.accounts.kept_texts import KeptTexts
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
@@ -28,6 +29,7 @@ from talkmeter.app.uploads import ImportUploads
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
+from talkmeter.conversation.callers import Callers
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
@@ -38,6 +40,7 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Closed, Runs
+from talkmeter.conversation.talks import Talks
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
 from talkmeter.metering.budgets import BudgetBook
@@ -45,6 +48,7 @@ from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices.rows import PICODOLLARS
+from talkmeter.metering.tokens import assume
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
 from talkmeter.store import Store, open_remote_store, open_store
@@ -98,6 +102,7 @@ class Application:
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
+        assume(get("assumed_encoding"))
         self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
@@ -114,12 +119,18 @@ class Application:
         )
         self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
-        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings)
+        named = (host.strip().lower() for host in get("allowed_hosts"))
+        # By which names the server may be called, besides those of this machine: as set, and as its certificate says.
+        self.hosts = (*named, *(self.tls.facts.hosts if self.tls is not None else ()))
+        self.entrance = Entrance(accounts.keys, frozenset(self.hosts), lambda: get("gateway_local"))
+        self.callers = Callers(accounts.users, accounts.keys)
+        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)
         self.runs = Runs(store, driver)
         estimator = Estimator(store, self.prices, self.registry, accounts.settings, self.counting)
         self.rooms = Rooms(store, self.runs, self.images)
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
+        self.talks = Talks(store, self.conversation, self.rooms, self.runs, self.callers, accounts.settings)
         self.receipts = Receipts(store, self.counting)
         self.passing = PassingMeter(store, self.prices, self.budgets, accounts.kept_texts.seal)
         self.telling: CallLog | None = None
