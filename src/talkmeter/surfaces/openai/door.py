@@ -10,18 +10,22 @@ from typing import Any
 
 import msgspec
 
+from talkmeter.accounts.entrance import Headers, caller_of
+from talkmeter.accounts.keys import check_model
 from talkmeter.accounts.principals import Principal
+from talkmeter.accounts.tags import tags_of
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
 from talkmeter.ids import new_id
+from talkmeter.metering.admission import tags_text
 from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
 from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
-from talkmeter.surfaces.openai.entrance import Headers, check_endpoint, check_model, principal_of, refuse_shared
-from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json, tags_of
+from talkmeter.surfaces.openai.entrance import DOOR, check_endpoint, refuse_shared
+from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json
 from talkmeter.surfaces.openai.forms import read_form
 from talkmeter.surfaces.openai.headers import client_headers, upstream_headers
 from talkmeter.surfaces.openai.problems import problem
@@ -60,7 +64,7 @@ class OpenAIDoor:
 
     async def _answer(self, scope: Any, receive: Receive, answering: "_Answering") -> None:
         headers = dict(scope["headers"])
-        principal = principal_of(scope.get("client"), headers, self._services)
+        principal = self._services.entrance.principal(DOOR, caller_of(scope.get("client"), headers))
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
@@ -101,7 +105,8 @@ class OpenAIDoor:
                 read = read_form(whole, kind)
                 fields, span, form = read.fields, read.span, read.all
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
-            check_model(principal, asked.model)
+            if principal.key is not None:
+                check_model(principal.key, asked.model)
             if fields.previous_response_id is not None or fields.conversation is not None:
                 provider_id = await self._continued(fields, principal)
         tags = tags_of(headers.get(b"x-talkmeter-tags"))
@@ -113,7 +118,7 @@ class OpenAIDoor:
                 principal=principal.user_id,
                 key_id=key.id if key is not None else None,
                 end_user=end_user_of(fields),
-                tags=msgspec.json.encode(tags).decode() if tags else None,
+                tags=tags_text(tags),
                 metadata=metadata_of(fields),
             ),
             whose=self._services.whose(principal, tags),
