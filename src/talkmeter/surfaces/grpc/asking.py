@@ -14,6 +14,8 @@ from talkmeter.surfaces.grpc.rpc import Failed, Rpc
 from talkmeter.surfaces.grpc.statuses import status_of, status_of_answer
 from talkmeter.surfaces.grpc.trailers import Pairs, figures
 
+UNDER_WAY = frozenset({"queued", "streaming"})  # statuses of an answer that has not ended
+
 
 class Leaving(Struct, frozen=True):
     """cut: whether a client that leaves ends its answer, by its key's policy. A deadline of its own does so anyway."""
@@ -29,7 +31,7 @@ class Asking:
         self._aside: set[asyncio.Task[Any]] = set()
         self._ending = False
 
-    async def ask(self, rpc: Rpc[Any], talk: Talk, leaving: Leaving) -> Started:
+    async def ask(self, rpc: Rpc, talk: Talk, leaving: Leaving) -> Started:
         """As Talks.ask. A client that leaves in the middle of it has asked all the same."""
         asking = self._keep(self.talks.ask(talk))
         try:
@@ -39,7 +41,7 @@ class Asking:
                 self._keep(self._cut_asked(rpc, asking))
             raise
 
-    def left(self, rpc: Rpc[Any], run_id: str, leaving: Leaving) -> bool:
+    def left(self, rpc: Rpc, run_id: str, leaving: Leaving) -> bool:
         """The client of a run has left, or its deadline has passed; whether the run is ended for that.
 
         It is cut upstream and settled by what has come, whoever else is cancelled meanwhile.
@@ -55,10 +57,10 @@ class Asking:
         if self._aside:
             await asyncio.wait(self._aside)
 
-    def _cuts(self, rpc: Rpc[Any], leaving: Leaving) -> bool:
+    def _cuts(self, rpc: Rpc, leaving: Leaving) -> bool:
         return not self._ending and (leaving.cut or rpc.is_late)
 
-    async def _cut_asked(self, rpc: Rpc[Any], asking: asyncio.Task[Started]) -> None:
+    async def _cut_asked(self, rpc: Rpc, asking: asyncio.Task[Started]) -> None:
         try:
             started = await asking
         except TalkmeterError:
@@ -82,7 +84,7 @@ def check_ended(answered: Answered) -> Pairs:
     trailers = figures(answered)
     if answered.error is not None and answered.status == "failed":
         raise Failed(status_of_answer(answered.error), trailers)
-    if answered.status in ("interrupted", "queued", "streaming"):
+    if answered.status == "interrupted" or answered.status in UNDER_WAY:
         raise Failed(status_of(_server_stops(interrupted=answered.status == "interrupted"), now()), trailers)
     return trailers
 

@@ -1,6 +1,7 @@
 """Who calls, and what beside: read from a call's connection and metadata. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from talkmeter.accounts.entrance import Caller
@@ -11,10 +12,10 @@ PROXIED = frozenset({"forwarded", "x-forwarded-for", "via"})
 Metadata = Mapping[str, str]  # names in lower case; of a name that comes twice, the first
 
 
-def metadata_of(pairs: Sequence[tuple[str, str | bytes]] | None) -> Metadata:
-    """Without binary values, of which none is read here."""
+def metadata_of(pairs: Iterable[Any]) -> Metadata:
+    """Of pairs of a name and a value; binary values are left out, none is read here."""
     read: dict[str, str] = {}
-    for name, value in pairs or ():
+    for name, value in pairs:
         if isinstance(value, str):
             read.setdefault(name, value)
     return read

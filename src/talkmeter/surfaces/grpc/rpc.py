@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from talkmeter.accounts.principals import Principal
@@ -15,13 +17,11 @@ from talkmeter.clock import now
 from talkmeter.errors import InvalidKey, TalkmeterError
 from talkmeter.surfaces.grpc.entering import DOOR, Metadata, caller_of, metadata_of
 from talkmeter.surfaces.grpc.services import Services
-from talkmeter.surfaces.grpc.statuses import Status, status_of
+from talkmeter.surfaces.grpc.statuses import status_of
 from talkmeter.surfaces.grpc.trailers import Pairs
 
 log = logging.getLogger(__name__)
 
-Request = TypeVar("Request")
-Reply = TypeVar("Reply")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -38,7 +38,7 @@ class Unread(Exception):
     """The client has left what was written to it unread for too long."""
 
 
-class Rpc(Generic[Reply]):
+class Rpc:
     """principal: who calls. peer: the connection. deadline: whether the client has set one."""
 
     def __init__(self, services: Services, context: Context, principal: Principal, metadata: Metadata) -> None:
@@ -64,7 +64,7 @@ class Rpc(Generic[Reply]):
         """Sends the initial metadata, before the first message."""
         await self._in_time(self._context.send_initial_metadata(metadata))
 
-    async def write(self, reply: Reply) -> None:
+    async def write(self, reply: Message) -> None:
         """Waits while the client does not read. Raises Unread."""
         await self._in_time(self._context.write(reply))
 
@@ -82,14 +82,16 @@ class Rpc(Generic[Reply]):
             raise
 
 
-def answering(
-    services: Services, answer: Callable[[Rpc[Reply], Request], Awaitable[Reply | None]]
-) -> Callable[[Request, Context], Awaitable[Reply | None]]:
-    """A handler for grpc.aio: gives the one reply, or writes as many as it likes and gives None."""
+# Gives the one reply, or writes as many as it likes and gives None.
+Answer = Callable[[Rpc, Any], Awaitable[Message | None]]
 
-    async def handler(request: Request, context: Context) -> Reply | None:
+
+def answering(services: Services, answer: Answer) -> Callable[[Any, Context], Awaitable[Message | None]]:
+    """A handler for grpc.aio."""
+
+    async def handler(request: Any, context: Context) -> Message | None:
         try:
-            return await _answer(services, context, lambda rpc: answer(rpc, request))
+            return await _answer(services, context, answer, request)
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
         except Unread:
@@ -108,13 +110,11 @@ def answering(
     return handler
 
 
-async def _answer(
-    services: Services, context: Context, answer: Callable[[Rpc[Reply]], Awaitable[Reply | None]]
-) -> Reply | None:
-    metadata = metadata_of(context.invocation_metadata())
+async def _answer(services: Services, context: Context, answer: Answer, request: Any) -> Message | None:
+    metadata = metadata_of(context.invocation_metadata() or ())
     principal = services.entrance.principal(DOOR, caller_of(context.peer(), metadata))
     async with _while_allowed(services, principal):
-        return await answer(Rpc(services, context, principal, metadata))
+        return await answer(Rpc(services, context, principal, metadata), request)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What a call's metadata say of an answer: its ids before it, its figures after it. Pure."""
 
+from typing import Any
 from urllib.parse import quote
 
 from talkmeter.conversation.talk_values import Answered
@@ -20,16 +21,15 @@ def ids(conversation_id: str, run_id: str, message_id: str) -> Pairs:
 def figures(answered: Answered) -> Pairs:
     """For its end. What nobody knows is left out: missing is not zero."""
     usage, cost = answered.usage, answered.cost
-    tokens = {
-        "prompt-tokens": usage and usage.prompt_tokens,
-        "completion-tokens": usage and usage.completion_tokens,
-        "cached-tokens": usage and usage.cached_tokens,
-        "reasoning-tokens": usage and usage.reasoning_tokens,
-        "provenance": answered.provenance,
+    said: dict[str, Any] = {
+        "x-usage-prompt-tokens": usage and usage.prompt_tokens,
+        "x-usage-completion-tokens": usage and usage.completion_tokens,
+        "x-usage-cached-tokens": usage and usage.cached_tokens,
+        "x-usage-reasoning-tokens": usage and usage.reasoning_tokens,
+        "x-usage-provenance": answered.provenance,
+        "x-cost": None if cost is None or cost.picodollars is None else plain_dollars(cost.picodollars),
+        "x-call-id": answered.entry and answered.entry.opening.id,
     }
-    said = {f"x-usage-{name}": value for name, value in tokens.items()}
-    said["x-cost"] = None if cost is None or cost.picodollars is None else plain_dollars(cost.picodollars)
-    said["x-call-id"] = answered.entry and answered.entry.opening.id
     return (
         *ids(answered.conversation_id, answered.run_id, answered.message_id),
         *((name, plain(str(value))) for name, value in said.items() if value is not None),
