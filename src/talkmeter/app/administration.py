@@ -12,6 +12,7 @@ from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, openable, rotate
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import SaveProvider
+from talkmeter.app.listening import usual_url
 from talkmeter.app.occupancy import Occupancy, running
 from talkmeter.app.wiring import make_data_dir, open_database, sealer_of
 from talkmeter.config import Resolved
@@ -45,7 +46,7 @@ async def new_link(resolved: Resolved) -> str:
     async with opened(resolved) as store:
         token = await Sessions(store).new_link_token()
     found = running(resolved.data_dir)
-    url = str(found["url"]) if found else f"http://localhost:{resolved.get('port')}"
+    url = str(found["url"]) if found else usual_url(resolved)
     return f"{url}/sign-in?token={token}"
 
 

@@ -1,20 +1,25 @@
 """A worker answers /v1 only. A connection on which something else is asked goes to the main process as it is, with the
 bytes that have been read: it is the client's own connection there, with its address, its streams and its limits.
+A TLS connection cannot change its process: there the worker goes on with the encryption alone and passes on what is
+said, see `relaying`.
 """
 
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from talkmeter.app.control import peers_of
+from talkmeter.app.control import Addresses, peers_of
+from talkmeter.app.relaying import Relay, Relayed
 
 PREFIX = b"/v1/"
 LONGEST_METHOD = 32  # bytes that are waited for; whatever is longer the main process refuses
 
-HandOver = Callable[[int, str, bytes], object]  # a descriptor of its own, its peers, what has been read
+# A descriptor of its own, its peers, what has been read, and the addresses of a TLS connection behind it.
+HandOver = Callable[[int, str, bytes, Addresses | None], object]
 
 
 def is_for_programs(data: bytes) -> bool | None:
@@ -32,8 +37,12 @@ def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type
 
     class Worker(protocol):  # type: ignore[misc, valid-type]
         _first = b""
+        _relay: Relay | None = None
 
         def data_received(self, data: bytes) -> None:
+            if self._relay is not None:
+                self._relay.send(data)
+                return
             if not self._between_requests():
                 super().data_received(data)
                 return
@@ -55,23 +64,52 @@ def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type
                 and (cycle is None or cycle.response_complete)
                 and not self.pipeline
                 and not self.transport.is_closing()
-                and self.transport.get_write_buffer_size() == 0
+                and (self.scheme == "https" or self.transport.get_write_buffer_size() == 0)  # a relay keeps the order
             )
 
         def _give(self, data: bytes) -> None:
             self.transport.pause_reading()
+            tls = self.scheme == "https"
             try:
-                fd = os.dup(self.transport.get_extra_info("socket").fileno())
+                fd = self._begin_relay() if tls else os.dup(self.transport.get_extra_info("socket").fileno())
                 try:
                     peers = peers_of(fd)
                 except OSError:
                     os.close(fd)
                     raise
             except OSError:  # the client has left, or there are too many open files
-                pass
-            else:
-                hand_over(fd, peers, data)
-            self.transport.close()
+                self.transport.close()
+                return
+            hand_over(fd, peers, data, (self.client, self.server) if tls else None)
+            if not tls:
+                self.transport.close()
+
+        def _begin_relay(self) -> int:
+            """The other end of a connection to which everything goes that is said on this one."""
+            ours, theirs = socket.socketpair()
+            self._disarm()
+            self._unset_keepalive_if_required()
+            self._relay = Relay(self.transport, ours)
+            return theirs.detach()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self._relay is not None:
+                self._relay.pause()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self._relay is not None:
+                self._relay.resume()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._relay is not None:
+                self._relay.close()
+            super().connection_lost(exc)
+
+        def shutdown(self) -> None:
+            if self._relay is None:  # else the main process ends it
+                super().shutdown()
 
     return Worker
 
@@ -84,9 +122,10 @@ def taking_over(protocol: type[HttpToolsProtocol], workers_answer: Callable[[], 
 
     class Main(protocol):  # type: ignore[misc, valid-type]
         first = b""
+        relayed: Addresses | None = None
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+            super().connection_made(transport if self.relayed is None else Relayed(transport, self.relayed))
             if self.first:
                 self.data_received(self.first)
 

@@ -11,8 +11,16 @@ from collections.abc import Callable, Coroutine
 
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
+from talkmeter.app import tls
 from talkmeter.app.handing_over import taking_over
-from talkmeter.app.http_server import Server, StopSignal, calm_collector, loop_factory, server_config
+from talkmeter.app.http_server import (
+    Server,
+    StopSignal,
+    calm_collector,
+    handshake_limits,
+    loop_factory,
+    server_config,
+)
 from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
 from talkmeter.app.surfaces import build_surfaces, protocol
@@ -54,7 +62,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
         for sockets in shares:
             ending.callback(_close, sockets)
-        url = url_of(host, shares[0])
+        url = url_of(host, shares[0], application.tls)
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
             await ending.enter_async_context(application.store.exclusive("server", wait=False))
         for warning in application.store.warnings:
@@ -74,7 +82,8 @@ async def _answer(
     kind = protocol(application)
     if workers is not None:
         kind = taking_over(kind, workers.answer)
-    server = Server(server_config(application, build_surfaces(application), kind))
+    config = server_config(application, build_surfaces(application), kind)
+    server = Server(config, application.tls, handshake_limits(application.accounts.settings))
     calm_collector()
     stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
@@ -93,6 +102,8 @@ async def _answer(
             asyncio.create_task(_beside("begin", application.begin()), name="begin"),
             asyncio.create_task(_beside("watch", application.watch()), name="watch"),
         ]
+        if application.tls is not None:
+            aside.append(asyncio.create_task(_beside("tls", tls.watch(application.tls)), name="tls"))
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping: answers under way are finished or settled. Once more to stop at once.")
     finally:
@@ -151,13 +162,15 @@ async def _refuse_open_door(application: Application, host: str) -> None:
             code="password_needed",
             param="host",
         )
-    if not application.resolved.get("allow_insecure"):
+    if application.tls is None and not application.resolved.get("allow_insecure"):
         raise SettingError(
             f"On {host} the page, its password and all texts would travel unencrypted.",
             f"{host}에서는 페이지, 비밀번호, 모든 글이 암호화되지 않은 채 오갑니다.",
-            hint="Put a server with TLS in front, keep host at localhost and name it in allowed_hosts; "
+            hint="Give it a certificate: --tls-cert and --tls-key (`talkmeter cert` makes one). "
+            "Or put a server with TLS in front, keep host at localhost and name it in allowed_hosts; "
             "or say --allow-insecure in a network that you trust.",
-            hint_ko="TLS를 처리하는 서버를 앞에 두고 host는 localhost로, 그 이름은 allowed_hosts에 적으십시오. "
+            hint_ko="--tls-cert와 --tls-key로 인증서를 지정하십시오(`talkmeter cert`로 만들 수 있습니다). "
+            "또는 TLS를 처리하는 서버를 앞에 두고 host는 localhost로, 그 이름은 allowed_hosts에 적으십시오. "
             "믿을 수 있는 망이라면 --allow-insecure를 쓰십시오.",
             code="insecure",
             param="host",

@@ -81,6 +81,7 @@ def services_of(application: Application) -> Services:
         calls=store,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
+        hosts=application.hosts,
     )
 
 

@@ -19,6 +19,7 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
 from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.app.tls import Tls, open_tls
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -87,6 +88,7 @@ class Application:
         self, resolved: Resolved, store: Store, accounts: Accounts, simulator: Simulator | None = None
     ) -> None:
         self.resolved = resolved
+        self.tls = open_tls(resolved)
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
@@ -105,9 +107,10 @@ class Application:
             max_pixels=get("upload_pixels"),
         )
         self.counting = Counting()
+        self.hosts = hosts_of(accounts.settings, self.tls)
         self.entrance = Entrance(
             accounts.keys,
-            frozenset(host.strip().lower() for host in get("allowed_hosts")),
+            frozenset(self.hosts),
             lambda: get("gateway_local"),
         )
         self.callers = Callers(accounts.users, accounts.keys)
@@ -271,6 +274,12 @@ def make_data_dir(folder: Path) -> None:
             code="data_dir_unusable",
             param="data_dir",
         ) from None
+
+
+def hosts_of(settings: Settings, tls: Tls | None) -> tuple[str, ...]:
+    """By which names the server may be called, besides those of this machine: as set, and as its certificate says."""
+    named = tuple(host.strip().lower() for host in settings.get("allowed_hosts"))
+    return named if tls is None else (*named, *tls.facts.hosts)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

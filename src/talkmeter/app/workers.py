@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from talkmeter.app.control import Control, Message
-from talkmeter.app.http_server import LAST_ANSWERS_SECONDS, Server
+from talkmeter.app.http_server import LAST_ANSWERS_SECONDS, Listener, Server
 from talkmeter.app.wiring import Application
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
         self._stopping = asyncio.Event()
-        self._standing: list[asyncio.Server] = []
+        self._standing: Sequence[Listener] = ()
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -146,7 +146,7 @@ class _Worker:
     def _heard(self, message: Message, connection: socket.socket | None) -> None:
         if message.kind == "connection":
             if connection is not None and self._server is not None:
-                self._aside(self._server.adopt(connection, message.data))
+                self._aside(self._server.adopt(connection, message.data, message.addresses))
         elif message.kind == "simulator":
             self._aside(self._start_simulator())
         elif message.kind in ("ready", "leaving") and not self._stopping.is_set():
@@ -175,7 +175,7 @@ class _Worker:
             elif not wanted:
                 for one in self._standing:
                     one.close()
-                self._standing = []
+                self._standing = ()
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

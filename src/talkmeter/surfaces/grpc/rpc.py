@@ -84,9 +84,10 @@ class Rpc:
 
 # Gives the one reply, or writes as many as it likes and gives None.
 Answer = Callable[[Rpc, Any], Awaitable[Message | None]]
+Handler = Callable[[Any, Context], Awaitable[Message | None]]
 
 
-def answering(services: Services, answer: Answer) -> Callable[[Any, Context], Awaitable[Message | None]]:
+def answering(services: Services, answer: Answer) -> Handler:
     """A handler for grpc.aio."""
 
     async def handler(request: Any, context: Context) -> Message | None:

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -14,19 +17,24 @@ from talkmeter.surfaces.grpc import chat, conversations
 from talkmeter.surfaces.grpc.asking import Asking
 from talkmeter.surfaces.grpc.channels import CHANNEL_SECONDS, Channels
 from talkmeter.surfaces.grpc.messages import chat_pb2, conversations_pb2
-from talkmeter.surfaces.grpc.rpc import Answer, answering
+from talkmeter.surfaces.grpc.rpc import Answer, Context, Handler, answering
 from talkmeter.surfaces.grpc.services import Limits, Services
 
 KEEPALIVE_SECONDS = 60  # between pings to a client that is silent; one that does not answer is gone
 KEEPALIVE_ANSWER_SECONDS = 20
 CLIENTS_PING_SECONDS = 30  # a client may ping as often; who goes on pinging oftener is cut off
+LAST_ANSWERS_SECONDS = 3  # for calls that are being answered once all runs have ended
 FILES = (chat_pb2.DESCRIPTOR, conversations_pb2.DESCRIPTOR)
+
+
+_UNARY = grpc.unary_unary_rpc_method_handler
 
 
 class GrpcServer:
     """`start` listens; `stop` ends in order: health first, then the calls, then the connections."""
 
     def __init__(self, services: Services) -> None:
+        self._answering: set[asyncio.Task[Any]] = set()
         self._asking = Asking(services.talks)
         self._health = HealthServicer()
         limits = services.limits
@@ -36,7 +44,7 @@ class GrpcServer:
             conversations.SERVICE: conversations.Conversations(self._asking).methods(),
         }
         for name, methods in tables.items():
-            self._server.add_generic_rpc_handlers((_handlers(services, name, methods),))
+            self._server.add_generic_rpc_handlers((self._handlers(services, name, methods),))
         self._names = tuple(tables)
         add_HealthServicer_to_server(self._health, self._server)
         health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -68,24 +76,44 @@ class GrpcServer:
         await self._server.stop(grace)
 
     async def stop(self) -> None:
-        """What is still there is broken off, such as those who watch the health. After the runs have ended."""
+        """After the runs have ended: gives the last answers a moment. What is still there then is broken off, such as
+        those who watch the health.
+        """
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=LAST_ANSWERS_SECONDS)
         await self._asking.end()
         await self._server.stop(None)
 
+    def _handlers(self, services: Services, name: str, methods: Mapping[str, Answer]) -> Any:
+        """Messages and kinds of the methods as the protos have them."""
+        made = {}
+        for method in _service(name).methods:
+            kind = grpc.unary_stream_rpc_method_handler if method.server_streaming else _UNARY
+            made[method.name] = kind(
+                self._counted(answering(services, methods[method.name])),
+                request_deserializer=GetMessageClass(method.input_type).FromString,
+                response_serializer=_bytes_of,
+            )
+        return grpc.method_handlers_generic_handler(name, made)
 
-def _handlers(services: Services, name: str, methods: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
-    """Messages and kinds of the methods as the protos have them."""
-    (service,) = (file.services_by_name[short] for file in FILES for short in file.services_by_name
-                  if file.services_by_name[short].full_name == name)  # fmt: skip
-    made = {}
-    for method in service.methods:
-        kind = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
-        made[method.name] = kind(
-            answering(services, methods[method.name]),
-            request_deserializer=method.input_type._concrete_class.FromString,
-            response_serializer=_bytes_of,
-        )
-    return grpc.method_handlers_generic_handler(name, made)
+    def _counted(self, handler: Handler) -> Handler:
+        async def counted(request: Any, context: Context) -> Message | None:
+            task = asyncio.current_task()
+            assert task is not None
+            if task not in self._answering:
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+            return await handler(request, context)
+
+        return counted
+
+
+def _service(name: str) -> ServiceDescriptor:
+    for file in FILES:
+        for service in file.services_by_name.values():
+            if service.full_name == name:
+                return service
+    raise LookupError(name)
 
 
 def _bytes_of(message: Message) -> bytes:

@@ -69,7 +69,10 @@ class Upstreams(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """check_store: raises StoreError when the database cannot be used. ledger_sums: for /metrics, at each scrape."""
+    """check_store: raises StoreError when the database cannot be used. ledger_sums: for /metrics, at each scrape.
+
+    hosts: names by which the page may be called, besides those of this machine.
+    """
 
     conversation: Conversation
     rooms: Rooms
@@ -89,3 +92,4 @@ class Services:
     calls: CallStore
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]
+    hosts: tuple[str, ...]
