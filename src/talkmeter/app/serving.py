@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
 from talkmeter.app import tls
+from talkmeter.app.grpc_server import GrpcDoor
 from talkmeter.app.handing_over import taking_over
 from talkmeter.app.http_server import (
     Server,
@@ -62,6 +63,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
         for sockets in shares:
             ending.callback(_close, sockets)
+        grpc = GrpcDoor(application)
         url = url_of(host, shares[0], application.tls)
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
             await ending.enter_async_context(application.store.exclusive("server", wait=False))
@@ -70,12 +72,17 @@ async def serve(resolved: Resolved, say: Say) -> int:
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url)
-        await _answer(application, url, shares, lock, say)
+        await _answer(application, url, shares, lock, grpc, say)
     return 0
 
 
 async def _answer(
-    application: Application, url: str, shares: list[list[socket.socket]], lock: WorkersLock, say: Say
+    application: Application,
+    url: str,
+    shares: list[list[socket.socket]],
+    lock: WorkersLock,
+    grpc: GrpcDoor,
+    say: Say,
 ) -> None:
     """shares: the listening sockets of each worker; those of one are answered by this process itself."""
     workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
@@ -98,6 +105,7 @@ async def _answer(
         link = await _sign_in_link(application, url)
         _say_facts(application, url, link, say)
         _open_browser(application, link)
+        grpc.open(say)
         aside = [
             asyncio.create_task(_beside("begin", application.begin()), name="begin"),
             asyncio.create_task(_beside("watch", application.watch()), name="watch"),
@@ -109,7 +117,8 @@ async def _answer(
     finally:
         server.should_exit = True
         grace: float = application.accounts.settings.get("shutdown_seconds")
-        await asyncio.gather(application.end_runs(grace), *([workers.stop(grace)] if workers is not None else []))
+        ending = grpc.close(application.end_runs(grace), grace)
+        await asyncio.gather(ending, *([workers.stop(grace)] if workers is not None else []))
         for task in aside:
             task.cancel()
         await asyncio.wait([serving])

@@ -8,10 +8,9 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from talkmeter.surfaces.grpc import chat, conversations
 from talkmeter.surfaces.grpc.asking import Asking
@@ -36,7 +35,7 @@ class GrpcServer:
     def __init__(self, services: Services) -> None:
         self._answering: set[asyncio.Task[Any]] = set()
         self._asking = Asking(services.talks)
-        self._health = HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs know no aio
         limits = services.limits
         self._server = grpc.aio.server(options=_options(limits), maximum_concurrent_rpcs=limits.calls)
         tables = {
@@ -47,8 +46,7 @@ class GrpcServer:
             self._server.add_generic_rpc_handlers((self._handlers(services, name, methods),))
         self._names = tuple(tables)
         add_HealthServicer_to_server(self._health, self._server)
-        health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection((*tables, health, reflection.SERVICE_NAME), self._server)
+        self._server.add_generic_rpc_handlers(_reflection((*tables, health.SERVICE_NAME, reflection.SERVICE_NAME)))
 
     async def start(self, addresses: Sequence[str], credentials: grpc.ServerCredentials | None = None) -> None:
         """addresses: such as `127.0.0.1:9000` or `[::1]:9000`. credentials: of TLS; None: plain.
@@ -114,6 +112,18 @@ def _service(name: str) -> ServiceDescriptor:
             if service.full_name == name:
                 return service
     raise LookupError(name)
+
+
+def _reflection(names: Sequence[str]) -> tuple[Any, ...]:
+    """Version 1 is v1alpha under another name, byte for byte; the package has the older one only."""
+    servicer = reflection.aio.ReflectionServicer(names)  # type: ignore[attr-defined]  # as above
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=_bytes_of,
+    )
+    services = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
+    return tuple(grpc.method_handlers_generic_handler(each, {"ServerReflectionInfo": handler}) for each in services)
 
 
 def _bytes_of(message: Message) -> bytes:
