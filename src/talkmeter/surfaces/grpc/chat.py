@@ -56,9 +56,10 @@ class Chat:
         await rpc.begin(ids(standing.conversation_id, run_id, standing.message_id))
         async for event in talks.follow(rpc.principal, run_id):
             if event.kind == "delta":
-                for _, piece in pieces(event.data["text"]):
+                news = event.data["text"][told.length - event.data["offset"] :]  # it may begin before
+                for _, piece in pieces(news):
                     await rpc.write(chat_pb2.askresponse(response=piece))
-                told.length += len(event.data["text"])
+                told.length += len(news)
         answered = await talks.standing(rpc.principal, run_id)
         trailers = check_ended(answered)
         await rpc.write(last_piece(answered, end_mark=end_mark))

@@ -88,17 +88,13 @@ Handler = Callable[[Any, Context], Awaitable[Message | None]]
 
 
 def answering(services: Services, answer: Answer) -> Handler:
-    """A handler for grpc.aio."""
+    """A handler for grpc.aio. Raises Unread, after which no status can be sent either, until the client reads."""
 
     async def handler(request: Any, context: Context) -> Message | None:
         try:
             return await _answer(services, context, answer, request)
-        except (asyncio.CancelledError, grpc.aio.AbortError):
+        except (asyncio.CancelledError, grpc.aio.AbortError, Unread):
             raise
-        except Unread:
-            # The status cannot be sent either, until the client reads; nobody waits for that.
-            context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
-            context.set_details("What was written to this call was not read in time.")
         except Failed as failed:
             await _abort(context, failed.status, failed.trailers)
         except TalkmeterError as error:
@@ -106,7 +102,6 @@ def answering(services: Services, answer: Answer) -> Handler:
         except Exception:
             log.exception("grpc_failed")
             await _abort(context, status_of(_internal(), now()))
-        return None
 
     return handler
 

@@ -16,7 +16,7 @@ from talkmeter.surfaces.grpc import chat, conversations
 from talkmeter.surfaces.grpc.asking import Asking
 from talkmeter.surfaces.grpc.channels import CHANNEL_SECONDS, Channels
 from talkmeter.surfaces.grpc.messages import chat_pb2, conversations_pb2
-from talkmeter.surfaces.grpc.rpc import Answer, Context, Handler, answering
+from talkmeter.surfaces.grpc.rpc import Answer, Context, Handler, Unread, answering
 from talkmeter.surfaces.grpc.services import Limits, Services
 
 KEEPALIVE_SECONDS = 60  # between pings to a client that is silent; one that does not answer is gone
@@ -48,23 +48,23 @@ class GrpcServer:
         add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers(_reflection((*tables, health.SERVICE_NAME, reflection.SERVICE_NAME)))
 
-    async def start(self, addresses: Sequence[str], credentials: grpc.ServerCredentials | None = None) -> None:
-        """addresses: such as `127.0.0.1:9000` or `[::1]:9000`. credentials: of TLS; None: plain.
+    async def start(self, addresses: Sequence[str], credentials: grpc.ServerCredentials | None = None) -> list[int]:
+        """The ports. addresses: such as `127.0.0.1:9000` or `[::1]:9000`. credentials: of TLS; None: plain.
 
         Raises OSError if one of them cannot be listened on.
         """
         try:
-            for address in addresses:
-                if credentials is None:
-                    self._server.add_insecure_port(address)
-                else:
-                    self._server.add_secure_port(address, credentials)
+            if credentials is None:
+                ports = [self._server.add_insecure_port(address) for address in addresses]
+            else:
+                ports = [self._server.add_secure_port(address, credentials) for address in addresses]
         except RuntimeError as error:
             await self._server.stop(None)
             raise OSError(f"gRPC cannot listen on {', '.join(addresses)}: {error}") from None
         await self._server.start()
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return ports
 
     async def stop_accepting(self, grace: float) -> None:
         """Says NOT_SERVING, refuses new calls, and returns once those under way have ended, at the latest after `grace`
@@ -98,10 +98,15 @@ class GrpcServer:
         async def counted(request: Any, context: Context) -> Message | None:
             task = asyncio.current_task()
             assert task is not None
-            if task not in self._answering:
-                self._answering.add(task)
-                task.add_done_callback(self._answering.discard)
-            return await handler(request, context)
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+            try:
+                return await handler(request, context)
+            except Unread:
+                self._answering.discard(task)  # nobody waits for its end, which comes when the client reads or goes
+                context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+                context.set_details("What was written to this call was not read in time.")
+                return None
 
         return counted
 
