@@ -176,9 +176,11 @@ async def test_a_window_by_tokens_is_kept_as_what_it_came_to(desk):
 async def test_a_repeated_key_never_asks_twice(desk):
     once = talk("one", idempotency_key="k" * 255)
     first, second = await asyncio.gather(desk.talks.ask(once), desk.talks.ask(once))
-    assert first == second
+    assert first.run_id == second.run_id
+    assert {first.repeated, second.repeated} == {False, True}
     await desk.talks.result(LOCAL_PRINCIPAL, first.run_id)
-    assert await desk.talks.ask(once) == first
+    again = await desk.talks.ask(once)
+    assert (again.repeated, again.run_id, again.message_id) == (True, first.run_id, first.message_id)
     assert desk.simulator.bill.totals()["requests"] == 1
     for other in (talk("two", idempotency_key="k" * 255), talk("one", "elsewhere", idempotency_key="k" * 255)):
         with pytest.raises(BadInput) as refused:

@@ -20,7 +20,7 @@ from support.raw_http import Answer, RawConnection, exchange
 from support.simulator_requests import FORM, form
 from support.wire import Message, Wire
 from talkmeter.accounts.keys import ApiKey
-from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, open_application
 from talkmeter.config import resolve
 from talkmeter.metering.budget_making import new_budget
@@ -148,7 +148,8 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
         stack.push_async_callback(application.close)
         await application.recover()
         await application.begin()
-        root = await stack.enter_async_context(_served(build_surfaces(application), protocol(application)))
+        door = programs(application)
+        root = await stack.enter_async_context(_served(build_surfaces(application, door), protocol(application, door)))
         stack.push_async_callback(application.end_runs, 0)
         yield Gate(application, simulator, wire, f"{root}/v1", folder / "data", settings.get("database_url"))
 

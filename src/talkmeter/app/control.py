@@ -23,16 +23,19 @@ Addresses = tuple[Address | None, Address | None]  # the client's and the server
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """kind: `settings`, `stop` and `simulator` to the worker; `ready`, `leaving`, `simulator` and `connection` from it.
+    """kind: `settings`, `stop` and `simulator` to the worker; `ready`, `leaving`, `simulator` and `connection` from it;
+    `whose` and `answered` both ways, see answer_owners.
 
-    data: `settings` as JSON values, `simulator`'s base URL, or what a client has sent already. peers: of a connection.
-    addresses: of the TLS connection whose content comes through it.
+    data: `settings` as JSON values, `simulator`'s base URL, what a client has sent already, or an answer's id.
+    peers: of a connection. addresses: of the TLS connection whose content comes through it.
+    entry: whose answer it is, empty if that is not known there.
     """
 
-    kind: Literal["settings", "stop", "simulator", "ready", "leaving", "connection"]
+    kind: Literal["settings", "stop", "simulator", "ready", "leaving", "connection", "whose", "answered"]
     data: bytes = b""
     peers: str = ""
     addresses: Addresses | None = None
+    entry: bytes = b""
     seconds: float = 0.0
 
 

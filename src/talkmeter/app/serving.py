@@ -24,7 +24,7 @@ from talkmeter.app.http_server import (
 )
 from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
-from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
@@ -86,10 +86,11 @@ async def _answer(
 ) -> None:
     """shares: the listening sockets of each worker; those of one are answered by this process itself."""
     workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
-    kind = protocol(application)
+    door = programs(application)
+    kind = protocol(application, door if workers is None else None)
     if workers is not None:
         kind = taking_over(kind, workers.answer)
-    config = server_config(application, build_surfaces(application), kind)
+    config = server_config(application, build_surfaces(application, door), kind)
     server = Server(config, application.tls, handshake_limits(application.accounts.settings))
     calm_collector()
     stop = StopSignal()

@@ -9,30 +9,36 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from talkmeter.accounts.settings import Settings
 from talkmeter.app.wiring import Application
 from talkmeter.metering.cost import plain_dollars
+from talkmeter.surfaces.ask import services as ask_door
+from talkmeter.surfaces.ask.door import AskDoor, is_for_ask
 from talkmeter.surfaces.openai import services as openai
-from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
+from talkmeter.surfaces.openai.door import OpenAIDoor
+from talkmeter.surfaces.openai.heads import PREFIX
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
 from talkmeter.surfaces.web.services import Services
+from talkmeter.surfaces.web.static import STATIC
 from talkmeter.surfaces.web.surface import web_surface
 
 
-def build_surfaces(application: Application) -> ASGIApp:
-    """What answers HTTP requests: programs below /v1/, and the page."""
+def build_surfaces(application: Application, door: OpenAIDoor) -> ASGIApp:
+    """What answers HTTP requests: programs below /v1/ by their door and at /ask, and the page."""
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
-    door = programs(application)
+    ask = AskDoor(ask_services_of(application))
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await door(scope, receive, send)
+        elif scope["type"] == "http" and is_for_ask(scope["path"]):
+            await ask(scope, receive, send)
         else:
             await page(scope, receive, send)
 
     return choose
 
 
-def programs(application: Application) -> ASGIApp:
+def programs(application: Application) -> OpenAIDoor:
     """The door for programs alone."""
     return OpenAIDoor(gateway_services_of(application))
 
@@ -46,8 +52,21 @@ def gateway_services_of(application: Application) -> openai.Services:
         entrance=application.entrance,
         whose=application.callers.whose,
         models=application.offered_models,
-        entry_of_answer=application.passing.entry_of_answer,
+        entry_of_answer=application.passing.answers.entry_of,
         price_of=plain_dollars,
+    )
+
+
+def ask_services_of(application: Application) -> ask_door.Services:
+    async def models() -> list[str]:
+        return [model["id"] for model in await application.offered_models()]
+
+    return ask_door.Services(
+        talks=application.talks,
+        entrance=application.entrance,
+        models=models,
+        body_bytes=application.accounts.settings.get("body_bytes"),
+        docs=STATIC / "docs",
     )
 
 
@@ -85,8 +104,8 @@ def services_of(application: Application) -> Services:
     )
 
 
-def protocol(application: Application) -> type[HttpToolsProtocol]:
-    """The guarded HTTP protocol, with the limits of the settings."""
+def protocol(application: Application, door: OpenAIDoor | None) -> type[HttpToolsProtocol]:
+    """The guarded HTTP protocol, with the limits of the settings. door: None if this process hands /v1 to others."""
     get = application.accounts.settings.get
     return guarded_protocol(
         GuardLimits(
@@ -95,5 +114,6 @@ def protocol(application: Application) -> type[HttpToolsProtocol]:
             header_seconds=get("header_seconds"),
             body_idle_seconds=get("body_idle_seconds"),
             connections_per_address=get("connections_per_address"),
-        )
+        ),
+        door,
     )

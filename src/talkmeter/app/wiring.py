@@ -98,7 +98,7 @@ class Application:
         self.client = Client(timeouts_of(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
         self.registry = Registry(accounts.providers, self.client, self.simulator.start)
         self.prices = PriceBook(store, base_url_of(accounts.providers))
-        self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"))
+        self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"), unseen=get("gateway_unseen"))
         self.meter = Meter(store, self.prices, _meter_limits(accounts.settings), self.budgets)
         self.images = Images(
             store,

@@ -45,10 +45,13 @@ class MessageView(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
+    """A question that is kept, and its answer. repeated: it had been asked before, by the same client_id."""
+
     room: Room
     question: MessageView
     answer: MessageView
     run_id: str
+    repeated: bool = False
 
 
 class RoomView(Struct, frozen=True, kw_only=True):

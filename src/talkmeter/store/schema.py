@@ -320,7 +320,8 @@ ledger_entries = Table(
     _some_rows("ix_ledger_upstream", "endpoint IN ('responses', 'batches') AND upstream_id IS NOT NULL", "upstream_id"),
 )
 
-# What calls without a room have brought so far; a settled call has none.
+# What calls without a room have brought so far; a settled call has none. In seq, the part comes before the order in it.
+PARTIALS_OF_A_PART = 1 << 20
 partial_texts = Table(
     "partial_texts",
     metadata,
