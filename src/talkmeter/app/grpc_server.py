@@ -60,7 +60,7 @@ class GrpcDoor:
 
             self._server = server = GrpcServer(services_of(self._application))
             tls = self._application.tls
-            await server.start(self._addresses, None if tls is None else credentials_of(tls))
+            await server.start(self._addresses, None if tls is None else lambda: credentials_of(tls))
         except Exception:
             log.exception("grpc_not_started")
             self._server = None
@@ -84,7 +84,7 @@ def services_of(application: Application) -> "Services":
 
 
 def credentials_of(tls: Tls) -> Any:
-    """gRPC's, which asks at each handshake whether the files have changed."""
+    """gRPC's, for one address: at each handshake it asks whether the files have changed."""
     import grpc
 
     given = tls.revision

@@ -1,7 +1,7 @@
 """The gRPC server: services, health, reflection and limits on one event loop, beside whatever else runs there."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -48,8 +48,11 @@ class GrpcServer:
         add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers(_reflection((*tables, health.SERVICE_NAME, reflection.SERVICE_NAME)))
 
-    async def start(self, addresses: Sequence[str], credentials: grpc.ServerCredentials | None = None) -> list[int]:
-        """The ports. addresses: such as `127.0.0.1:9000` or `[::1]:9000`. credentials: of TLS; None: plain.
+    async def start(
+        self, addresses: Sequence[str], credentials: Callable[[], grpc.ServerCredentials] | None = None
+    ) -> list[int]:
+        """The ports. addresses: such as `127.0.0.1:9000` or `[::1]:9000`. credentials: makes those of TLS, for each
+        address its own; None: plain.
 
         Raises OSError if one of them cannot be listened on.
         """
@@ -57,8 +60,9 @@ class GrpcServer:
             if credentials is None:
                 ports = [self._server.add_insecure_port(address) for address in addresses]
             else:
-                ports = [self._server.add_secure_port(address, credentials) for address in addresses]
+                ports = [self._server.add_secure_port(address, credentials()) for address in addresses]
         except RuntimeError as error:
+            await self._server.start()  # or it would not let go of those that it has
             await self._server.stop(None)
             raise OSError(f"gRPC cannot listen on {', '.join(addresses)}: {error}") from None
         await self._server.start()
