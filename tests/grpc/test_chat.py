@@ -209,7 +209,7 @@ async def test_a_key_may_say_that_leaving_cuts(house, client):
 
 async def test_a_deadline_is_the_upstreams_too(house, client):
     house.desk.simulator.script({"gate": True})
-    call = client.ask(QUESTION, timeout=1.0)
+    call = client.ask(QUESTION, timeout=3)
     await call.initial_metadata()
     await house.desk.simulator.step(3)
     error = await refusal(call)

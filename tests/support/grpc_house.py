@@ -132,8 +132,8 @@ class House:
 
 
 @asynccontextmanager
-async def grpc_house(folder, *, limits=None, local=True, **options):
-    async with workspace(folder, **options) as desk:
+async def grpc_house(folder, *, limits=None, local=True, meter_limits=None, **options):
+    async with workspace(folder, limits=meter_limits, **options) as desk:
         entrance = Entrance(desk.keys, local=lambda: local)
         server = GrpcServer(Services(talks=desk.talks, entrance=entrance, limits=limits or Limits()))
         (port,) = await server.start(["127.0.0.1:0"])

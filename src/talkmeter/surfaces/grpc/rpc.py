@@ -22,6 +22,8 @@ from talkmeter.surfaces.grpc.trailers import Pairs
 
 log = logging.getLogger(__name__)
 
+LATE_SECONDS = 0.5
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -57,8 +59,8 @@ class Rpc:
 
     @property
     def is_late(self) -> bool:
-        """Whether the client's deadline has passed."""
-        return self.deadline and self._context.time_remaining() <= 0
+        """Whether the client's deadline has passed: by its own clock that is a little before ours."""
+        return self.deadline and self._context.time_remaining() < LATE_SECONDS
 
     async def begin(self, metadata: Pairs) -> None:
         """Sends the initial metadata, before the first message."""
