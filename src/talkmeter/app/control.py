@@ -27,8 +27,8 @@ class Message(Struct, frozen=True, kw_only=True):
     `whose` and `answered` both ways, see answer_owners.
 
     data: `settings` as JSON values, `simulator`'s base URL, what a client has sent already, or an answer's id.
-    peers: of a connection. addresses: of the TLS connection whose content comes through it.
-    entry: whose answer it is, empty if that is not known there.
+    peers: of a connection. entry: whose answer it is, empty if that is not known there.
+    addresses: of the TLS connection whose content comes through it.
     """
 
     kind: Literal["settings", "stop", "simulator", "ready", "leaving", "connection", "whose", "answered"]

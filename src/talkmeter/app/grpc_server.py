@@ -10,6 +10,7 @@ from talkmeter.app.listening import bind
 from talkmeter.app.tls import Tls
 from talkmeter.app.wiring import Application
 from talkmeter.config import Resolved
+from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError
 
 if TYPE_CHECKING:
@@ -39,19 +40,19 @@ class GrpcDoor:
         if self._addresses:
             self._opening = asyncio.get_running_loop().create_task(self._open(say), name="grpc")
 
-    async def close(self, runs_ended: Awaitable[Any], grace: float) -> None:
+    async def close(self, runs_ended: Awaitable[Closed], grace: float) -> Closed:
         """Refuses new calls, waits for `runs_ended`, gives the last answers a moment, and ends. grace: seconds."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
         server = self._server
         if server is None:
-            await runs_ended
-            return
+            return await runs_ended
         refusing = asyncio.get_running_loop().create_task(server.stop_accepting(grace))
-        await runs_ended
+        closed = await runs_ended
         await server.stop()
         await refusing
+        return closed
 
     async def _open(self, say: Say) -> None:
         try:

@@ -5,7 +5,6 @@ said, see `relaying`.
 """
 
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from talkmeter.app.control import Addresses, peers_of
-from talkmeter.app.relaying import Relay, Relayed
+from talkmeter.app.relaying import Relayed, relaying
 
 PREFIX = b"/v1/"
 LONGEST_METHOD = 32  # bytes that are waited for; whatever is longer the main process refuses
@@ -35,15 +34,11 @@ def is_for_programs(data: bytes) -> bool | None:
 def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type[HttpToolsProtocol]:
     """`protocol`, for a worker."""
 
-    class Worker(protocol):  # type: ignore[misc, valid-type]
+    class Worker(relaying(protocol)):  # type: ignore[misc]
         _first = b""
-        _relay: Relay | None = None
 
         def data_received(self, data: bytes) -> None:
-            if self._relay is not None:
-                self._relay.send(data)
-                return
-            if not self._between_requests():
+            if self.relay is not None or not self._between_requests():
                 super().data_received(data)
                 return
             data = self._first + data
@@ -71,7 +66,7 @@ def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type
             self.transport.pause_reading()
             tls = self.scheme == "https"
             try:
-                fd = self._begin_relay() if tls else os.dup(self.transport.get_extra_info("socket").fileno())
+                fd = self.begin_relay() if tls else os.dup(self.transport.get_extra_info("socket").fileno())
                 try:
                     peers = peers_of(fd)
                 except OSError:
@@ -83,33 +78,6 @@ def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type
             hand_over(fd, peers, data, (self.client, self.server) if tls else None)
             if not tls:
                 self.transport.close()
-
-        def _begin_relay(self) -> int:
-            """The other end of a connection to which everything goes that is said on this one."""
-            ours, theirs = socket.socketpair()
-            self._disarm()
-            self._unset_keepalive_if_required()
-            self._relay = Relay(self.transport, ours)
-            return theirs.detach()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            if self._relay is not None:
-                self._relay.pause()
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            if self._relay is not None:
-                self._relay.resume()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self._relay is not None:
-                self._relay.close()
-            super().connection_lost(exc)
-
-        def shutdown(self) -> None:
-            if self._relay is None:  # else the main process ends it
-                super().shutdown()
 
     return Worker
 

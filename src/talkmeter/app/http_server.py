@@ -100,6 +100,10 @@ class StopSignal:
     async def wait(self) -> None:
         await self._asked.wait()
 
+    def ask(self) -> None:
+        """As the first signal does."""
+        self._asked.set()
+
     def restore(self) -> None:
         for one, before in self._before.items():
             signal.signal(one, before)

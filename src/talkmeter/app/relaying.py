@@ -5,6 +5,8 @@ import socket
 from collections import deque
 from typing import Any, cast
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
 from talkmeter.app.control import Addresses
 
 
@@ -76,6 +78,48 @@ class Relay(asyncio.Protocol):
     def resume_writing(self) -> None:
         if not self._client.is_closing():
             self._client.resume_reading()
+
+
+def relaying(protocol: type[HttpToolsProtocol]) -> type[HttpToolsProtocol]:
+    """`protocol`, on whose connection everything goes elsewhere from `begin_relay` on."""
+
+    class Relaying(protocol):  # type: ignore[misc, valid-type]
+        relay: Relay | None = None
+
+        def begin_relay(self) -> int:
+            """A descriptor of the other end: what it gives is sent to the client, and what the client sends it gets."""
+            ours, theirs = socket.socketpair()
+            self._disarm()
+            self._unset_keepalive_if_required()
+            self.relay = Relay(self.transport, ours)
+            return theirs.detach()
+
+        def data_received(self, data: bytes) -> None:
+            if self.relay is None:
+                super().data_received(data)
+            else:
+                self.relay.send(data)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self.relay is not None:
+                self.relay.pause()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self.relay is not None:
+                self.relay.resume()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.relay is not None:
+                self.relay.close()
+            super().connection_lost(exc)
+
+        def shutdown(self) -> None:
+            if self.relay is None:  # else the other end decides when it is over
+                super().shutdown()
+
+    return Relaying
 
 
 class Relayed:

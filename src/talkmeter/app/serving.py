@@ -28,7 +28,9 @@ from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
+from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError, TalkmeterError
+from talkmeter.store.exclusive import Held
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         await lock.acquire()
         application = await open_application(resolved)
         ending.push_async_callback(application.close)
+        application.tell_of_calls()
         await _refuse_open_door(application, host)
         port: int = resolved.get("port")
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
@@ -65,14 +68,15 @@ async def serve(resolved: Resolved, say: Say) -> int:
             ending.callback(_close, sockets)
         grpc = GrpcDoor(application)
         url = url_of(host, shares[0], application.tls)
+        held: Held | None = None
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
-            await ending.enter_async_context(application.store.exclusive("server", wait=False))
+            held = await ending.enter_async_context(application.store.exclusive("server", wait=False))
         for warning in application.store.warnings:
             level = logging.WARNING if warning.acute else logging.DEBUG  # `talkmeter doctor` tells them all
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url)
-        await _answer(application, url, shares, lock, grpc, say)
+        await _answer(application, url, shares, lock, held, grpc, say)
     return 0
 
 
@@ -81,11 +85,18 @@ async def _answer(
     url: str,
     shares: list[list[socket.socket]],
     lock: WorkersLock,
+    held: Held | None,
     grpc: GrpcDoor,
     say: Say,
 ) -> None:
-    """shares: the listening sockets of each worker; those of one are answered by this process itself."""
-    workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
+    """shares: the listening sockets of each worker; those of one are answered by this process itself.
+
+    held: what keeps other servers off the database.
+    """
+    workers = None
+    if len(shares) > 1:
+        application.accounts.sealer.make_key()
+        workers = Workers(application, shares, lock.fd)
     door = programs(application)
     kind = protocol(application, door if workers is None else None)
     if workers is not None:
@@ -111,20 +122,39 @@ async def _answer(
             asyncio.create_task(_beside("begin", application.begin()), name="begin"),
             asyncio.create_task(_beside("watch", application.watch()), name="watch"),
         ]
+        if held is not None:
+            aside.append(asyncio.create_task(_beside("hold", _hold(held, stop)), name="hold"))
         if application.tls is not None:
             aside.append(asyncio.create_task(_beside("tls", tls.watch(application.tls)), name="tls"))
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        say("Stopping: answers under way are finished or settled. Once more to stop at once.")
+        seconds = f"{application.accounts.settings.get('shutdown_seconds'):g}"
+        say(f"Stopping: answers under way have {seconds} s to finish. Once more to stop at once.")
     finally:
         server.should_exit = True
         grace: float = application.accounts.settings.get("shutdown_seconds")
-        ending = grpc.close(application.end_runs(grace), grace)
-        await asyncio.gather(ending, *([workers.stop(grace)] if workers is not None else []))
+        ending = [] if workers is None else [asyncio.create_task(workers.stop(grace), name="workers")]
+        _say_closed(await grpc.close(application.end_runs(grace), grace), say)
+        await asyncio.gather(*ending)
         for task in aside:
             task.cancel()
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
+
+
+async def _hold(held: Held, stop: StopSignal) -> None:
+    """Ends this server if another one has the database now: it settles what this one has under way."""
+    await held.lost()
+    log.error("database_taken_by_another_server")
+    stop.ask()
+
+
+def _say_closed(closed: Closed, say: Say) -> None:
+    if closed.interrupted:
+        say(f"  interrupted  {closed.interrupted} answers; what they brought is kept and settled")
+    if closed.waiting:
+        say(f"  waiting      {closed.waiting} questions; they continue after the restart")
+    log.info("stopped", extra={"interrupted": closed.interrupted, "waiting": closed.waiting})
 
 
 async def _beside(about: str, work: Coroutine[None, None, None]) -> None:

@@ -91,6 +91,7 @@ def services_of(application: Application) -> Services:
         budgets=application.budgets,
         upstreams=application.registry,
         settings=accounts.settings,
+        preferences=accounts.preferences,
         sessions=accounts.sessions,
         passwords=accounts.passwords,
         users=accounts.users,

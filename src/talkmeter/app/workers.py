@@ -139,7 +139,7 @@ class _Worker:
                 *("-m", "talkmeter", "worker", *map(str, fds)),
                 pass_fds=fds,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
+                stdout=None if "stdout" in self._application.resolved.get("log_to") else asyncio.subprocess.DEVNULL,
             )
         except (OSError, ValueError) as error:  # ValueError: the sockets were closed by `stop` just now
             log.error("worker_not_started", extra={"worker": self.number, "reason": str(error)})

@@ -12,7 +12,8 @@ from talkmeter.config.setting import Setting, Source
 from talkmeter.config.table import CHAT, DATA, PAGE, PROVIDER, SERVER, default_data_dir
 from talkmeter.config.table_gateway import GATEWAY
 from talkmeter.config.table_grpc import GRPC
-from talkmeter.config.table_limits import LIMITS, LOGS, SIMULATOR, UPSTREAM
+from talkmeter.config.table_limits import LIMITS, SIMULATOR, UPSTREAM
+from talkmeter.config.table_logs import LOGS
 from talkmeter.config.table_tls import TLS
 from talkmeter.errors import SettingError
 

@@ -77,6 +77,8 @@ class Gate:
             "request",
             extra={
                 "request_id": scope["request_id"],
+                "surface": "web",
+                "principal": scope.get("principal"),
                 "method": scope["method"][:16],
                 "path": scope["path"][:200],
                 "route": route,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.sessions import Sessions
@@ -83,6 +84,7 @@ class Services:
     budgets: BudgetBook
     upstreams: Upstreams
     settings: Settings
+    preferences: Preferences
     sessions: Sessions
     passwords: Passwords
     users: Users
