@@ -17,6 +17,8 @@ LATER = {
     "alembic": "a database of an older version",
     "argon2": "a password",
     "cryptography": "a stored key",
+    "google.protobuf": "the gRPC door",
+    "grpc": "the gRPC door, after the page answers",
     "prometheus_client": "the first scrape",
     "psycopg": "a PostgreSQL database",
     "pygments": "rich",

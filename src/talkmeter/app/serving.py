@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
 from talkmeter.app import tls
+from talkmeter.app.grpc_server import GrpcDoor
 from talkmeter.app.handing_over import taking_over
 from talkmeter.app.http_server import (
     Server,
@@ -65,6 +66,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
         for sockets in shares:
             ending.callback(_close, sockets)
+        grpc = GrpcDoor(application)
         url = url_of(host, shares[0], application.tls)
         held: Held | None = None
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
@@ -74,7 +76,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url)
-        await _answer(application, url, shares, lock, held, say)
+        await _answer(application, url, shares, lock, held, grpc, say)
     return 0
 
 
@@ -84,6 +86,7 @@ async def _answer(
     shares: list[list[socket.socket]],
     lock: WorkersLock,
     held: Held | None,
+    grpc: GrpcDoor,
     say: Say,
 ) -> None:
     """shares: the listening sockets of each worker; those of one are answered by this process itself.
@@ -114,6 +117,7 @@ async def _answer(
         link = await _sign_in_link(application, url)
         _say_facts(application, url, link, say)
         _open_browser(application, link)
+        grpc.open(say)
         aside = [
             asyncio.create_task(_beside("begin", application.begin()), name="begin"),
             asyncio.create_task(_beside("watch", application.watch()), name="watch"),
@@ -129,7 +133,7 @@ async def _answer(
         server.should_exit = True
         grace: float = application.accounts.settings.get("shutdown_seconds")
         ending = [] if workers is None else [asyncio.create_task(workers.stop(grace), name="workers")]
-        _say_closed(await application.end_runs(grace), say)
+        _say_closed(await grpc.close(application.end_runs(grace), grace), say)
         await asyncio.gather(*ending)
         for task in aside:
             task.cancel()

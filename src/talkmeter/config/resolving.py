@@ -11,6 +11,7 @@ from msgspec import Struct
 from talkmeter.config.setting import Setting, Source
 from talkmeter.config.table import CHAT, DATA, PAGE, PROVIDER, SERVER, default_data_dir
 from talkmeter.config.table_gateway import GATEWAY
+from talkmeter.config.table_grpc import GRPC
 from talkmeter.config.table_limits import LIMITS, SIMULATOR, UPSTREAM
 from talkmeter.config.table_logs import LOGS
 from talkmeter.config.table_tls import TLS
@@ -21,6 +22,7 @@ TABLE: tuple[Setting, ...] = (
     *TLS,
     *DATA,
     *GATEWAY,
+    *GRPC,
     *PROVIDER,
     *CHAT,
     *PAGE,
