@@ -27,6 +27,7 @@ ALL = {
     "count": "live_count",
     "ledger": "ledger",
     "chat": "chat",
+    "grpc": "grpc_streams",
     "page": "page_answer",
 }
 

@@ -127,6 +127,14 @@ class Store:
         assert isinstance(self._writer, Writer)
         return await Submissions.accept(connected, self._writer, APPLY, self.name)
 
+    def watch(self, told: Callable[[Sequence[tuple[Struct, ...]]], None]) -> None:
+        """From now on `told` gets all changes that this process makes durable, group by group, on the writer's thread.
+
+        It must be quick and raise nothing: everything that is to be written waits for it.
+        """
+        assert isinstance(self._writer, Writer)
+        self._writer.watch = told
+
     async def close(self) -> None:
         """Writes what has been submitted, then lets go of the database. Idempotent."""
         await asyncio.to_thread(self._readers.close)
@@ -239,12 +247,18 @@ class Store:
     async def room(self, room_id: str, principal: str) -> Room | None:
         return await self._readers.read(lambda connection: read_rooms.room(connection, room_id, principal))
 
+    async def named_room(self, conversation_id: str, principal: str) -> Room | None:
+        return await self._readers.read(lambda at: read_rooms.named_room(at, conversation_id, principal))
+
     async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage:
         """Raises BadInput for a cursor that no page has given."""
         return await self._readers.read(lambda connection: read_rooms.page(connection, principal, cursor, limit))
 
     async def message(self, message_id: str, principal: str) -> Message | None:
         return await self._readers.read(lambda connection: read_messages.message(connection, message_id, principal))
+
+    async def message_ids(self, room_id: str) -> Sequence[str]:
+        return await self._readers.read(lambda connection: read_messages.message_ids(connection, room_id))
 
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
         return await self._readers.read(lambda connection: read_messages.branch(connection, leaf_id, limit))

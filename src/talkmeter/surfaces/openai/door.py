@@ -11,23 +11,18 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from talkmeter.accounts.entrance import Headers, caller_of
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge
+from talkmeter.metering.admission import tags_text
 from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
 from talkmeter.surfaces.openai.answering import Answering
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
 from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
-from talkmeter.surfaces.openai.entrance import (
-    Headers,
-    check_endpoint,
-    check_model,
-    principal_of,
-    refuse_shared,
-    refuse_unread,
-)
+from talkmeter.surfaces.openai.entrance import DOOR, check_endpoint, check_model, refuse_shared, refuse_unread
 from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json
 from talkmeter.surfaces.openai.forms import content_type_of, read_form
 from talkmeter.surfaces.openai.heads import PREFIX, Head, KnownHeads, head_of
@@ -56,7 +51,9 @@ class OpenAIDoor:
         extensions = scope.get("extensions")
         client = extensions.get("talkmeter.client") if extensions else None
         # Of a HEAD only the server itself knows how to leave out the body.
-        answering = Answering(client if client is not None and scope["method"] != "HEAD" else AsgiClient(send))
+        if client is None or scope["method"] == "HEAD":
+            client = AsgiClient(send)
+        answering = Answering(client, scope["method"], scope["path"])
         await self._answering(self._answer(scope, receive, answering), scope["path"], answering)
 
     async def _answering(self, answer: Awaitable[None], path: str, answering: Answering) -> None:
@@ -77,12 +74,12 @@ class OpenAIDoor:
 
     async def answer(self, head: Head, body: bytes, peer: Any, client: Client) -> None:
         """Answers a request that `whole` has found. peer: the client's address and port."""
-        answering = Answering(client)
+        answering = Answering(client, head.method, PREFIX + head.path)
         await self._answering(self._answer_whole(head, body, peer, answering), head.path, answering)
 
     async def _answer_whole(self, head: Head, body: bytes, peer: Any, answering: Answering) -> None:
         options = self._services.options
-        principal = principal_of(peer, head.headers, self._services)
+        principal = self._services.entrance.principal(DOOR, caller_of(peer, head.headers))
         endpoint = check_endpoint(head.endpoint, options, head.path)
         if len(body) > options.body_bytes:
             raise _too_large(options.body_bytes)
@@ -97,7 +94,7 @@ class OpenAIDoor:
 
     async def _answer(self, scope: Any, receive: Receive, answering: Answering) -> None:
         headers = dict(scope["headers"])
-        principal = principal_of(scope.get("client"), headers, self._services)
+        principal = self._services.entrance.principal(DOOR, caller_of(scope.get("client"), headers))
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
@@ -162,7 +159,7 @@ class OpenAIDoor:
                 principal=principal.user_id,
                 key_id=key.id if key is not None else None,
                 end_user=end_user_of(fields),
-                tags=msgspec.json.encode(tags).decode() if tags else None,
+                tags=tags_text(tags),
                 metadata=metadata_of(fields),
             ),
             whose=self._services.whose(principal, tags),

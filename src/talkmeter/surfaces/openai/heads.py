@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from talkmeter.accounts.tags import tags_of
 from talkmeter.errors import TalkmeterError
 from talkmeter.surfaces.openai.endpoints import Endpoint, find_endpoint
-from talkmeter.surfaces.openai.fields import tags_of
 from talkmeter.surfaces.openai.headers import upstream_headers
 
 PREFIX = "/v1/"
