@@ -142,7 +142,8 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
     async with AsyncExitStack() as stack:
         stack.push_async_callback(simulator.stop)
         wire = await stack.enter_async_context(Wire(await simulator.start()))
-        flags = {"data_dir": str(folder / "data"), **settings}
+        data_dir = settings.setdefault("data_dir", folder / "data")
+        flags = {**settings, "data_dir": str(data_dir)}
         upstream = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": UPSTREAM_KEY, **(environ or {})}
         application = await open_application(resolve(flags, upstream))
         stack.push_async_callback(application.close)
@@ -151,7 +152,7 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
         door = programs(application)
         root = await stack.enter_async_context(_served(build_surfaces(application, door), protocol(application, door)))
         stack.push_async_callback(application.end_runs, 0)
-        yield Gate(application, simulator, wire, f"{root}/v1", folder / "data", settings.get("database_url"))
+        yield Gate(application, simulator, wire, f"{root}/v1", data_dir, settings.get("database_url"))
 
 
 @asynccontextmanager

@@ -138,6 +138,10 @@ class RawConnection:
             self.answer.ended = "rst"
         return self.answer
 
+    def abort(self) -> None:
+        """Leave at once; what the other side has written is of no interest."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         self._writer.close()
         with contextlib.suppress(ConnectionError):

@@ -91,6 +91,7 @@ def services_of(application: Application) -> Services:
         budgets=application.budgets,
         upstreams=application.registry,
         settings=accounts.settings,
+        preferences=accounts.preferences,
         sessions=accounts.sessions,
         passwords=accounts.passwords,
         users=accounts.users,
@@ -98,8 +99,10 @@ def services_of(application: Application) -> Services:
         providers=accounts.providers,
         routes=accounts.routes,
         calls=store,
+        uploads=application.uploads,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
+        hosts=application.hosts,
     )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from talkmeter.messages import Message, RoomSettings
+from talkmeter.messages import Attachment, Message, RoomSettings
 
 ACKNOWLEDGED = "Understood."
 
@@ -12,9 +12,14 @@ ACKNOWLEDGED = "Understood."
 _NEW_LIMIT = re.compile(r"(?:.*/)?(?:ft:)?(?:o\d|gpt-[5-9]|chat-latest|codex-mini)")
 
 
+def images_sent(message: Message) -> tuple[Attachment, ...]:
+    """No model takes images as its own words; only an imported answer has any."""
+    return message.attachments if message.role == "user" else ()
+
+
 def wire_message(message: Message, images: Mapping[str, str]) -> dict[str, Any]:
-    """One message as OpenAI wants it. images: attachment id → data URL."""
-    if not message.attachments:
+    """One message as OpenAI wants it. images: attachment id → data URL. An answer's images are not sent back."""
+    if not images_sent(message):
         return {"role": message.role, "content": message.text}
     parts: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text else []
     parts += [

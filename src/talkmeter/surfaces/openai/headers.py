@@ -50,12 +50,17 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, plain: bool = Fa
     return tuple(found)
 
 
-def client_headers(headers: Headers, extra: Headers) -> list[tuple[bytes, bytes]]:
-    """The provider's headers with ours; of x-ratelimit headers ours are the ones that count for the client."""
+def client_headers(headers: Headers, extra: Headers, request_id: bytes) -> list[tuple[bytes, bytes]]:
+    """The provider's headers with ours; of x-ratelimit headers ours are the ones that count for the client.
+
+    request_id: for a provider that has none of its own.
+    """
     replaced = {name for name, _ in extra}
     given = [
         (lower, value) for name, value in headers if (lower := _given_back(name)) is not None and lower not in replaced
     ]
+    if b"x-request-id" not in dict(given):
+        given.append((b"x-request-id", request_id))
     given += _OURS
     given += extra
     return given

@@ -303,9 +303,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(refusal_response(refusal))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._arm(self.limits.linger_seconds, self.transport.close)
-        else:
-            self.transport.close()
+        self._arm(self.limits.linger_seconds, self.transport.close)
 
     def _take_over(self) -> bool:
         """True if nothing has been answered to the request in hand; its application is told that the client left."""

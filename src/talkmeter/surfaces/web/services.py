@@ -6,6 +6,7 @@ from typing import Protocol
 
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.sessions import Sessions
@@ -15,6 +16,7 @@ from talkmeter.accounts.users import Users
 from talkmeter.completions import UpstreamModel
 from talkmeter.conversation.asking import Conversation
 from talkmeter.conversation.images import Images
+from talkmeter.conversation.importing.uploads import Uploads
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
@@ -69,7 +71,10 @@ class Upstreams(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """check_store: raises StoreError when the database cannot be used. ledger_sums: for /metrics, at each scrape."""
+    """check_store: raises StoreError when the database cannot be used. ledger_sums: for /metrics, at each scrape.
+
+    hosts: names by which the page may be called, besides those of this machine.
+    """
 
     conversation: Conversation
     rooms: Rooms
@@ -80,6 +85,7 @@ class Services:
     budgets: BudgetBook
     upstreams: Upstreams
     settings: Settings
+    preferences: Preferences
     sessions: Sessions
     passwords: Passwords
     users: Users
@@ -87,5 +93,7 @@ class Services:
     providers: ProviderAccounts
     routes: Routes
     calls: CallStore
+    uploads: Uploads
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]
+    hosts: tuple[str, ...]
