@@ -12,9 +12,12 @@ from talkmeter.config.setting import Setting, Source
 from talkmeter.config.table import CHAT, DATA, PAGE, PROVIDER, SERVER, default_data_dir
 from talkmeter.config.table_gateway import GATEWAY
 from talkmeter.config.table_limits import LIMITS, LOGS, SIMULATOR, UPSTREAM
+from talkmeter.config.table_websocket import WEBSOCKET
 from talkmeter.errors import SettingError
 
-TABLE: tuple[Setting, ...] = (*SERVER, *DATA, *GATEWAY, *PROVIDER, *CHAT, *PAGE, *SIMULATOR, *LIMITS, *UPSTREAM, *LOGS)
+TABLE: tuple[Setting, ...] = (
+    *SERVER, *DATA, *GATEWAY, *WEBSOCKET, *PROVIDER, *CHAT, *PAGE, *SIMULATOR, *LIMITS, *UPSTREAM, *LOGS,
+)  # fmt: skip
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
 
 FILE_NAME = "talkmeter.toml"
