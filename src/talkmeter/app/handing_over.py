@@ -1,5 +1,6 @@
-"""A worker answers /v1 only. A connection on which something else is asked goes to the main process as it is, with the
-bytes that have been read: it is the client's own connection there, with its address, its streams and its limits.
+"""A worker answers /v1 only, and no WebSocket. A connection on which something else is asked goes to the main process
+as it is, with the bytes that have been read: it is the client's own connection there, with its address, its streams and
+its limits.
 """
 
 import os
@@ -12,18 +13,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from talkmeter.app.control import peers_of
 
 PREFIX = b"/v1/"
+SOCKETS = b"/v1/responses"  # a GET on this very path is for a WebSocket, and those are the main process's
 LONGEST_METHOD = 32  # bytes that are waited for; whatever is longer the main process refuses
 
 HandOver = Callable[[int, str, bytes], object]  # a descriptor of its own, its peers, what has been read
 
 
 def is_for_programs(data: bytes) -> bool | None:
-    """Whether a request that begins like this is for /v1; None: it cannot be told yet."""
+    """Whether a request that begins like this is one of /v1 for a worker; None: it cannot be told yet."""
     method, space, rest = data.lstrip(b"\r\n").partition(b" ")
     if not space:
         return None if len(method) <= LONGEST_METHOD else False
     if len(rest) < len(PREFIX) and PREFIX.startswith(rest):
         return None
+    if method == b"GET":
+        if SOCKETS.startswith(rest):
+            return None
+        if rest.startswith((SOCKETS + b" ", SOCKETS + b"?")):
+            return False
     return rest.startswith(PREFIX)
 
 
@@ -92,7 +99,7 @@ def taking_over(protocol: type[HttpToolsProtocol], workers_answer: Callable[[], 
 
         def on_headers_complete(self) -> None:
             super().on_headers_complete()
-            if self.scope["path"].startswith("/v1/") and workers_answer():
+            if not self._upgraded and self.scope["path"].startswith("/v1/") and workers_answer():
                 self.cycle.keep_alive = False
 
     return Main
