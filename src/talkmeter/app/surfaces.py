@@ -12,6 +12,8 @@ from talkmeter.accounts.principals import Principal
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
 from talkmeter.app.wiring import Application
+from talkmeter.conversation.gateway.allowed import GatewayOptions
+from talkmeter.conversation.gateway.requests import Requests
 from talkmeter.metering.admission import RateLimit, Whose
 from talkmeter.metering.cost import plain_dollars
 from talkmeter.surfaces.openai import services as openai
@@ -44,15 +46,21 @@ def programs(application: Application) -> ASGIApp:
 
 def gateway_services_of(application: Application) -> openai.Services:
     accounts = application.accounts
-    options = gateway_options(accounts.settings)  # none of them changes while the server runs
     return openai.Services(
         gateway=application.gateway,
-        options=options,
+        requests=requests_of(application),
         principal=accounts.keys.principal,
-        whose=whose_of(accounts.users, accounts.keys),
         models=application.offered_models,
-        entry_of_answer=application.passing.entry_of_answer,
         price_of=plain_dollars,
+    )
+
+
+def requests_of(application: Application) -> Requests:
+    accounts = application.accounts
+    return Requests(
+        options=gateway_options(accounts.settings),  # none of them changes while the server runs
+        whose=whose_of(accounts.users, accounts.keys),
+        entry_of_answer=application.passing.entry_of_answer,
     )
 
 
@@ -74,9 +82,9 @@ def whose_of(users: Users, keys: Keys) -> Callable[[Principal, tuple[str, ...]],
     return whose
 
 
-def gateway_options(settings: Settings) -> openai.GatewayOptions:
+def gateway_options(settings: Settings) -> GatewayOptions:
     get = settings.get
-    return openai.GatewayOptions(
+    return GatewayOptions(
         local=get("gateway_local"),
         groups=frozenset(get("gateway_endpoints")),
         hosts=frozenset(host.strip().lower() for host in get("allowed_hosts")),

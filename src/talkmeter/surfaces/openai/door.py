@@ -11,21 +11,21 @@ from typing import Any
 import msgspec
 
 from talkmeter.accounts.principals import Principal
+from talkmeter.conversation.gateway.allowed import check_endpoint, check_model
+from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
+from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json, tags_of
+from talkmeter.conversation.gateway.headers import client_headers, upstream_headers
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
 from talkmeter.ids import new_id
-from talkmeter.metering.asked import Asked, PassingContext
-from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.metering.asked import Asked
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
-from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
-from talkmeter.surfaces.openai.entrance import Headers, check_endpoint, check_model, principal_of, refuse_shared
-from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json, tags_of
+from talkmeter.surfaces.openai.entrance import Headers, principal_of
 from talkmeter.surfaces.openai.forms import read_form
-from talkmeter.surfaces.openai.headers import client_headers, upstream_headers
 from talkmeter.surfaces.openai.problems import problem
-from talkmeter.surfaces.openai.services import Client, GatewayOptions, Services
+from talkmeter.surfaces.openai.services import Client, Services
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class OpenAIDoor:
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
             return
-        endpoint = check_endpoint(find_endpoint(method, path), self._services.options, path)
+        endpoint = check_endpoint(find_endpoint(method, path), self._services.requests.options, path)
         ask = await self._ask(scope, receive, headers, endpoint, principal)
         passage = await self._services.gateway.pass_on(ask, answering.client)
         trailer = passage.is_plain_stream and _wants_trailer(headers)
@@ -74,26 +74,22 @@ class OpenAIDoor:
     async def _ask(
         self, scope: Any, receive: Receive, headers: Headers, endpoint: Endpoint, principal: Principal
     ) -> PassAsk:
-        options = self._services.options
+        requests = self._services.requests
         path, query = scope["path"][len(PREFIX) :], scope["query_string"]
-        earlier, provider_id = await self._earlier(path, endpoint, principal, options)
+        earlier = await requests.earlier(path, endpoint, principal)
+        provider_id = earlier.opening.provider_id if earlier is not None else None
+        late = earlier if self._services.gateway.entry_is_late(earlier) else None
         body: bytes | AsyncIterator[bytes] = b""
         length: int | None = None
         span: tuple[int, int] | None = None
         fields = _NO_FIELDS
-        form: dict[str, str] | None = None
         if endpoint.body == "any":
-            length = _number(headers.get(b"content-length"))
-            if length is None and b"transfer-encoding" not in headers:
-                await _body(receive, options.body_bytes)
-            elif length is not None and length <= WHOLE_BYTES:
-                body, length = await _body(receive, WHOLE_BYTES), None
-            else:
-                body = _pieces(receive)
-            asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=earlier is not None)
+            body, length = await _unread_body(receive, headers, requests.options.body_bytes)
+            asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=late is not None)
         else:
-            whole = body = await _body(receive, options.body_bytes)
+            whole = body = await _body(receive, requests.options.body_bytes)
             kind = headers.get(b"content-type", b"")
+            form: dict[str, str] | None = None
             if endpoint.body == "json" or kind.startswith(b"application/json"):
                 _refuse_coded(headers)
                 fields = read_json(whole)
@@ -103,66 +99,24 @@ class OpenAIDoor:
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
             check_model(principal, asked.model)
             if fields.previous_response_id is not None or fields.conversation is not None:
-                provider_id = await self._continued(fields, principal)
-        tags = tags_of(headers.get(b"x-talkmeter-tags"))
+                provider_id = await requests.continued(fields, principal)
         unasked = asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields)
-        key = principal.key
-        return PassAsk(
-            context=PassingContext(
-                surface=SURFACE,
-                principal=principal.user_id,
-                key_id=key.id if key is not None else None,
-                end_user=end_user_of(fields),
-                tags=msgspec.json.encode(tags).decode() if tags else None,
-                metadata=metadata_of(fields),
-            ),
-            whose=self._services.whose(principal, tags),
+        return requests.ask(
+            surface=SURFACE,
+            principal=principal,
             asked=asked,
+            fields=fields,
+            tags=tags_of(headers.get(b"x-talkmeter-tags")),
             method=scope["method"],
             path=f"{path}?{query.decode('latin-1')}" if query else path,
             headers=upstream_headers(scope["headers"], plain=unasked or (asked.streamed and _wants_trailer(headers))),
             body=body,
             body_length=length,
             usage_unasked=unasked,
-            stream_options=fields.stream_options,
             model_span=span,
             provider_id=provider_id,
-            late_for=earlier,
-            disconnect=key.disconnect if key is not None else "drain",
+            late_for=late,
         )
-
-    async def _earlier(
-        self, path: str, endpoint: Endpoint, principal: Principal, options: GatewayOptions
-    ) -> tuple[LedgerEntry | None, str | None]:
-        """The call that made what this one asks about, and its provider: nobody sees another's answers."""
-        if not endpoint.shared:
-            return None, None
-        named = answer_id(path)
-        entry = await self._services.entry_of_answer(named) if named is not None else None
-        if entry is None:
-            refuse_shared(endpoint, principal, options)
-            return None, None
-        if entry.opening.principal != principal.user_id and principal.role != "owner":
-            raise NotFound(f"There is no {named!r:.80}.", f"{named!r:.80}이(가) 없습니다.", code="not_found")
-        late = entry if self._services.gateway.entry_is_late(entry) else None
-        return late, entry.opening.provider_id
-
-    async def _continued(self, fields: Fields, principal: Principal) -> str | None:
-        """Where the response is kept that this request goes on from: nobody goes on from another's."""
-        if fields.conversation is not None:
-            refuse_shared(_CONVERSATIONS, principal, self._services.options)
-        named = fields.previous_response_id
-        entry = await self._services.entry_of_answer(named) if isinstance(named, str) else None
-        if entry is not None and (entry.opening.principal == principal.user_id or principal.role == "owner"):
-            return entry.opening.provider_id
-        if named is not None and principal.role != "owner" and (entry or not self._services.options.members_share):
-            raise NotFound(
-                f"Previous response with id {named!r:.80} not found.",
-                f"이전 응답 {named!r:.80}을(를) 찾을 수 없습니다.",
-                code="previous_response_not_found",
-                param="previous_response_id",
-            )
-        return None
 
     async def _models(self, path: str, method: str, principal: Principal, answering: "_Answering") -> None:
         if method not in ("GET", "HEAD"):
@@ -296,6 +250,19 @@ def _trailer(passage: Passage, price_of: Any) -> bytes:
     return b": talkmeter call=%b cost=%b\n\n" % (passage.entry_id.encode(), cost or b"unknown")
 
 
+async def _unread_body(
+    receive: Receive, headers: Headers, limit: int
+) -> tuple[bytes | AsyncIterator[bytes], int | None]:
+    """A body that goes on as it comes, and its length if that is stated. A small one is read: it can be sent again."""
+    length = _number(headers.get(b"content-length"))
+    if length is None and b"transfer-encoding" not in headers:
+        await _body(receive, limit)
+        return b"", None
+    if length is not None and length <= WHOLE_BYTES:
+        return await _body(receive, WHOLE_BYTES), None
+    return _pieces(receive), length
+
+
 async def _body(receive: Receive, limit: int) -> bytes:
     """The whole body. Raises TooLarge; BadInput if the client leaves before its end."""
     message = await receive()
@@ -379,4 +346,3 @@ def _internal() -> TalkmeterError:
 
 
 _NO_FIELDS = Fields()
-_CONVERSATIONS = Endpoint(name="conversations", group="other", shared=True)

@@ -5,11 +5,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from talkmeter.accounts.keys import allows_door, allows_model
+from talkmeter.accounts.keys import allows_door
 from talkmeter.accounts.principals import LOCAL, Principal
-from talkmeter.errors import BadInput, Forbidden, NotFound, NotSignedIn
-from talkmeter.surfaces.openai.endpoints import Endpoint
-from talkmeter.surfaces.openai.services import GatewayOptions, Services
+from talkmeter.errors import BadInput, Forbidden, NotSignedIn
+from talkmeter.surfaces.openai.services import Services
 
 DOOR = "openai"
 KEY_PREFIX = "tm_"
@@ -22,7 +21,7 @@ Headers = Mapping[bytes, bytes]  # names in lower case
 
 def principal_of(client: Any, headers: Headers, services: Services) -> Principal:
     """client: its address and port. Raises NotSignedIn, Forbidden or BadInput (421), each saying what to do."""
-    token, options = _token(headers), services.options
+    token, options = _token(headers), services.requests.options
     if token is not None and (token.startswith(KEY_PREFIX) or not (options.local and is_this_machine(client, headers))):
         principal = services.principal(token)
         if principal.key is not None and not allows_door(principal.key, DOOR):
@@ -93,51 +92,4 @@ def _refuse_pages(headers: Headers, hosts: Collection[str]) -> None:
             code="foreign_origin",
             hint="Send Authorization: Bearer tm_….",
             hint_ko="Authorization: Bearer tm_… 를 보내십시오.",
-        )
-
-
-def check_endpoint(endpoint: Endpoint | None, options: GatewayOptions, path: str) -> Endpoint:
-    """Raises NotFound for what does not exist or is switched off."""
-    if endpoint is None:
-        raise NotFound(
-            f"There is no /v1/{path:.100} with this method.",
-            f"/v1/{path:.100}은(는) 이 메서드로 쓸 수 없습니다.",
-            code="unknown_url",
-            hint="docs/gateway.md lists what passes through.",
-            hint_ko="docs/gateway.md에 목록이 있습니다.",
-        )
-    if endpoint.group not in options.groups:
-        raise NotFound(
-            f"The endpoints “{endpoint.group}” are switched off.",
-            f"“{endpoint.group}” 엔드포인트가 꺼져 있습니다.",
-            code="endpoint_switched_off",
-            hint="The setting gateway_endpoints says which are on.",
-            hint_ko="설정 gateway_endpoints에서 켤 수 있습니다.",
-        )
-    return endpoint
-
-
-def refuse_shared(endpoint: Endpoint, principal: Principal, options: GatewayOptions) -> None:
-    """What is stored with the provider is everybody's who has its key: members see it only where that is wanted."""
-    if endpoint.shared and principal.role != "owner" and not options.members_share:
-        raise Forbidden(
-            "What is stored with the provider is shared by all keys; members may not use it.",
-            "제공자에 저장된 것은 모든 키가 함께 쓰므로 구성원은 사용할 수 없습니다.",
-            code="shared_endpoint",
-            hint="The owner can allow it: the setting gateway_members_share.",
-            hint_ko="소유자가 설정 gateway_members_share로 허용할 수 있습니다.",
-        )
-
-
-def check_model(principal: Principal, model: str) -> None:
-    """Raises Forbidden unless the key may be used for this model."""
-    key = principal.key
-    if key is not None and key.models is not None and not allows_model(key, model):
-        raise Forbidden(
-            f"This key may not use the model “{model:.100}”.",
-            f"이 키로는 “{model:.100}” 모델을 쓸 수 없습니다.",
-            code="model_not_allowed",
-            param="model",
-            hint=f"It may use: {', '.join(key.models) or 'none'}.",
-            hint_ko=f"쓸 수 있는 모델: {', '.join(key.models) or '없음'}.",
         )

@@ -8,8 +8,8 @@ import re
 
 import msgspec
 
+from talkmeter.conversation.gateway.fields import Fields, Form
 from talkmeter.errors import BadInput
-from talkmeter.surfaces.openai.fields import Fields, Form
 
 FIELD_BYTES = 64 << 10  # a longer field is none that is read here
 _BOUNDARY = re.compile(rb'boundary="?([^";,\s]{1,200})"?', re.IGNORECASE)
