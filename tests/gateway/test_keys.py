@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from support.gate import UPSTREAM_KEY, chat
+from talkmeter.accounts.entrance import caller_of, is_this_machine
 
 
 def check_error(answer, status, code, *, param=None, kind="invalid_request_error"):
@@ -206,9 +207,7 @@ async def test_behind_a_proxy_nobody_is_this_machine(gate, header):
     (None, False),
 ])  # fmt: skip
 def test_what_this_machine_is(address, local):
-    from talkmeter.surfaces.openai.entrance import is_this_machine
-
-    assert is_this_machine(address, {}) is local
+    assert is_this_machine(caller_of(address, {})) is local
 
 
 async def test_endpoints_that_are_switched_off(open_gate):

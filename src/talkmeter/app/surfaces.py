@@ -1,20 +1,15 @@
 """The ways in: a tuple, not a scan. A new surface is one folder and one line here."""
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from talkmeter.accounts.keys import Keys
-from talkmeter.accounts.principals import Principal
 from talkmeter.accounts.settings import Settings
-from talkmeter.accounts.users import Users
 from talkmeter.app.wiring import Application
 from talkmeter.conversation.gateway.allowed import GatewayOptions
 from talkmeter.conversation.gateway.requests import Requests
-from talkmeter.metering.admission import RateLimit, Whose
 from talkmeter.metering.cost import plain_dollars
 from talkmeter.surfaces.openai import services as openai
 from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
@@ -45,49 +40,27 @@ def programs(application: Application) -> ASGIApp:
 
 
 def gateway_services_of(application: Application) -> openai.Services:
-    accounts = application.accounts
     return openai.Services(
         gateway=application.gateway,
         requests=requests_of(application),
-        principal=accounts.keys.principal,
+        entrance=application.entrance,
         models=application.offered_models,
         price_of=plain_dollars,
     )
 
 
 def requests_of(application: Application) -> Requests:
-    accounts = application.accounts
     return Requests(
-        options=gateway_options(accounts.settings),  # none of them changes while the server runs
-        whose=whose_of(accounts.users, accounts.keys),
+        options=gateway_options(application.accounts.settings),  # none of them changes while the server runs
+        whose=application.callers.whose,
         entry_of_answer=application.passing.entry_of_answer,
     )
-
-
-def whose_of(users: Users, keys: Keys) -> Callable[[Principal, tuple[str, ...]], Whose]:
-    """What budgets and limits go by: the user, and the key from which a rotated one was made."""
-
-    def whose(principal: Principal, tags: tuple[str, ...]) -> Whose:
-        key = principal.key
-        if key is None:
-            return Whose(user_id=principal.user_id, tags=tags)
-        key_id, user = keys.first_id(key), users.get(key.user_id)
-        rates = tuple(
-            RateLimit(id_, one.rpm, one.tpm)
-            for id_, one in ((key_id, key), (user.id, user))
-            if one.rpm is not None or one.tpm is not None
-        )
-        return Whose(user_id=user.id, key_id=key_id, tags=tags, rates=rates)
-
-    return whose
 
 
 def gateway_options(settings: Settings) -> GatewayOptions:
     get = settings.get
     return GatewayOptions(
-        local=get("gateway_local"),
         groups=frozenset(get("gateway_endpoints")),
-        hosts=frozenset(host.strip().lower() for host in get("allowed_hosts")),
         members_share=get("gateway_members_share"),
         body_bytes=get("gateway_body_bytes"),
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from talkmeter.accounts.entrance import Entrance
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.provider_accounts import ProviderAccounts
@@ -21,6 +22,7 @@ from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
+from talkmeter.conversation.callers import Callers
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
@@ -31,6 +33,7 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.talks import Talks
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
 from talkmeter.metering.budgets import BudgetBook
@@ -102,12 +105,19 @@ class Application:
             max_pixels=get("upload_pixels"),
         )
         self.counting = Counting()
-        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings)
+        self.entrance = Entrance(
+            accounts.keys,
+            frozenset(host.strip().lower() for host in get("allowed_hosts")),
+            lambda: get("gateway_local"),
+        )
+        self.callers = Callers(accounts.users, accounts.keys)
+        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)
         self.runs = Runs(store, driver)
         estimator = Estimator(store, self.prices, self.registry, accounts.settings, self.counting)
         self.rooms = Rooms(store, self.runs, self.images)
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
+        self.talks = Talks(store, self.conversation, self.rooms, self.runs, self.callers, accounts.settings)
         self.receipts = Receipts(store, self.counting)
         self.passing = PassingMeter(store, self.prices, self.budgets)
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))

@@ -16,6 +16,8 @@ from talkmeter.messages import (
 
 
 class AddRoom(Struct, frozen=True):
+    """Raises Conflict (`room_exists`) if its id, or its conversation_id among its principal's, is taken."""
+
     room: Room
 
 

@@ -13,8 +13,8 @@ from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
-from talkmeter.metering.meter import settle_recovered
 from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.recovered import settle_recovered
 
 log = logging.getLogger(__name__)
 

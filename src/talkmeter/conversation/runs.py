@@ -48,7 +48,11 @@ class Runs:
 
     def is_running(self, room_id: str) -> bool:
         """Whether an answer is being written or waits in this room."""
-        return any(not live.log.ended for live in self._rooms.get(room_id, ()))
+        return bool(self.under_way(room_id))
+
+    def under_way(self, room_id: str) -> list[str]:
+        """The ids of the runs that are being answered or wait in a room, in their order."""
+        return [live.run.id for live in self._rooms.get(room_id, ()) if not live.log.ended]
 
     def running(self) -> int:
         """How many answers are being written or wait, in all rooms."""

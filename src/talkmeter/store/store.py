@@ -239,6 +239,9 @@ class Store:
     async def room(self, room_id: str, principal: str) -> Room | None:
         return await self._readers.read(lambda connection: read_rooms.room(connection, room_id, principal))
 
+    async def named_room(self, conversation_id: str, principal: str) -> Room | None:
+        return await self._readers.read(lambda at: read_rooms.named_room(at, conversation_id, principal))
+
     async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage:
         """Raises BadInput for a cursor that no page has given."""
         return await self._readers.read(lambda connection: read_rooms.page(connection, principal, cursor, limit))

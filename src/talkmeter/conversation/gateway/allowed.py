@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from talkmeter.accounts.keys import allows_model
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.endpoints import Endpoint
 from talkmeter.errors import Forbidden, NotFound
@@ -10,15 +9,11 @@ from talkmeter.errors import Forbidden, NotFound
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayOptions:
-    """local: whether requests without a key are answered on this machine. groups: the endpoints that are switched on.
-
-    hosts: names by which this server may be called, besides those of loopback. members_share: whether members may reach
-    what all keys share with the provider (files, batches, …). body_bytes: the largest body that is read for its model.
+    """groups: the endpoints that are switched on. members_share: whether members may reach what all keys share with the
+    provider (files, batches, …). body_bytes: the largest body that is read for its model.
     """
 
-    local: bool = True
     groups: frozenset[str] = frozenset()
-    hosts: frozenset[str] = frozenset()
     members_share: bool = False
     body_bytes: int = 64 << 20
 
@@ -53,18 +48,4 @@ def refuse_shared(endpoint: Endpoint, principal: Principal, options: GatewayOpti
             code="shared_endpoint",
             hint="The owner can allow it: the setting gateway_members_share.",
             hint_ko="소유자가 설정 gateway_members_share로 허용할 수 있습니다.",
-        )
-
-
-def check_model(principal: Principal, model: str) -> None:
-    """Raises Forbidden unless the key may be used for this model."""
-    key = principal.key
-    if key is not None and key.models is not None and not allows_model(key, model):
-        raise Forbidden(
-            f"This key may not use the model “{model:.100}”.",
-            f"이 키로는 “{model:.100}” 모델을 쓸 수 없습니다.",
-            code="model_not_allowed",
-            param="model",
-            hint=f"It may use: {', '.join(key.models) or 'none'}.",
-            hint_ko=f"쓸 수 있는 모델: {', '.join(key.models) or '없음'}.",
         )

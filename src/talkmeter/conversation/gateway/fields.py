@@ -2,7 +2,6 @@
 unread. Pure.
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -13,7 +12,6 @@ from talkmeter.errors import BadInput
 from talkmeter.metering.asked import Asked
 from talkmeter.metering.cost import image_unit
 
-MOST_TAGS, LONGEST_TAG = 16, 64
 METADATA_BYTES = 16 << 10
 LONGEST_END_USER = 256
 LONGEST_MODEL = 256
@@ -130,23 +128,6 @@ def metadata_of(fields: Fields) -> str | None:
         return None
     text = msgspec.json.encode(fields.metadata)
     return text.decode() if len(text) <= METADATA_BYTES else None
-
-
-def tags_of(header: bytes | None) -> tuple[str, ...]:
-    """`x-talkmeter-tags: team-a, batch-7`. Raises BadInput."""
-    if header is None:
-        return ()
-    tags = tuple(dict.fromkeys(tag.strip() for tag in header.decode("utf-8", "replace").split(",") if tag.strip()))
-    if len(tags) > MOST_TAGS or not all(len(tag) <= LONGEST_TAG and re.fullmatch(r"[\w.:@/+-]+", tag) for tag in tags):
-        raise BadInput(
-            f"x-talkmeter-tags takes up to {MOST_TAGS} tags of up to {LONGEST_TAG} letters, digits and ._:@/+-, "
-            "separated by commas.",
-            f"x-talkmeter-tags에는 쉼표로 구분한 태그를 {MOST_TAGS}개까지, 각각 글자·숫자와 ._:@/+-로 "
-            f"{LONGEST_TAG}자까지 쓸 수 있습니다.",
-            code="invalid_tags",
-            param="x-talkmeter-tags",
-        )
-    return tags
 
 
 def _text(value: Any) -> str | None:

@@ -3,15 +3,13 @@
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.allowed import GatewayOptions, refuse_shared
 from talkmeter.conversation.gateway.endpoints import Endpoint, answer_id
 from talkmeter.conversation.gateway.fields import Fields, end_user_of, metadata_of
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.errors import NotFound
-from talkmeter.metering.admission import Whose
+from talkmeter.metering.admission import Whose, tags_text
 from talkmeter.metering.asked import Asked, PassingContext
 from talkmeter.metering.ledger import LedgerEntry
 
@@ -55,7 +53,7 @@ class Requests:
                 principal=principal.user_id,
                 key_id=key.id if key is not None else None,
                 end_user=end_user_of(fields),
-                tags=msgspec.json.encode(tags).decode() if tags else None,
+                tags=tags_text(tags),
                 metadata=metadata_of(fields),
             ),
             whose=self.whose(principal, tags),

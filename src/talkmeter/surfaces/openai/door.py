@@ -10,21 +10,23 @@ from typing import Any
 
 import msgspec
 
+from talkmeter.accounts.entrance import Headers, caller_of
+from talkmeter.accounts.keys import check_model
 from talkmeter.accounts.principals import Principal
-from talkmeter.conversation.gateway.allowed import check_endpoint, check_model
+from talkmeter.accounts.tags import tags_of
+from talkmeter.conversation.gateway.allowed import check_endpoint
 from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
-from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json, tags_of
+from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json
 from talkmeter.conversation.gateway.headers import client_headers, upstream_headers
 from talkmeter.conversation.gateway.passage import Passage
+from talkmeter.conversation.gateway.problems import problem
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.metering.asked import Asked
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
-from talkmeter.surfaces.openai.entrance import Headers, principal_of
 from talkmeter.surfaces.openai.forms import read_form
-from talkmeter.surfaces.openai.problems import problem
 from talkmeter.surfaces.openai.services import Client, Services
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class OpenAIDoor:
 
     async def _answer(self, scope: Any, receive: Receive, answering: "_Answering") -> None:
         headers = dict(scope["headers"])
-        principal = principal_of(scope.get("client"), headers, self._services)
+        principal = self._services.entrance.principal(SURFACE, caller_of(scope.get("client"), headers))
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
@@ -97,7 +99,8 @@ class OpenAIDoor:
                 read = read_form(whole, kind)
                 fields, span, form = read.fields, read.span, read.all
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
-            check_model(principal, asked.model)
+            if principal.key is not None:
+                check_model(principal.key, asked.model)
             if fields.previous_response_id is not None or fields.conversation is not None:
                 provider_id = await requests.continued(fields, principal)
         unasked = asked.streamed and endpoint.name in USAGE_STREAMS and not _asks_for_usage(fields)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from talkmeter.accounts.principals import Principal
+from talkmeter.accounts.entrance import Entrance
 from talkmeter.conversation.gateway.passing_on import Gateway
 from talkmeter.conversation.gateway.requests import Requests
 
@@ -30,13 +30,10 @@ class Client(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """principal: who a token speaks for; raises a TalkmeterError that says why nobody. models: `/v1/models`' list.
-
-    price_of: picodollars as dollars, for a header.
-    """
+    """entrance: who comes in. models: `/v1/models`' list. price_of: picodollars as dollars, for a header."""
 
     gateway: Gateway
     requests: Requests
-    principal: Callable[[str], Principal]
+    entrance: Entrance
     models: Callable[[], Awaitable[Sequence[dict[str, Any]]]]
     price_of: Callable[[int], str]
