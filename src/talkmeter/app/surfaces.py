@@ -7,6 +7,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from talkmeter.accounts.settings import Settings
+from talkmeter.app.sockets import socket_door, upgrade_required
 from talkmeter.app.wiring import Application
 from talkmeter.conversation.gateway.allowed import GatewayOptions
 from talkmeter.conversation.gateway.requests import Requests
@@ -18,15 +19,20 @@ from talkmeter.surfaces.web.services import Services
 from talkmeter.surfaces.web.surface import web_surface
 
 
-def build_surfaces(application: Application) -> ASGIApp:
-    """What answers HTTP requests: programs below /v1/, and the page."""
+def build_surfaces(application: Application, sockets_port: int = 0) -> ASGIApp:
+    """What answers requests: programs below /v1/, the page, and sockets, for which alone `sockets_port` is."""
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
     door = programs(application)
+    sockets = socket_door(application, requests_of(application), sockets_port)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        if scope["type"] == "websocket":
+            await sockets(scope, receive, send)
+        elif sockets_port and scope["type"] == "http" and scope["server"][1] == sockets_port:
+            await upgrade_required(send)
+        elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await door(scope, receive, send)
         else:
             await page(scope, receive, send)

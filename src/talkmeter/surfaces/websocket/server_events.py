@@ -41,7 +41,7 @@ class Events:
 
     def __init__(self, stream_id: str | None = None) -> None:
         self._stream_id = stream_id
-        self._next = 0
+        self.next_number = 0
         self.response: Raw = Raw(b"{}")
         self.response_id: str | None = None
         self.completed = False
@@ -58,7 +58,7 @@ class Events:
             return None  # `[DONE]`, or what no client could read
         more: dict[str, Any] = {} if self._stream_id is None else {"stream_id": self._stream_id}
         if type(head.sequence_number) is int:
-            self._next = head.sequence_number + 1
+            self.next_number = head.sequence_number + 1
         else:
             more["sequence_number"] = self._number()
         self._note(head)
@@ -99,7 +99,7 @@ class Events:
         return self.own("response.steer.failed", error=error, steer=event.steer)
 
     def _number(self) -> int:
-        number, self._next = self._next, self._next + 1
+        number, self.next_number = self.next_number, self.next_number + 1
         return number
 
 
