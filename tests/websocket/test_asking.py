@@ -78,7 +78,12 @@ async def test_the_newest_dialect_is_told_ids_and_may_go_back(gate):
         await socket.send(f"<|ask|>${conversation}${first}$other $2")
         text, end = await socket.answer()
     assert (text, end.split("$")[:2]) == ("C", ["<|end|>", conversation])
-    assert await told(gate, conversation) == [("user", "one"), ("assistant", "A"), ("user", "other $2"), ("assistant", "C")]
+    assert await told(gate, conversation) == [
+        ("user", "one"),
+        ("assistant", "A"),
+        ("user", "other $2"),
+        ("assistant", "C"),
+    ]
     await gate.check_books()
 
 
@@ -140,7 +145,9 @@ async def test_what_asking_again_cannot_mend_is_not_tried_again(gate):
 
 
 async def test_nothing_is_said_twice_after_the_first_word(gate):
-    gate.simulator.script({"fault": "cut-1200", "answer": "one two three four five six seven eight nine ten"}, {"answer": "more"})
+    gate.simulator.script(
+        {"fault": "cut-1200", "answer": "one two three four five six seven eight nine ten"}, {"answer": "more"}
+    )
     async with await open_socket(gate) as socket:
         await socket.send("Hello")
         text, end = await socket.answer()
