@@ -27,9 +27,11 @@ SOURCES = (
     "svelte.config.js",
     "tsconfig.json",
     "vite.config.ts",
+    "docs",
     "public",
     "src",
 )
+SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
 ZIPPED = (".js", ".css", ".svg")  # of the built page; index.html is smaller than what zipping would save
 DEV_BUT_CARRIED = ("node_modules/svelte",)  # its runtime is compiled into the page
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -69,9 +71,18 @@ def build_page(say: Say = print) -> None:
     run_npm(["run", "--silent", "build", "--", "--logLevel", "warn"])
     if not (STATIC / "index.html").is_file():
         raise CannotBuild(f"The build of the page left no {STATIC / 'index.html'}.")
+    copy_docs()
     (STATIC / "licenses.txt").write_text(licence_texts(), encoding="utf-8")
     zip_files()
     DIGEST.write_text(wanted + "\n", encoding="ascii")
+
+
+def copy_docs() -> None:
+    """Swagger UI, as its package has it, and the page around it."""
+    docs = STATIC / "docs"
+    docs.mkdir(exist_ok=True)
+    for path in (*(WEB / "docs").iterdir(), *(WEB / "node_modules/swagger-ui-dist" / name for name in SWAGGER_UI)):
+        shutil.copyfile(path, docs / path.name)
 
 
 def zip_files() -> None:

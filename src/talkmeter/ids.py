@@ -1,38 +1,38 @@
 """Identifiers: a readable prefix and 128 bits from the system's random source, in lower-case base 32."""
 
+import base64
 import os
 import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)  # of ten bits, the higher five first
+_SPELLING = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+_CHANCE = 16  # letters: 80 bits
 
-
-_TIME = (1 << 48) - 1
-_random: list[bytes] = []  # not used yet; asking the system for each id would be a fifth of a short call's work
+_random: list[str] = []  # not used yet; asking the system for each id would be a fifth of a short call's work
+_moment = (0, "")  # a millisecond, and how it is spelt
 os.register_at_fork(after_in_child=_random.clear)
 
 
 def new_id(kind: str) -> str:
     """`room_5v…` (26 characters after the prefix). Unguessable, so an id found in a log opens nothing by luck."""
-    return _spelt(kind, int.from_bytes(_chance()))
+    number = int.from_bytes(os.urandom(16))
+    return f"{kind}_{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -10, -10)])}"
 
 
 def new_ordered_id(kind: str) -> str:
     """As new_id, 48 bits of the time (ms) before 80 random ones: what is made one after another sorts so, and lies
     together in an index. For ids that are made by the thousand.
     """
-    return _spelt(kind, (time.time_ns() // 1_000_000 & _TIME) << 80 | int.from_bytes(_chance()[:10]))
-
-
-def _chance() -> bytes:
-    """16 random bytes."""
+    global _moment  # noqa: PLW0603 - many are made in the same millisecond
+    now = time.time_ns() // 1_000_000
+    moment = _moment
+    if moment[0] != now:
+        moment = _moment = now, "".join([_PAIRS[(now >> shift) & 1023] for shift in range(40, -10, -10)])
     try:
-        return _random.pop()
+        chance = _random.pop()
     except IndexError:
-        fresh = os.urandom(4096)
-        _random.extend([fresh[at : at + 16] for at in range(16, 4096, 16)])
-        return fresh[:16]
-
-
-def _spelt(kind: str, number: int) -> str:
-    return f"{kind}_{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -10, -10)])}"
+        letters = base64.b32encode(os.urandom(2560)).translate(_SPELLING).decode("ascii")
+        _random.extend([letters[at : at + _CHANCE] for at in range(_CHANCE, len(letters), _CHANCE)])
+        chance = letters[:_CHANCE]
+    return f"{kind}_{moment[1]}{chance}"

@@ -245,6 +245,34 @@ async def test_a_hundred_calls_over_three_workers_race_for_a_budget_for_ten(stre
     assert counter["spent"] <= spent + 10 * worst
 
 
+async def test_an_answer_of_another_worker_is_found_at_once(street_of):
+    """While it streams, and right after it has come: a member reaches the own response through any process."""
+    street = await street_of(2)
+    data_dir = str(street.data_dir)
+    for arguments in (("users", "add", "kim"), ("users", "add", "lee")):
+        assert command(*arguments, "--data-dir", data_dir).returncode == 0
+    keys = []
+    for user in ("kim", "lee"):
+        made = command("keys", "create", user, "--user", user, "--json", "--data-dir", data_dir)
+        keys.append(json.loads(made.stdout)["token"])
+    async with AsyncExitStack() as stack:
+        mine = await street.clients(stack, 4, keys[0])
+        others = await street.clients(stack, 1, keys[1])
+        here = mine[0]
+        there = next(client for client in mine if client.pid != here.pid)
+        body = {"model": "sim-fast@20", "input": f"say: {ANSWER}", "background": True, "stream": True}
+        stream = await here.begin(body, "responses")
+        begun = json.loads((await stream.content.readuntil(b"\n\n")).partition(b"data: ")[2])["response"]["id"]
+        assert (await others[0].call({}, f"responses/{begun}/cancel"))[0] == 404, "it is nobody else's"
+        assert (await there.call({}, f"responses/{begun}/cancel"))[0] == 200
+        await stream.read()
+        for number in range(20):
+            status, made = await here.call({"model": "sim-fast", "input": f"say: {number}"}, "responses")
+            assert status == 200, made
+            assert await there.get(f"/v1/responses/{json.loads(made)['id']}") == 200
+    await street.settled()
+
+
 async def test_a_revoked_key_opens_no_worker(street_of):
     street = await street_of(2)
     data_dir = str(street.data_dir)

@@ -372,8 +372,11 @@ async def test_what_a_dead_gateway_had_kept_of_a_call_is_counted(desk):
     from talkmeter.metering.ledger import KeepPartial
 
     opening = an_opening(id="call_kept", provider_id="sim", model_requested="sim-fast")
-    await desk.store.commit(opening, KeepPartial(entry_id=opening.id, seq=1, text="hello there"))
+    kept = [(0, 1, "hello "), (1, 1, "hello "), (0, 2, "there"), (1, 2, "there")]  # two choices, interleaved
+    partials = [KeepPartial(entry_id=opening.id, part=part, seq=seq, text=text) for part, seq, text in kept]
+    await desk.store.commit(opening, *partials)
+    assert await desk.store.partial_texts(opening.id) == ["hello there"] * 2
     assert await settle_open_entries(desk.store, desk.prices) == 1
     settled = (await desk.store.entry(opening.id)).settlement
-    assert (settled.outcome, settled.provenance, settled.usage.completion_tokens) == ("interrupted", "counted", 2)
-    assert await desk.store.partial_text(opening.id) == ""
+    assert (settled.outcome, settled.provenance, settled.usage.completion_tokens) == ("interrupted", "counted", 4)
+    assert await desk.store.partial_texts(opening.id) == []

@@ -176,9 +176,11 @@ async def test_a_window_by_tokens_is_kept_as_what_it_came_to(desk):
 async def test_a_repeated_key_never_asks_twice(desk):
     once = talk("one", idempotency_key="k" * 255)
     first, second = await asyncio.gather(desk.talks.ask(once), desk.talks.ask(once))
-    assert first == second
+    assert first.run_id == second.run_id
+    assert {first.repeated, second.repeated} == {False, True}
     await desk.talks.result(LOCAL_PRINCIPAL, first.run_id)
-    assert await desk.talks.ask(once) == first
+    again = await desk.talks.ask(once)
+    assert (again.repeated, again.run_id, again.message_id) == (True, first.run_id, first.message_id)
     assert desk.simulator.bill.totals()["requests"] == 1
     for other in (talk("two", idempotency_key="k" * 255), talk("one", "elsewhere", idempotency_key="k" * 255)):
         with pytest.raises(BadInput) as refused:
@@ -323,6 +325,25 @@ async def test_after_a_refusal_the_next_question_takes_the_place_of_the_refused_
     await answered(desk, talk("two", "other", options=FAST))
     told = await desk.talks.history(LOCAL_PRINCIPAL, "other")
     assert [said.text for said in told.messages if said.role == "user"] == ["two"]
+
+
+async def test_the_first_prompt_opens_every_request_whatever_the_window(tmp_path):
+    given = {"default_first_prompt": "You answer in rhymes.", "default_system_prompt": "Be brief.", "default_window": 1}
+    async with workspace(tmp_path, defaults=given) as desk:
+        for text in ("one", "two"):
+            done = await answered(desk, talk(text, "trip"))
+            receipt = await desk.receipts.receipt("local", done.entry.opening.id)
+            assert [(line.role, line.excerpt) for line in receipt.sent] == [
+                ("system", "Be brief."),
+                ("user", "You answer in rhymes."),
+                ("assistant", "Understood."),
+                ("user", text),
+            ]
+            assert done.usage.prompt_tokens == done.entry.opening.preflight_tokens
+        told = await desk.talks.history(LOCAL_PRINCIPAL, "trip")
+        assert [said.text for said in told.messages if said.role == "user"] == ["one", "two"]
+        narrow = await answered(desk, talk("three", "trip", options=RoomSettings(window=TokenWindow(tokens=40))))
+        assert narrow.entry.opening.window == 1
 
 
 async def test_rooms_of_all_doors_are_in_one_list(desk):

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from support.gate import UPSTREAM_KEY, chat
-from talkmeter.accounts.entrance import caller_of, is_this_machine
 
 
 def check_error(answer, status, code, *, param=None, kind="invalid_request_error"):
@@ -199,15 +198,6 @@ async def test_foreign_pages_need_a_key(gate, headers, status, code):
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
 async def test_behind_a_proxy_nobody_is_this_machine(gate, header):
     check_error(await gate.call("chat/completions", chat(), **{header: "127.0.0.1"}), 401, "invalid_api_key")
-
-
-@pytest.mark.parametrize(("address", "local"), [
-    (("127.0.0.1", 1), True), (("::1", 1), True), (("127.8.9.1", 1), True), (("::ffff:127.0.0.1", 1), True),
-    (("10.0.0.1", 1), False), (("::ffff:10.0.0.1", 1), False), (("", 1), False), (("/run/socket", 0), False),
-    (None, False),
-])  # fmt: skip
-def test_what_this_machine_is(address, local):
-    assert is_this_machine(caller_of(address, {})) is local
 
 
 async def test_endpoints_that_are_switched_off(open_gate):

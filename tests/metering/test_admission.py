@@ -7,7 +7,7 @@ import pytest
 from support.store_values import an_opening
 from support.workspace import workspace
 from talkmeter.clock import now
-from talkmeter.errors import BudgetRefused, Conflict, RateLimited
+from talkmeter.errors import BadInput, BudgetRefused, Conflict, RateLimited
 from talkmeter.metering.admission import Admission, RateLimit, Whose
 from talkmeter.metering.asked import Asked
 from talkmeter.metering.budget_making import new_budget
@@ -92,11 +92,16 @@ async def test_what_cannot_be_counted_is_refused_by_its_bound(desk):
 
 
 @pytest.mark.parametrize("body", [b"not json", b"[1]"])
-async def test_a_body_that_says_nothing_is_bounded_by_the_model(desk, body):
-    await budget(desk, "100 USD")
+async def test_a_body_that_says_nothing_is_bounded_by_the_model_or_refused(desk, body):
+    await budget(desk, "100 USD", hard=False)
     asked = Asked(endpoint="chat/completions", model="sim-fast", body=body, request_bytes=len(body))
     admitted = await desk.admission.admit(opening(), asked, Whose(user_id="kim"))
     assert admitted.opening.worst_case_picodollars > 0
+    await budget(desk, "200 USD")
+    with pytest.raises(BadInput) as refused:
+        await desk.admission.admit(opening(), asked, Whose(user_id="kim"))
+    assert refused.value.code == "ambiguous_body"
+    assert len(await desk.store.open_entries()) == 1
 
 
 async def test_a_form_is_bounded_by_its_fields(desk):

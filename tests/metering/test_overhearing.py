@@ -44,7 +44,7 @@ CHAT = [
     {"id": "chatcmpl-1", "choices": [], "usage": USAGE},
     "[DONE]",
 ]
-CHAT_TEXT = "비용은 hm3soadd" + '{"a":1}' + "fxold{}no"
+CHAT_TEXT = "비용은 3sohmadd" + '{"a":1}' + "fxold{}no"
 
 
 def tapped(data, *, cuts=(), reads=(), **options):
@@ -68,21 +68,24 @@ def test_a_chat_is_read_the_same_however_it_is_cut(cuts, reads, end):
     tap = tapped(events(*CHAT, end=end), cuts=cuts, reads=reads)
     assert tap.usage == Usage(prompt_tokens=41, completion_tokens=9)
     assert (tap.model, tap.service_tier, tap.finish_reason) == ("gpt-x", "flex", "stop")
-    assert (tap.upstream_id, tap.text, tap.done, tap.problem) == ("chatcmpl-1", CHAT_TEXT, True, None)
+    assert (tap.upstream_id, "".join(tap.texts), tap.done, tap.problem) == ("chatcmpl-1", CHAT_TEXT, True, None)
     assert not tap.ended_early
 
 
 @given(st.lists(st.integers(0, 5000), max_size=6))
 def test_new_text_comes_once(cuts):
     data = events(*CHAT)
-    tap, got = PassingTap(streamed=True), ""
+    tap, got = PassingTap(streamed=True), []
     borders = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
     for start, end in pairwise(borders):
         tap.feed(data[start:end])
-        got += tap.new_text()
+        got += tap.new_texts()
     tap.finish()
-    assert got + tap.new_text() == CHAT_TEXT
-    assert tap.new_text() == ""
+    got += tap.new_texts()
+    places = range(len(tap.texts))
+    assert ["".join(text for place, text in got if place == whose) for whose in places] == tap.texts
+    assert "".join(tap.texts) == CHAT_TEXT
+    assert tap.new_texts() == []
 
 
 def test_a_stream_in_responses_form():
@@ -105,7 +108,12 @@ def test_a_stream_in_responses_form():
         )
     )
     assert tap.usage == Usage(prompt_tokens=41, completion_tokens=9)
-    assert (tap.text, tap.finish_reason, tap.upstream_id, tap.model) == ("안녕{}", "completed", "resp_1", "gpt-y")
+    assert ("".join(tap.texts), tap.finish_reason, tap.upstream_id, tap.model) == (
+        "안녕{}",
+        "completed",
+        "resp_1",
+        "gpt-y",
+    )
     assert tap.done
 
 
@@ -127,7 +135,7 @@ def test_streams_of_pictures_and_speech():
     assert tap.done
     tap = tapped(events({"type": "speech.audio.done", "usage": RESPONSES_USAGE}))
     assert (tap.usage, tap.done) == (Usage(prompt_tokens=41, completion_tokens=9), True)
-    assert tapped(events({"type": "transcript.text.delta", "delta": "hi"})).text == "hi"
+    assert tapped(events({"type": "transcript.text.delta", "delta": "hi"})).texts == ["hi"]
 
 
 def test_the_last_usage_that_can_be_used_stands():
@@ -144,9 +152,9 @@ def test_legacy_completions_and_odd_json():
     tap = tapped(
         events({"choices": [{"text": "ab"}]}, '{"choices":[{"text":"\\ud800c"}],"usage":{"prompt_tokens":NaN}}')
     )
-    assert tap.text.startswith("ab")
+    assert tap.texts[0].startswith("ab")
     tap = tapped(b'data: {"choices":[{"delta":{"content":"\\ud83d"}}],"x":NaN,"response":{"usage":null}}\n\n')
-    assert len(tap.text) == 1
+    assert len(tap.texts[0]) == 1
     assert tapped(b"data: [1]\n\ndata: {oops\n\ndata: \n\n: comment\n\n").ended_early
 
 
@@ -175,7 +183,7 @@ def test_events_that_are_too_large_are_passed_over(monkeypatch):
 
 def test_text_is_kept_up_to_its_limit(monkeypatch):
     monkeypatch.setattr(passing_tap, "TEXT_LIMIT", 3)
-    assert tapped(events(delta(content="abcd"), delta(content="e"))).text == "abcd"
+    assert tapped(events(delta(content="abcd"), delta(content="e"))).texts == ["abcd"]
 
 
 def whole(value, **options):
@@ -196,21 +204,26 @@ def test_answers_in_one_piece():
         "usage": USAGE,
     }
     tap = whole(chat)
-    assert (tap.text, tap.finish_reason, tap.usage.prompt_tokens, tap.ended_early) == ("hi", "stop", 41, False)
+    assert ("".join(tap.texts), tap.finish_reason, tap.usage.prompt_tokens, tap.ended_early) == (
+        "hi",
+        "stop",
+        41,
+        False,
+    )
     response = {
         "object": "response", "id": "resp_1", "status": "completed", "usage": RESPONSES_USAGE,
         "output": [{"type": "message", "content": [{"type": "output_text", "text": "a"}]}, {"name": "f", "arguments": "{}"}],
     }  # fmt: skip
     tap = whole(response)
-    assert (tap.text, tap.finish_reason, tap.upstream_id) == ("a{}f", "completed", "resp_1")
-    assert whole({"object": "response", "output": None, "status": 3}).text == ""
+    assert ("".join(tap.texts), tap.finish_reason, tap.upstream_id) == ("a{}f", "completed", "resp_1")
+    assert whole({"object": "response", "output": None, "status": 3}).texts == []
     assert whole({"text": "spoken", "usage": {"type": "duration", "seconds": 2.5}}).usage == Usage(seconds=3)
     assert whole({"data": [{}, {}], "usage": None}).items == 2
     assert whole({"data": {"a": 1}}).items is None
     batch = whole({"object": "batch", "id": "batch_1", "model": "m", "usage": RESPONSES_USAGE})
     assert (batch.service_tier, batch.upstream_id) == ("batch", "batch_1")
     assert whole(b"").usage is None
-    assert whole(gzip.compress(json.dumps(chat).encode()), encoding="gzip").text == "hi"
+    assert whole(gzip.compress(json.dumps(chat).encode()), encoding="gzip").texts == ["hi"]
 
 
 def test_of_a_very_long_answer_the_usage_at_its_end_is_found(monkeypatch):

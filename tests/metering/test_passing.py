@@ -8,9 +8,9 @@ from talkmeter.completions import UpstreamBroke, UpstreamCall
 from talkmeter.errors import BadInput, Conflict, StoreError
 from talkmeter.metering import passing
 from talkmeter.metering.admission import Whose
+from talkmeter.metering.answers import MOST, Answers
 from talkmeter.metering.asked import Asked, PassingContext
-from talkmeter.metering.lately import MOST, Lately
-from talkmeter.metering.ledger import OpenEntry
+from talkmeter.metering.ledger import LedgerEntry, OpenEntry
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.store import open_store
@@ -193,13 +193,13 @@ async def test_what_lasts_is_kept(meter, monkeypatch):
     await call.dispatch(REQUEST)
     await call.read()
     async with asyncio.timeout(20):
-        while await meter.store.partial_text(call.opening.id) != "one":
+        while await meter.store.partial_texts(call.opening.id) != ["one"]:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
     assert (await meter.store.entry(call.opening.id)).opening.preflight_tokens > 0
     await read_all(call)
     await settled(meter, call)
-    assert await meter.store.partial_text(call.opening.id) == ""
+    assert await meter.store.partial_texts(call.opening.id) == []
 
 
 async def test_what_has_no_count_has_nothing_to_keep(meter):
@@ -269,7 +269,7 @@ async def test_a_correction_that_does_not_get_through(meter, error):
     first = await begin(meter, Answer(b'{"object":"response","id":"resp_1","status":"queued"}'), endpoint="responses")
     await first.dispatch(REQUEST)
     await read_all(first)
-    entry = await meter.entry_of_answer("resp_1")
+    entry = await meter.answers.entry_of("resp_1")
     assert entry.settlement.provenance == "unknown"
     await settled(meter, first)
     asking = await begin(meter, Answer(b'{"id":"resp_1","usage":{"input_tokens":1,"output_tokens":1}}'),
@@ -281,7 +281,7 @@ async def test_a_correction_that_does_not_get_through(meter, error):
     await read_all(asking)
     await meter.settled(20)
     assert (await settled(meter, first)).provenance == "unknown"
-    assert await meter.entry_of_answer("resp_none") is None
+    assert await meter.answers.entry_of("resp_none") is None
 
 
 async def test_found_while_it_is_under_way(meter):
@@ -293,24 +293,55 @@ async def test_found_while_it_is_under_way(meter):
     call = await begin(meter, Answer(told, b"data: [DONE]\n\n", kind=b"text/event-stream"), endpoint="responses")
     await call.dispatch(REQUEST)
     await call.read()
-    entry = await meter.entry_of_answer("resp_2")
+    entry = await meter.answers.entry_of("resp_2")
     assert (entry.opening.id, entry.settlement) == (call.opening.id, None)
-    assert await meter.entry_of_answer("resp_of_nobody") is None
+    assert await meter.answers.entry_of("resp_of_nobody") is None
     for each in (call, other, unanswered):
         each.cut()
+
+
+async def test_others_are_asked_for_what_is_not_known_here(meter):
+    call = await begin(meter, Answer(b"x"), endpoint="responses")
+    there = LedgerEntry(opening=call.opening)
+    asked = []
+
+    async def others(answer_id):
+        asked.append(answer_id)
+        return there if answer_id == "resp_there" else None
+
+    meter.answers.others = others
+    assert await meter.answers.entry_of("resp_there") == there
+    assert await meter.answers.entry_of("resp_nowhere") is None
+    assert await meter.answers.entry_of("x" * 600) is None
+    assert asked == ["resp_there", "resp_nowhere"]
+    await call.dispatch(REQUEST)
+    call.cut()
+
+
+async def test_found_while_it_is_being_counted(meter):
+    """Its stream broke off before its usage: between its end and its settlement somebody asks."""
+    told = b'data: {"type":"response.created","response":{"id":"resp_3"}}\n\n'
+    call = await begin(meter, Answer(told, b"", kind=b"text/event-stream"), endpoint="responses")
+    await call.dispatch(REQUEST)
+    await call.read()
+    call.cut()
+    entry = meter.answers.here("resp_3")
+    assert (entry.opening.id, entry.settlement) == (call.opening.id, None)
+    await meter.settled(20)
+    assert meter.answers.here("resp_3").settlement.provenance == "counted"
 
 
 def test_lately_forgets_the_oldest():
     from talkmeter.metering.cost import Cost
     from talkmeter.metering.ledger import SettleEntry
 
-    lately = Lately()
+    answers = Answers(None, ())
     for number in range(MOST + 5):
         opening = OpenEntry(id=f"c{number}", surface="openai", principal="local", endpoint="responses", provider_id="p",
                             provider_name="P", model_requested="m", opened_at=1)  # fmt: skip
         change = SettleEntry(id=f"c{number}", outcome="finished", provenance="reported", usage=None, raw_usage=None,
                              cost=Cost(0), settled_at=1, upstream_id=f"resp_{number}")  # fmt: skip
-        lately.note(opening, change)
-    assert len(lately.entries) == MOST
-    assert "resp_4" not in lately.entries
-    assert "resp_5" in lately.entries
+        answers.note(opening, change.upstream_id, change)
+    assert len(answers.lately) == MOST
+    assert answers.here("resp_4") is None
+    assert answers.here("resp_5").settlement.id == "c5"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkmeter.metering.passing_tap import ENDS, TEXT_LIMIT, WHOLE_LIMIT, PassingTap
+from talkmeter.metering.unpacking import PIECE_BYTES
 from talkmeter.metering.usage import Usage
 
 CHAT_USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10,
@@ -35,7 +36,7 @@ def call(name=None, arguments=None):
 CHAT = [delta(role="assistant", content=""), delta(content="안녕 "), delta(content="하세요"), stop(),
         {"id": "chatcmpl-1", "choices": [], "usage": CHAT_USAGE}, "[DONE]"]  # fmt: skip
 TOOLS = [call("weather", ""), call(None, '{"city":'), call(None, '"서울"}'), stop("tool_calls"),
-         delta(function_call={"name": "old", "arguments": "{}"}), delta(tool_calls=[{"custom": {"name": "c", "input": "x"}}, 7]),
+         delta(function_call={"name": "old", "arguments": "{}"}), delta(tool_calls=[{"index": 1, "custom": {"name": "c", "input": "x"}}, 7]),
          delta(refusal="no", reasoning_content="hm"), delta(reasoning="so"), delta(content=[{"text": "part"}]), "[DONE]"]  # fmt: skip
 COMPLETIONS = [{"id": "cmpl-1", "choices": [{"text": "하나"}]}, {"choices": [{"text": " 둘", "finish_reason": "length"}]},
                {"choices": [], "usage": CHAT_USAGE}, "[DONE]"]  # fmt: skip
@@ -84,20 +85,27 @@ def stream_of(events, end="\n", named=False):
 
 def figures(tap):
     return (tap.usage, tap.raw_usage, tap.problem, tap.model, tap.service_tier, tap.finish_reason, tap.upstream_id,
-            tap.error, tap.items, tap.done, tap.text, tap.received, tap.ended_early)  # fmt: skip
+            tap.error, tap.items, tap.done, "".join(tap.texts), tap.received, tap.ended_early)  # fmt: skip
 
 
 def read(pieces, ticks=(), *, streamed, encoding="", finish=True, images=False):
     tap = PassingTap(streamed=streamed, encoding=encoding, images=images)
-    text = ""
+    seen = {}
     for number, piece in enumerate(pieces):
         tap.feed(piece)
         if number in ticks:
-            text += tap.new_text()
+            collect(tap, seen)
     if finish:
         tap.finish()
-    assert text + tap.new_text() == tap.text
+    collect(tap, seen)
+    assert [seen[place] for place in sorted(seen)] == tap.texts
     return figures(tap)
+
+
+def collect(tap, seen):
+    for place, text in tap.new_texts():
+        assert text
+        seen[place] = seen.get(place, "") + text
 
 
 def cut(data, places):
@@ -160,7 +168,7 @@ def test_what_is_read_of_a_chat():
 
 def test_what_is_read_of_tools():
     found = read([stream_of(TOOLS)], streamed=True)
-    assert found[10] == 'weather{"city":"서울"}old{}cxhmnosopart'
+    assert found[10] == 'weather{"city":"서울"}old{}cxhmsonopart'
     assert found[5] == "tool_calls"
 
 
@@ -246,7 +254,8 @@ def test_huge_events_are_bounded_and_what_follows_is_read(end):
         tap.read()
         assert len(tap._carry) <= WHOLE_LIMIT + (1 << 16)
     tap.finish()
-    assert (tap.usage, tap.text, tap.done) == (USED, "안녕 하세요", True)
+    assert (tap.usage, "".join(tap.texts), tap.done) == (USED, "안녕 하세요", True)
+    assert tap.incomplete
 
 
 @pytest.mark.parametrize("size", [WHOLE_LIMIT - 1000, WHOLE_LIMIT + 1, 3 * WHOLE_LIMIT])
@@ -268,6 +277,7 @@ def test_huge_answers_without_a_usage(end):
     tap.feed(b"x" * (WHOLE_LIMIT + 1) + end)
     tap.finish()
     assert tap.usage is None
+    assert tap.incomplete, "what was not read cannot be counted"
 
 
 def test_text_is_bounded():
@@ -275,7 +285,8 @@ def test_text_is_bounded():
     part = "x" * (1 << 20)
     tap.feed(stream_of([delta(content=part)] * 20))
     tap.finish()
-    assert len(tap.text) == TEXT_LIMIT
+    assert sum(map(len, tap.texts)) == TEXT_LIMIT
+    assert tap.incomplete
 
 
 def test_compression_that_cannot_be_read():
@@ -293,7 +304,41 @@ def test_encodings():
     assert PassingTap(streamed=True).plain
     assert PassingTap(streamed=True, encoding="identity").plain
     assert not PassingTap(streamed=True, encoding="gzip").plain
-    assert PassingTap(streamed=True, encoding="br").unreadable
+    for coding in ("br", "zstd", "gzip, gzip"):
+        tap = PassingTap(streamed=True, encoding=coding)
+        tap.feed(stream_of(CHAT))
+        tap.finish()
+        assert tap.unreadable
+        assert tap.incomplete
+        assert tap.usage is None
+        assert tap.problem == f"the answer came packed as {coding}, which is not read here"
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_bomb_is_not_unpacked_to_its_end(streamed):
+    """60 MB out of some 100 kB: after the sixth part of it that is enough."""
+    tap = PassingTap(streamed=streamed, encoding="gzip")
+    bomb = gzip.compress((b"data: {}\n\n" if streamed else b" " * 10) * 6_000_000)
+    for start in range(0, len(bomb), 10_000):
+        tap.feed(bomb[start : start + 10_000])
+        tap.read()
+        assert len(tap._carry) <= WHOLE_LIMIT + PIECE_BYTES
+    tap.finish()
+    assert tap.unreadable
+    assert tap.incomplete
+    assert tap.usage is None
+    assert "100 times" in tap.problem
+
+
+def test_a_packed_answer_without_its_end():
+    tap = PassingTap(streamed=True, encoding="gzip")
+    tap.feed(gzip.compress(stream_of(CHAT[:3]))[:-9])
+    tap.finish()
+    assert tap.incomplete
+    whole = PassingTap(streamed=True, encoding="gzip")
+    whole.feed(gzip.compress(stream_of(CHAT)))
+    whole.finish()
+    assert (whole.usage, whole.incomplete) == (USED, False)
 
 
 def test_a_stream_that_says_nothing_of_its_end():

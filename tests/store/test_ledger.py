@@ -8,7 +8,7 @@ from support.store_values import PRICED, UNPRICED, a_message, a_room, a_settleme
 from talkmeter.conversation.changes import AddMessage, AddRoom, DeleteRoom
 from talkmeter.errors import BadInput, Conflict
 from talkmeter.metering.cost import Cost, CostLine
-from talkmeter.metering.ledger import LedgerEntry, PriceEntry, Totals
+from talkmeter.metering.ledger import ForgetPartials, KeepPartial, LedgerEntry, PriceEntry, Totals
 from talkmeter.metering.usage import Usage
 
 
@@ -231,3 +231,15 @@ async def test_sums_by_surface_model_outcome_and_provenance(store):
     assert (both.picodollars, both.unpriced_calls) == (2_468, 0)
     assert found["gpt-9", "finished"].unpriced_calls == 1
     assert (found["gpt-9", None].calls, found["gpt-9", None].provenance) == (1, None)
+
+
+async def test_texts_that_are_kept_are_put_together_part_by_part(store):
+    opening = an_opening()
+    await store.commit(opening)
+    for seq, texts in enumerate([{0: "가", 2000: "x"}, {2000: "y"}, {0: "나", 1: "1"}], 1):
+        kept = [KeepPartial(entry_id=opening.id, part=part, seq=seq, text=text) for part, text in texts.items()]
+        await store.commit(*kept)
+    assert await store.partial_texts(opening.id) == ["가나", "1", "xy"]
+    assert await store.partial_texts("call_other") == []
+    await store.commit(ForgetPartials(opening.id))
+    assert await store.partial_texts(opening.id) == []

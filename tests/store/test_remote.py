@@ -172,7 +172,7 @@ async def test_huge_changes_pass(pair):
     texts = ["가" * 3_000_000, "x" * 7_000_000]
     pieces = [KeepPartial(entry_id=opening.id, seq=number, text=text) for number, text in enumerate(texts)]
     await pair.remote.commit(opening, *pieces)
-    assert await pair.remote.partial_text(opening.id) == "".join(texts)
+    assert await pair.remote.partial_texts(opening.id) == ["".join(texts)]
 
 
 async def test_closing_waits_for_what_was_submitted_and_takes_nothing_more(pair):

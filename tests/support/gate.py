@@ -21,7 +21,7 @@ from support.simulator_requests import FORM, form
 from support.wire import Message, Wire
 from talkmeter.accounts.keys import ApiKey
 from talkmeter.app.sockets import SocketProtocol
-from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, open_application
 from talkmeter.config import resolve
 from talkmeter.metering.budget_making import new_budget
@@ -167,8 +167,9 @@ async def _served(application: Application) -> AsyncIterator[uvicorn.Server]:
         one.bind(("127.0.0.1", 0))
         one.listen(256)
         one.setblocking(False)
+    door = programs(application)
     config = uvicorn.Config(
-        build_surfaces(application, listening[1].getsockname()[1]), http=protocol(application),
+        build_surfaces(application, door, listening[1].getsockname()[1]), http=protocol(application, door),
         ws=SocketProtocol(application), ws_per_message_deflate=False, loop="none", log_config=None, lifespan="off",
         proxy_headers=False, server_header=False, timeout_graceful_shutdown=1,
     )  # fmt: skip

@@ -54,6 +54,15 @@ def _form(name: str, path: str, **fields: Any) -> Request:
 
 _MESSAGES = [{"role": "user", "content": QUESTION}]
 _USAGE = {"include_usage": True}
+_TOOLS = {
+    "messages": [{"role": "user", "content": 'tool: find_words {"in": "하나 둘", "most": 3}\ntool: add {"a": 1, "b": 22}'}],
+    "tools": [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+              for name in ("find_words", "add")],
+}  # fmt: skip
+_FUNCTIONS = {
+    "input": _TOOLS["messages"],
+    "tools": [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("find_words", "add")],
+}
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
@@ -62,8 +71,14 @@ REQUESTS = (
     _json("chat", "chat/completions", model="sim-fast", messages=_MESSAGES),
     _json("chat-stream", "chat/completions", model="sim-fast", messages=_MESSAGES, stream=True, stream_options=_USAGE),
     _json("chat-stream-unasked", "chat/completions", model="sim-fast", messages=_MESSAGES, stream=True),
+    _json("chat-choices", "chat/completions", model="sim-fast", messages=_MESSAGES, n=3),
+    _json("chat-choices-stream", "chat/completions", model="sim-fast", messages=_MESSAGES, n=3, stream=True,
+          stream_options=_USAGE),
+    _json("chat-tools", "chat/completions", model="sim-fast", **_TOOLS),
+    _json("chat-tools-stream", "chat/completions", model="sim-fast", **_TOOLS, stream=True, stream_options=_USAGE),
     _json("responses", "responses", model="sim-fast", input=QUESTION),
     _json("responses-stream", "responses", model="sim-fast", input=QUESTION, stream=True),
+    _json("responses-tools-stream", "responses", model="sim-fast", **_FUNCTIONS, stream=True),
     _json("completions", "completions", model="sim-instruct", prompt=QUESTION, max_tokens=40),
     _json("completions-stream", "completions", model="sim-instruct", prompt=QUESTION, max_tokens=40, stream=True,
           stream_options=_USAGE),

@@ -12,7 +12,7 @@ import uvloop
 
 from support.web_client import Serve, Served
 from support.web_house import House
-from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import open_application
 from talkmeter.config import resolve
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
@@ -70,7 +70,8 @@ async def open_house(serve: Serve, tmp_path: Path) -> AsyncIterator[Callable[...
         application = await open_application(resolve(flags, environ or {}))
         await application.recover()
         await application.begin()
-        served = await serve(build_surfaces(application), http=protocol(application))
+        door = programs(application)
+        served = await serve(build_surfaces(application, door), http=protocol(application, door))
         sessions = application.accounts.sessions
         stranger = await application.accounts.users.add("stranger")
         house = House(

@@ -164,7 +164,9 @@ async def test_a_key_never_comes_out(open_house, caplog):
     house = await open_house({"OPENAI_API_KEY": CANARY + "-env"})
     simulator = await house.application.simulator.start()
     seen = []
-    made = await house.send("POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY, "admin_key": CANARY})
+    made = await house.send(
+        "POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY, "admin_key": CANARY}
+    )
     provider_id = made.json()["id"]
     seen.append(made)
     for method, path, body in (

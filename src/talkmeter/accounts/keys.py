@@ -1,7 +1,7 @@
 """API keys: made, changed, rotated, revoked, and found for every single request from memory."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -36,7 +36,7 @@ from talkmeter.clock import SECOND, now
 from talkmeter.errors import BadInput, Forbidden
 from talkmeter.ids import new_id
 
-__all__ = ["ApiKey", "Keys", "allows_door", "allows_model", "check_model"]
+__all__ = ["ApiKey", "Keys", "allows_door", "allows_model", "check_model", "model_not_allowed"]
 
 LONGEST_LOOKED_AT = 256  # characters; nothing longer is hashed
 MINUTE = 60 * SECOND
@@ -261,14 +261,19 @@ def allows_door(key: ApiKey, door: str) -> bool:
 def check_model(key: ApiKey, model: str) -> None:
     """Raises Forbidden unless the key may be used for this model."""
     if key.models is not None and not allows_model(key, model):
-        raise Forbidden(
-            f"This key may not use the model “{model:.100}”.",
-            f"이 키로는 “{model:.100}” 모델을 쓸 수 없습니다.",
-            code="model_not_allowed",
-            param="model",
-            hint=f"It may use: {', '.join(key.models) or 'none'}.",
-            hint_ko=f"쓸 수 있는 모델: {', '.join(key.models) or '없음'}.",
-        )
+        raise model_not_allowed(model, key.models)
+
+
+def model_not_allowed(model: str, models: Sequence[str]) -> Forbidden:
+    """models: what the key is for."""
+    return Forbidden(
+        f"This key may not use the model “{model:.100}”.",
+        f"이 키로는 “{model:.100}” 모델을 쓸 수 없습니다.",
+        code="model_not_allowed",
+        param="model",
+        hint=f"It may use: {', '.join(models) or 'none'}.",
+        hint_ko=f"쓸 수 있는 모델: {', '.join(models) or '없음'}.",
+    )
 
 
 def _why_unknown(token: str) -> Exception:

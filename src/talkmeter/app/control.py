@@ -22,14 +22,17 @@ Peers = tuple[Any, ...]
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """kind: `settings`, `stop` and `simulator` to the worker; `ready`, `leaving`, `simulator` and `connection` from it.
+    """kind: `settings`, `stop` and `simulator` to the worker; `ready`, `leaving`, `simulator` and `connection` from it;
+    `whose` and `answered` both ways, see answer_owners.
 
-    data: `settings` as JSON values, `simulator`'s base URL, or what a client has sent already. peers: of a connection.
+    data: `settings` as JSON values, `simulator`'s base URL, what a client has sent already, or an answer's id.
+    peers: of a connection. entry: whose answer it is, empty if that is not known there.
     """
 
-    kind: Literal["settings", "stop", "simulator", "ready", "leaving", "connection"]
+    kind: Literal["settings", "stop", "simulator", "ready", "leaving", "connection", "whose", "answered"]
     data: bytes = b""
     peers: str = ""
+    entry: bytes = b""
     seconds: float = 0.0
 
 

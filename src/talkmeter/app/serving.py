@@ -16,7 +16,7 @@ from talkmeter.app.http_server import Server, StopSignal, calm_collector, loop_f
 from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
 from talkmeter.app.sockets import SocketProtocol
-from talkmeter.app.surfaces import build_surfaces, protocol
+from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
@@ -79,10 +79,11 @@ async def _answer(
 ) -> None:
     """shares: the listening sockets of each worker; those of one are answered by this process itself, as `beside`."""
     workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
-    kind = protocol(application)
+    door = programs(application)
+    kind = protocol(application, door if workers is None else None)
     if workers is not None:
         kind = taking_over(kind, workers.answer)
-    surfaces = build_surfaces(application, beside[0].getsockname()[1] if beside else 0)
+    surfaces = build_surfaces(application, door, beside[0].getsockname()[1] if beside else 0)
     server = Server(server_config(application, surfaces, kind, SocketProtocol(application)))
     calm_collector()
     stop = StopSignal()

@@ -12,19 +12,25 @@ from talkmeter.app.wiring import Application
 from talkmeter.conversation.gateway.allowed import GatewayOptions
 from talkmeter.conversation.gateway.requests import Requests
 from talkmeter.metering.cost import plain_dollars
+from talkmeter.surfaces.ask import services as ask_door
+from talkmeter.surfaces.ask.door import AskDoor, is_for_ask
 from talkmeter.surfaces.openai import services as openai
-from talkmeter.surfaces.openai.door import PREFIX, OpenAIDoor
+from talkmeter.surfaces.openai.door import OpenAIDoor
+from talkmeter.surfaces.openai.heads import PREFIX
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
 from talkmeter.surfaces.web.services import Services
+from talkmeter.surfaces.web.static import STATIC
 from talkmeter.surfaces.web.surface import web_surface
 
 
-def build_surfaces(application: Application, sockets_port: int = 0) -> ASGIApp:
-    """What answers requests: programs below /v1/, the page, and sockets, for which alone `sockets_port` is."""
+def build_surfaces(application: Application, door: OpenAIDoor, sockets_port: int = 0) -> ASGIApp:
+    """What answers: programs below /v1/ by their door and at /ask, the page, and sockets. sockets_port: is for these
+    alone; 0: there is none.
+    """
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
-    door = programs(application)
+    ask = AskDoor(ask_services_of(application))
     sockets = socket_door(application, requests_of(application), sockets_port)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,13 +40,15 @@ def build_surfaces(application: Application, sockets_port: int = 0) -> ASGIApp:
             await upgrade_required(send)
         elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await door(scope, receive, send)
+        elif scope["type"] == "http" and is_for_ask(scope["path"]):
+            await ask(scope, receive, send)
         else:
             await page(scope, receive, send)
 
     return choose
 
 
-def programs(application: Application) -> ASGIApp:
+def programs(application: Application) -> OpenAIDoor:
     """The door for programs alone."""
     return OpenAIDoor(gateway_services_of(application))
 
@@ -59,7 +67,20 @@ def requests_of(application: Application) -> Requests:
     return Requests(
         options=gateway_options(application.accounts.settings),  # none of them changes while the server runs
         whose=application.callers.whose,
-        entry_of_answer=application.passing.entry_of_answer,
+        entry_of_answer=application.passing.answers.entry_of,
+    )
+
+
+def ask_services_of(application: Application) -> ask_door.Services:
+    async def models() -> list[str]:
+        return [model["id"] for model in await application.offered_models()]
+
+    return ask_door.Services(
+        talks=application.talks,
+        entrance=application.entrance,
+        models=models,
+        body_bytes=application.accounts.settings.get("body_bytes"),
+        docs=STATIC / "docs",
     )
 
 
@@ -96,8 +117,8 @@ def services_of(application: Application) -> Services:
     )
 
 
-def protocol(application: Application) -> type[HttpToolsProtocol]:
-    """The guarded HTTP protocol, with the limits of the settings."""
+def protocol(application: Application, door: OpenAIDoor | None) -> type[HttpToolsProtocol]:
+    """The guarded HTTP protocol, with the limits of the settings. door: None if this process hands /v1 to others."""
     get = application.accounts.settings.get
     return guarded_protocol(
         GuardLimits(
@@ -106,5 +127,6 @@ def protocol(application: Application) -> type[HttpToolsProtocol]:
             header_seconds=get("header_seconds"),
             body_idle_seconds=get("body_idle_seconds"),
             connections_per_address=get("connections_per_address"),
-        )
+        ),
+        door,
     )

@@ -41,6 +41,7 @@ from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices.rows import PICODOLLARS
+from talkmeter.metering.tokens import assume
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
 from talkmeter.store import Store, open_remote_store, open_store
@@ -90,13 +91,14 @@ class Application:
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
+        assume(get("assumed_encoding"))
         self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
         self.client = Client(timeouts_of(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
         self.registry = Registry(accounts.providers, self.client, self.simulator.start)
         self.prices = PriceBook(store, base_url_of(accounts.providers))
-        self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"))
+        self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"), unseen=get("gateway_unseen"))
         self.meter = Meter(store, self.prices, _meter_limits(accounts.settings), self.budgets)
         self.images = Images(
             store,

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from talkmeter import logs
+from talkmeter.app.answer_owners import MAIN_SECONDS, Asker, answered
 from talkmeter.app.control import Control, Message
 from talkmeter.app.handing_over import handing_over, only_programs
 from talkmeter.app.http_server import Server, calm_collector, loop_factory, server_config
@@ -22,6 +23,7 @@ from talkmeter.app.simulating import Simulator
 from talkmeter.app.surfaces import programs, protocol
 from talkmeter.app.wiring import Application, open_worker
 from talkmeter.config import Resolved
+from talkmeter.metering.ledger import LedgerEntry
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ async def _work(ledger: socket.socket, control: socket.socket, *listening: socke
     resolved = Resolved.of_plain(msgspec.json.decode(await main.settings))
     logs.set_up(resolved)
     application = await open_worker(resolved, ledger, _without_server, main.simulator)
+    main.serves(application)
     try:
         await application.load_prices()
         await _answer(application, main, list(listening))
@@ -54,8 +57,9 @@ async def _work(ledger: socket.socket, control: socket.socket, *listening: socke
 
 
 async def _answer(application: Application, main: "_MainProcess", listening: list[socket.socket]) -> None:
-    kind = handing_over(protocol(application), main.hand_over)
-    server = Server(server_config(application, only_programs(programs(application)), kind))
+    door = programs(application)
+    kind = handing_over(protocol(application, door), main.hand_over)
+    server = Server(server_config(application, only_programs(door), kind))
     calm_collector()
     serving = asyncio.create_task(server.serve(listening), name="server")
     aside: list[asyncio.Task[None]] = []
@@ -87,6 +91,13 @@ class _MainProcess:
         self.grace: float | None = None
         self.simulator_url: asyncio.Future[str] | None = None
         self.control = Control(connected, self._heard, _without_server)
+        self._asker = Asker(self.control.say, MAIN_SECONDS)
+        self._here: Callable[[str], LedgerEntry | None] | None = None
+
+    def serves(self, application: Application) -> None:
+        """From now on both know whose answers the other's clients ask for."""
+        answers = application.passing.answers
+        answers.others, self._here = self._asker.ask, answers.here
 
     def stop(self) -> None:
         self.stopped.set()
@@ -103,6 +114,10 @@ class _MainProcess:
         elif message.kind == "stop":
             self.grace = message.seconds
             self.stopped.set()
+        elif message.kind == "whose":
+            self.control.say(answered(message.data, self._here(message.data.decode()) if self._here else None))
+        elif message.kind == "answered":
+            self._asker.heard(message)
         elif message.kind == "simulator" and self.simulator_url is not None and not self.simulator_url.done():
             self.simulator_url.set_result(message.data.decode())
 

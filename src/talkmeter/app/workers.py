@@ -10,14 +10,16 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 
+from talkmeter.app.answer_owners import WORKER_SECONDS, Asker, answered
 from talkmeter.app.control import Control, Message
 from talkmeter.app.http_server import LAST_ANSWERS_SECONDS, Server
 from talkmeter.app.wiring import Application
+from talkmeter.metering.ledger import LedgerEntry
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,24 @@ class Workers:
     """shares: the listening sockets of each. lock_fd: inherited by all, see occupancy.WorkersLock."""
 
     def __init__(self, application: Application, shares: Sequence[Sequence[socket.socket]], lock_fd: int) -> None:
-        self._all = [_Worker(number, application, sockets, lock_fd) for number, sockets in enumerate(shares, 1)]
+        self._answers = application.passing.answers
+        self._answers.others = self._ask_others
+        self._all = [
+            _Worker(number, application, sockets, lock_fd, self._ask_others) for number, sockets in enumerate(shares, 1)
+        ]
         self._tasks: list[asyncio.Task[None]] = []
 
     def answer(self) -> bool:
         """Whether any of them is there."""
         return any(worker.ready for worker in self._all)
+
+    async def _ask_others(self, answer_id: str, asking: "_Worker | None" = None) -> LedgerEntry | None:
+        """Whose answer this is, as far as it is known in this process or in a worker that is not the one that asks."""
+        found = self._answers.here(answer_id)
+        if found is None:
+            others = [worker.asker.ask(answer_id) for worker in self._all if worker.ready and worker is not asking]
+            found = next((told for told in await asyncio.gather(*others) if told is not None), None)
+        return found
 
     async def start(self, server: Server) -> None:
         """Waits until each of them answers, or has failed to once. server: the main process's, which runs."""
@@ -57,8 +71,17 @@ class Workers:
 
 
 class _Worker:
-    def __init__(self, number: int, application: Application, sockets: Sequence[socket.socket], lock_fd: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        application: Application,
+        sockets: Sequence[socket.socket],
+        lock_fd: int,
+        ask_others: Callable[[str, "_Worker"], Awaitable[LedgerEntry | None]],
+    ) -> None:
         self.number = number
+        self.asker = Asker(self._say, WORKER_SECONDS)
+        self._ask_others = ask_others
         self.ready = False
         self.started = asyncio.Event()
         self._application = application
@@ -149,6 +172,10 @@ class _Worker:
                 self._aside(self._server.adopt(connection, message.data))
         elif message.kind == "simulator":
             self._aside(self._start_simulator())
+        elif message.kind == "whose":
+            self._aside(self._tell_whose(message.data))
+        elif message.kind == "answered":
+            self.asker.heard(message)
         elif message.kind in ("ready", "leaving") and not self._stopping.is_set():
             self.ready = message.kind == "ready"
             self._aside(self._stand_in(wanted=not self.ready))
@@ -160,6 +187,9 @@ class _Worker:
     def _say(self, message: Message) -> None:
         if self._control is not None:
             self._control.say(message)
+
+    async def _tell_whose(self, answer_id: bytes) -> None:
+        self._say(answered(answer_id, await self._ask_others(answer_id.decode(), self)))
 
     async def _start_simulator(self) -> None:
         url = await self._application.simulator.start()

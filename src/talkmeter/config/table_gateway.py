@@ -34,6 +34,16 @@ GATEWAY = (
         help_ko="구성원의 키도 파일, 배치 등 제공자에 저장되어 모든 키가 함께 쓰는 것을 쓸 수 있습니다.",
     ),
     Setting(
+        name="gateway_unseen",
+        kind="bool",
+        default=False,
+        group="gateway",
+        help="Let batches, assistants' runs, training and whatever else tells its cost only afterwards pass even where "
+        "a hard budget applies; nothing is set aside for them.",
+        help_ko="배치, 어시스턴트 실행, 학습처럼 비용을 나중에야 알 수 있는 요청을 엄격한 예산이 있어도 보냅니다. "
+        "이를 위해 따로 잡아 두는 금액은 없습니다.",
+    ),
+    Setting(
         name="gateway_body_bytes",
         kind="int",
         default=64 << 20,

@@ -217,7 +217,7 @@ class Conversation:
 
     async def _known(self, principal: str, client_id: str) -> Asked | None:
         run = await self._store.run_by_client_id(principal, client_id)
-        return None if run is None else await self._asked(principal, run)
+        return None if run is None else structs.replace(await self._asked(principal, run), repeated=True)
 
     async def _asked(self, principal: str, run: Run) -> Asked:
         room = await self._rooms.room(principal, run.room_id)

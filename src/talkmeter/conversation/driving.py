@@ -82,7 +82,7 @@ class Prepared(Struct, frozen=True):
     request: CompletionRequest
     context: CallContext
     whose: Whose
-    system_prompt: str
+    settings: RoomSettings
 
 
 class Driver:
@@ -145,7 +145,7 @@ class Driver:
                 window=len(sent) if isinstance(settings.window, TokenWindow) else settings.window or ALL_MESSAGES,
             ),
             whose,
-            settings.system_prompt or "",
+            settings,
         )
 
     async def _open(self, live: LiveRun, prepared: Prepared) -> Call:
@@ -154,7 +154,13 @@ class Driver:
             prepared.request,
             prepared.provider,
             prepared.context,
-            ChangeRun(id=run.id, status="running", started_at=now(), system_prompt=prepared.system_prompt or UNSET),
+            ChangeRun(
+                id=run.id,
+                status="running",
+                started_at=now(),
+                system_prompt=prepared.settings.system_prompt or UNSET,
+                first_prompt=prepared.settings.first_prompt or UNSET,
+            ),
             SetMessageStatus(run.answer_id, "streaming"),
             whose=prepared.whose,
         )
@@ -234,22 +240,26 @@ def settings_of(run: Run, room: Room, defaults: Defaults) -> RoomSettings:
 
 
 def error_of(error: TalkmeterError) -> dict[str, Any]:
-    """A message's `error` from one of ours."""
+    """A message's `error` from one of ours. http_status and details: what a door may answer with."""
     return {
         "code": error.code,
         "message": error.message if not error.hint else f"{error.message} {error.hint}",
         "message_ko": error.message_ko if not error.hint_ko else f"{error.message_ko} {error.hint_ko}",
         "status": None,
         "retry_after": None,
+        "http_status": error.status,
+        "details": error.details,
     }
 
 
-UNEXPECTED = {
+UNEXPECTED: dict[str, Any] = {
     "code": "internal_error",
     "message": "Something unexpected went wrong before the question was sent; the log has the details.",
     "message_ko": "질문을 보내기 전에 예상하지 못한 문제가 생겼습니다. 자세한 내용은 로그에 있습니다.",
     "status": None,
     "retry_after": None,
+    "http_status": 500,
+    "details": {},
 }
 
 

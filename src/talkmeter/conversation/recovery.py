@@ -50,8 +50,8 @@ async def settle_abandoned(store: RecoveryStore, prices: PriceBook, ids: Collect
 async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -> None:
     opening = entry.opening
     if opening.run_id is None:  # it passed through the gateway
-        kept = await store.partial_text(opening.id)
-        if not kept:  # nobody knows whether it was sent at all, or answered: its prompt may not have been billed
+        kept = await store.partial_texts(opening.id)
+        if not any(kept):  # nobody knows whether it was sent at all, or answered: its prompt may not have been billed
             entry = structs.replace(entry, opening=structs.replace(opening, preflight_tokens=None))
         await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
         return
@@ -64,7 +64,7 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -
         store,
         prices,
         entry,
-        billed,
+        [billed],
         FinishMessage(id=opening.answer_id, text=text, status="interrupted", finished_at=at),
         ChangeRun(id=opening.run_id, status="interrupted", finished_at=at),
         ForgetRunEvents(opening.run_id),

@@ -7,7 +7,7 @@ call of its own: *drain* ends the answer for the reader and reads on for the bil
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from talkmeter.conversation.changes import ChangeRun
 from talkmeter.conversation.driving import Driver, LiveRun
@@ -58,7 +58,7 @@ class Runs:
         """How many answers are being written or wait, in all rooms."""
         return sum(len(queue) for queue in self._rooms.values())
 
-    async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+    async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent, None]:
         """A run's events with a seq above `after`, up to and with its end. Raises NotFound at the first step."""
         live = self._live.get(run_id)
         if live is not None and live.run.principal == principal:

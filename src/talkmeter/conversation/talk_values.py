@@ -35,7 +35,10 @@ class Talk(Struct, frozen=True, kw_only=True):
 
 
 class Started(Struct, frozen=True, kw_only=True):
-    """A question that is on the disk, and its answer in the making. message_id: the answer's."""
+    """A question that is on the disk, and its answer in the making. message_id: the answer's.
+
+    repeated: this idempotency key has asked it before.
+    """
 
     run_id: str
     conversation_id: str
@@ -43,6 +46,7 @@ class Started(Struct, frozen=True, kw_only=True):
     question_id: str
     message_id: str
     model: str | None
+    repeated: bool = False
 
 
 class Answered(Struct, frozen=True, kw_only=True):

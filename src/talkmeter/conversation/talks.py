@@ -7,7 +7,7 @@
 A room belongs to its principal's user: nobody else's id opens it, and it looks the same as one that is not there.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from hashlib import sha256
 
 from msgspec import UNSET, UnsetType
@@ -96,7 +96,7 @@ class Talks:
             _check_same(talk, wanted, asked)
         return _started(asked)
 
-    def follow(self, principal: Principal, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+    def follow(self, principal: Principal, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent, None]:
         """A run's events with a seq above `after`: queued, started, reasoning, delta {"offset", "text"}, stopping, and
         one of the ends finished, stopped, failed, interrupted. Ends without one when the server stops while the run
         waits: it goes on after the next start. Raises NotFound (`run_not_found`) at the first step.
@@ -230,6 +230,7 @@ def _started(asked: Asked) -> Started:
         question_id=asked.question.message.id,
         message_id=asked.answer.message.id,
         model=asked.answer.message.model,
+        repeated=asked.repeated,
     )
 
 

@@ -45,10 +45,13 @@ class MessageView(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
+    """A question that is kept, and its answer. repeated: it had been asked before, by the same client_id."""
+
     room: Room
     question: MessageView
     answer: MessageView
     run_id: str
+    repeated: bool = False
 
 
 class RoomView(Struct, frozen=True, kw_only=True):
@@ -79,6 +82,7 @@ class RoomChange(Struct, frozen=True, kw_only=True):
     temperature: float | None | UnsetType = UNSET
     top_p: float | None | UnsetType = UNSET
     max_tokens: int | None | UnsetType = UNSET
+    first_prompt: str | None | UnsetType = UNSET
 
 
 class PreviewAsk(Struct, frozen=True, kw_only=True):

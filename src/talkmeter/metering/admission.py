@@ -13,11 +13,12 @@ from msgspec import Struct, structs
 
 from talkmeter.errors import BudgetRefused, Conflict
 from talkmeter.metering.asked import Asked, count_asked
-from talkmeter.metering.billing import NOTHING
+from talkmeter.metering.billing import ELSEWHERE, NOTHING
 from talkmeter.metering.bounds import bounds_of
 from talkmeter.metering.budget_store import Budget, RateItem, RatesTaken, Reserve, TakeRates
 from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.ledger import LedgerStore, OpenEntry
+from talkmeter.metering.one_reading import read_once
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.rates import rate_headers
 from talkmeter.metering.reservations import reservations_text
@@ -25,6 +26,7 @@ from talkmeter.metering.tokens import PromptCount
 from talkmeter.metering.worst_case import WorstCase
 
 BYTES_PER_TOKEN = 4  # a rate limit goes by an estimate; the settlement puts it right
+_LATER = frozenset({"batches"})  # what they come to is told when they are done; what they ask stands in a file
 _ALIKE = {"responses/compact": "responses", "images/variations": "images/edits"}  # bounded as these are
 
 
@@ -63,7 +65,7 @@ class Admission:
         self._budgets = budgets
 
     async def admit(self, opening: OpenEntry, asked: Asked, whose: Whose) -> Admitted:
-        """Raises BudgetRefused, RateLimited, StoreError: then nothing was stored and nothing may be sent."""
+        """Raises BudgetRefused, RateLimited, BadInput, StoreError: then nothing was stored, and nothing may be sent."""
         budgets: tuple[Budget, ...] = ()
         if self._budgets is not None and asked.billing != NOTHING:
             budgets = self._budgets.applicable(
@@ -92,15 +94,22 @@ class Admission:
         count: PromptCount | None,
     ) -> Admitted:
         assert self._budgets is not None
-        worst = self._worst(opening, asked, count)
+        worst = self._worst(budgets, opening, asked, count)
         reserve = self._budgets.reservation(budgets, worst, opening.opened_at, entry_id=opening.id)
         return await self._commit(opening, (budgets, worst), reserve, rates, count)
 
-    def _worst(self, opening: OpenEntry, asked: Asked, count: PromptCount | None) -> WorstCase:
+    def _worst(
+        self, budgets: Sequence[Budget], opening: OpenEntry, asked: Asked, count: PromptCount | None
+    ) -> WorstCase:
+        """For a hard budget it must hold however the provider reads the request. Raises BadInput, BudgetRefused."""
+        if asked.billing == ELSEWHERE or asked.endpoint in _LATER:
+            assert self._budgets is not None
+            return self._budgets.worst_unseen(budgets)
         at, provider_id = opening.opened_at, opening.provider_id
         limits = self._prices.limits(provider_id, asked.model, at)
         path = _ALIKE.get(asked.endpoint, asked.endpoint)
-        bounds = bounds_of(path, _body(asked), request_bytes=asked.request_bytes, count=count, limits=limits)
+        body = _body(asked, once=any(budget.hard for budget in budgets))
+        bounds = bounds_of(path, body, request_bytes=asked.request_bytes, count=count, limits=limits)
         return self._prices.worst_case(bounds, provider_id, asked.model, at, asked.billing)
 
     async def _commit(
@@ -149,9 +158,12 @@ def _tokens(asked: Asked) -> int | None:
     return asked.request_bytes // BYTES_PER_TOKEN + (asked.max_output_tokens or 0) * asked.choices
 
 
-def _body(asked: Asked) -> Mapping[str, Any]:
+def _body(asked: Asked, *, once: bool) -> Mapping[str, Any]:
+    """once: it must have one reading only. Raises BadInput then."""
     if asked.form is not None:
         return asked.form
+    if once:
+        return read_once(asked.body)
     try:
         body = msgspec.json.decode(asked.body)
     except (msgspec.MsgspecError, RecursionError):

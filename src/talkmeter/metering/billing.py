@@ -6,6 +6,7 @@
 | `characters` | speech of models that report nothing | characters of the input |
 | `seconds` | transcription by the second | seconds that the answer states |
 | `image:QUALITY:SIZE` | pictures of models that are paid by the piece | pictures in the answer |
+| `elsewhere` | batches' kin: runs of assistants, training, videos, containers, stores | tokens where told, else none |
 | `nothing` | moderations, files, lists: what providers do not bill | none |
 
 Whatever a call was thought to be billed by, tokens that the provider reports are what it is billed by. Pure.
@@ -18,6 +19,7 @@ from talkmeter.metering.prices import PriceTable
 from talkmeter.metering.usage import Usage
 
 TOKENS, CHARACTERS, SECONDS, NOTHING = "tokens", "characters", "seconds", "nothing"
+ELSEWHERE = "elsewhere"  # it may cost money, and what it has cost is only on the provider's bill
 FREE = Cost(0)
 PRICED_BY: Mapping[str, tuple[str, ...]] = {  # units by which a price list shows that it knows a model
     TOKENS: ("input",),
@@ -32,6 +34,8 @@ def cost_of(
     """What a call has cost; arguments as price_usage's."""
     if billing == NOTHING:
         return FREE
+    if billing == ELSEWHERE and usage is None:
+        return Cost(None, (), ("what this has cost is only on the provider's bill",))
     if usage is None or usage.prompt_tokens is not None or (billing == TOKENS and usage.seconds is None):
         return price_usage(usage, table, provider=provider, model=model, tier=tier, at=at)
     if usage.seconds is not None:

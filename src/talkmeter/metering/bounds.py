@@ -191,11 +191,12 @@ def _of_images(body: Mapping[str, Any], request_bytes: int) -> Bounds:
     match = _SIZE.fullmatch(size)
     pixels = int(match[1]) * int(match[2]) if match else LARGEST_PICTURE
     drawn = -(-pixels // PIXELS_PER_TOKEN.get(quality, 200)) + 100 * (_number(body.get("partial_images")) or 0)
+    given = [*_objects_or_one(body.get("image")), *_objects_or_one(body.get("mask"))]
     return Bounds(
-        input_tokens=FRAMING + request_bytes + PICTURE * len(_objects_or_one(body.get("image"))),
+        input_tokens=FRAMING + request_bytes + PICTURE * len(given),
         output_tokens=drawn,
         choices=many,
-        image_input=body.get("image") is not None,
+        image_input=bool(given),
         image_output=True,
     )
 

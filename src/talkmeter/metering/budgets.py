@@ -56,10 +56,15 @@ class Standing(Struct, frozen=True):
 
 
 class BudgetBook:
-    """time_zone: the IANA name that calendar periods follow, asked for each time."""
+    """time_zone: the IANA name that calendar periods follow, asked for each time. unseen: whether calls of which nobody
+    can say what they may come to pass despite a hard budget.
+    """
 
-    def __init__(self, store: BudgetStore, time_zone: Callable[[], str] = lambda: "UTC") -> None:
+    def __init__(
+        self, store: BudgetStore, time_zone: Callable[[], str] = lambda: "UTC", *, unseen: bool = False
+    ) -> None:
         self._store = store
+        self._unseen = unseen
         self._time_zone = time_zone
         self._budgets: dict[str, Budget] = {}
         self._everywhere: tuple[Budget, ...] = ()
@@ -162,6 +167,16 @@ class BudgetBook:
             items.append(ReserveItem(budget.id, start, limit, aside, budget.unit))
         # In one order, so that databases with row locks are asked for them in one order.
         return Reserve(entry_id, tuple(sorted(items, key=lambda item: item.budget_id))) if items else None
+
+    def worst_unseen(self, budgets: Sequence[Budget]) -> WorstCase:
+        """For a call of which the request does not show what it may come to: nothing can be set aside.
+
+        Raises BudgetRefused where a hard budget is among them, unless such calls are allowed.
+        """
+        hard = next((budget for budget in budgets if budget.hard), None)
+        if hard is not None and not self._unseen:
+            raise _not_seen(hard)
+        return WorstCase(0, 0)
 
     def refusal(self, conflict: Conflict) -> BudgetRefused | RateLimited | None:
         """What the caller is told when the store refused Reserve or TakeRates; None if it refused something else."""
@@ -313,12 +328,24 @@ def _unknown(budget: Budget, worst: WorstCase) -> BudgetRefused:
         f"예산 “{budget.name}”을(를) 지킬 수 있을지 알 수 없어 보내지 않았습니다: {reason_ko}.",
         hint,
         hint_ko,
-        {
-            "reason": "unbounded" if worst.unbounded else "unpriced",
-            "limit": amount_json(budget.unit, budget.amount),
-            "spent": None,
-            "reserved": None,
-            "asked": None,
-            "resets_at": None,
-        },
+        _without_figures(budget, "unbounded" if worst.unbounded else "unpriced"),
+    )
+
+
+def _without_figures(budget: Budget, reason: str) -> dict[str, Any]:
+    limit = amount_json(budget.unit, budget.amount)
+    return {"reason": reason, "limit": limit, **dict.fromkeys(("spent", "reserved", "asked", "resets_at"))}
+
+
+def _not_seen(budget: Budget) -> BudgetRefused:
+    """A hard budget and a call of which the request does not show what it may come to: it is not sent."""
+    return _refused(
+        budget,
+        f"The budget “{budget.name}” cannot hold for this request: what it comes to shows only afterwards, in a later "
+        "answer or on the provider's bill.",
+        f"예산 “{budget.name}”을(를) 지킬 수 있을지 알 수 없어 보내지 않았습니다: 이 요청의 비용은 나중의 응답이나 "
+        "제공자의 청구서에서야 알 수 있습니다.",
+        "Use an endpoint that is metered (docs/gateway.md); or the owner allows it with the setting gateway_unseen.",
+        "계량되는 엔드포인트를 쓰거나(docs/gateway.md), 소유자가 설정 gateway_unseen으로 허용할 수 있습니다.",
+        _without_figures(budget, "unseen"),
     )

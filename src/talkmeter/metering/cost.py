@@ -77,8 +77,11 @@ def price_usage(
     """
     if usage is None:
         return Cost(None, (), (f"{model}: usage is not known",))
-    prompt = usage.prompt_tokens or 0
-    asks = _Asks(table, provider, model, normal_tier(tier), at, prompt)
+    tier = normal_tier(tier)
+    plain = _plain_cost(usage, table, provider, model, tier, at)
+    if plain is not None:
+        return plain
+    asks = _Asks(table, provider, model, tier, at, usage.prompt_tokens or 0)
     _ask_for_input(usage, asks)
     _ask_for_output(usage, asks)
     return asks.cost()
@@ -196,6 +199,34 @@ def convert(picodollars: int, rate: str) -> Decimal:
             hint_ko="1달러가 그 통화로 얼마인지 1380.5처럼 쓰십시오.",
         )
     return _EXACT.multiply(Decimal(picodollars).scaleb(-12, _EXACT), factor)
+
+
+def _plain_cost(usage: Usage, table: PriceTable, provider: str, model: str, tier: str, at: int) -> Cost | None:
+    """The cost of text alone, all of whose units have prices of their own: nearly every call. Else None."""
+    prompt, completion, cached = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens or 0
+    if (
+        prompt is None
+        or completion is None
+        or cached > prompt
+        or usage.cache_write_tokens
+        or usage.cache_write_1h_tokens
+        or usage.prompt_audio_tokens
+        or usage.prompt_image_tokens
+        or usage.completion_audio_tokens
+        or usage.completion_image_tokens
+    ):
+        return None
+    total = 0
+    lines: list[CostLine] = []
+    for unit, quantity in (("input", prompt - cached), ("cached_input", cached), ("output", completion)):
+        if quantity:
+            row = table.find(provider, model, unit, tier, prompt, at)
+            if row is None:
+                return None
+            amount = _line(quantity, row)
+            total += amount
+            lines.append(CostLine(unit, quantity, row.picodollars, row.per, row.id, amount))
+    return Cost(total, tuple(lines)) if total <= MOST else None
 
 
 class _Asks:

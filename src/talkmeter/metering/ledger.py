@@ -69,10 +69,12 @@ class CountEntry(Struct, frozen=True, kw_only=True):
 class KeepPartial(Struct, frozen=True, kw_only=True):
     """A change: text that a call without a room has brought so far; what a dead process had read is counted from it.
 
-    seq: in order of arrival, from 1. It is forgotten with the settlement.
+    part: whose text it is, by its place among the answer's texts (each choice is one); below 2,048. seq: in order of
+    arrival, from 1 to a million. It is forgotten with the settlement.
     """
 
     entry_id: str
+    part: int = 0
     seq: int
     text: str
 
@@ -177,8 +179,8 @@ class LedgerStore(Protocol):
         """Entries without a settlement, oldest first."""
         ...
 
-    async def partial_text(self, entry_id: str) -> str:
-        """What KeepPartial has kept of an open entry."""
+    async def partial_texts(self, entry_id: str) -> Sequence[str]:
+        """What KeepPartial has kept of an open entry: each part's text."""
         ...
 
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:

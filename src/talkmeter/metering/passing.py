@@ -23,10 +23,10 @@ from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotRea
 from talkmeter.errors import BadInput, Conflict, StoreError, UpstreamError
 from talkmeter.ids import new_ordered_id
 from talkmeter.metering.admission import Admission, Admitted, Whose
+from talkmeter.metering.answers import Answers
 from talkmeter.metering.asked import Asked, PassingContext, count_asked
 from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
 from talkmeter.metering.budgets import BudgetBook
-from talkmeter.metering.lately import ASKED_FOR_AGAIN, Lately
 from talkmeter.metering.ledger import (
     CorrectEntry,
     CountEntry,
@@ -42,7 +42,7 @@ from talkmeter.metering.passing_tap import PassingTap
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
-from talkmeter.metering.tokens import PromptCount, count_completion
+from talkmeter.metering.tokens import PromptCount, count_texts
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
 from talkmeter.metering.usage import Usage
 
@@ -63,7 +63,7 @@ class PassingMeter:
         self._live: set[PassingCall] = set()
         self._keeping: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
-        self.lately = Lately()
+        self.answers = Answers(store, self._live)
 
     def begin(self, asked: Asked, provider: Provider, context: PassingContext, *, attempt: int = 1) -> "PassingCall":
         """A call that has not been opened yet."""
@@ -124,18 +124,6 @@ class PassingMeter:
             log.error("entry %s was settled already: %s", change.id, error)
             return
         self.settle_later(commit_until_done(self.store, change, *also))
-
-    async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
-        """The entry whose answer the provider gave this id, be it under way or not stored yet."""
-        stored = await self.store.entry_of_answer(upstream_id)
-        if stored is not None:
-            return stored
-        for call in self._live:
-            if call.tap is not None and call.opening.endpoint in ASKED_FOR_AGAIN:
-                call.tap.read()
-                if call.tap.upstream_id == upstream_id:
-                    return LedgerEntry(opening=call.opening)
-        return self.lately.entries.get(upstream_id)
 
     def correct(self, entry: LedgerEntry, tap: PassingTap) -> None:
         """An answer has told what an earlier call came to: the figures that were missing are filled in, once."""
@@ -291,6 +279,7 @@ class PassingCall:
                 self.tap.read()
         ending = self._ending(kind, error)
         if self._needs_count(ending):
+            self._meter.answers.note(self.opening, self.tap.upstream_id if self.tap is not None else None)
             self._meter.settle_later(self._settle_counting(ending, stopped=stopped))
         else:
             self._settle(ending, None, 0, stopped=stopped)
@@ -312,7 +301,7 @@ class PassingCall:
     def _needs_count(self, ending: Ending) -> bool:
         """Whether tokens must be counted because nobody has reported them, and can be."""
         tap = self.tap
-        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.unreadable:
+        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.incomplete:
             return False
         return ending.kind in ("complete", "broke", "cut") and tap.finish_reason not in PENDING
 
@@ -320,9 +309,9 @@ class PassingCall:
         await self.count()
         tap = self.tap
         assert tap is not None
-        text = tap.text
-        completion = await asyncio.to_thread(count_completion, text, self._asked.model) if text else None
-        self._settle(ending, self._count, completion.tokens if completion else 0, stopped=stopped)
+        texts = tap.texts
+        completion = await asyncio.to_thread(count_texts, texts, self._asked.model) if texts else 0
+        self._settle(ending, self._count, completion, stopped=stopped)
 
     def _settle(self, ending: Ending, count: PromptCount | None, completion: int, *, stopped: bool) -> None:
         change = settle(
@@ -337,7 +326,7 @@ class PassingCall:
         )
         change = without_key(change, self._provider.hide)
         self.settlement = change
-        self._meter.lately.note(self.opening, change)
+        self._meter.answers.note(self.opening, change.upstream_id, change)
         also: tuple[Struct, ...] = release(self.opening, change)
         self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept else []))
         if self.tells is not None and self.tap is not None and self.tap.usage is not None:
@@ -390,10 +379,10 @@ class PassingCall:
                     preflight_encoding=count.encoding,
                 )
             )
-        text = self.tap.new_text() if self.tap is not None and self._asked.billing == TOKENS else ""
-        if text or changes:
+        texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
+        if texts or changes:
             self._kept += 1
-            changes.append(KeepPartial(entry_id=id_, seq=self._kept, text=text))
+            changes += [KeepPartial(entry_id=id_, part=part, seq=self._kept, text=text) for part, text in texts]
         return changes
 
     def _now(self) -> int:

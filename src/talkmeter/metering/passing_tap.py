@@ -9,18 +9,19 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 
 import json
 import re
-import zlib
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
+from talkmeter.metering.unpacking import PACKED, Unpackable, Unpacker
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
 WHOLE_LIMIT = 8 << 20  # bytes of an answer in one piece that are kept; of longer ones the beginning and the end
 ENDS = 128 << 10  # bytes of either
-TEXT_LIMIT = 16 << 20  # characters; what is longer counts as so long
+TEXT_LIMIT = 16 << 20  # characters
 NOTHING = (b"", b"null")
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FAILED = frozenset({"response.failed", "error"})
@@ -48,6 +49,7 @@ class _Message(Struct):
 
 
 class _Choice(Struct):
+    index: Any = None
     delta: _Message | None = None
     message: _Message | None = None
     text: Any = None
@@ -72,6 +74,9 @@ class _Event(Struct):
     service_tier: Any = None
     status: Any = None
     delta: Any = None
+    output_index: Any = None
+    content_index: Any = None
+    item: Raw = Raw()
     response: _Response | None = None
     output: Raw = Raw()
     data: Raw = Raw()
@@ -91,20 +96,19 @@ class PassingTap:
         self.streamed = streamed
         self.plain = encoding in ("", "identity")
         self._images = images
-        self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "deflate", "x-gzip") else None
-        self.unreadable = encoding not in ("", "identity", "gzip", "deflate", "x-gzip")
+        self._unpacker = Unpacker() if encoding in PACKED else None
+        self.unreadable = not self.plain and self._unpacker is None
+        self._unread = self.unreadable  # part of the answer
         self._new: list[bytes] = []
         self._carry = b""
         self._reader: SseReader | None = None  # once the stream is not in the usual form
         self._first = b""  # of a long answer in one piece
         self._size = 0
-        self._texts: list[str] = []
-        self._taken = 0
-        self._characters = 0
+        self._said = Said(TEXT_LIMIT)
         self.received = False
         self.usage: Usage | None = None
         self.raw_usage: str | None = None
-        self.problem: str | None = None
+        self.problem = f"the answer came packed as {encoding:.40}, which is not read here" if self.unreadable else None
         self.model: str | None = None
         self.service_tier: str | None = None
         self.finish_reason: str | None = None
@@ -114,9 +118,19 @@ class PassingTap:
         self.done = False
 
     @property
-    def text(self) -> str:
-        """All that was generated, as far as it came as text."""
-        return "".join(self._texts)
+    def texts(self) -> list[str]:
+        """All that was generated, as far as it came as text: see passing_texts.Said."""
+        return self._said.texts
+
+    def new_texts(self) -> list[tuple[int, str]]:
+        """Reads what has come, and gives what is new since the last time, each with its place among `texts`."""
+        self.read()
+        return self._said.new()
+
+    @property
+    def incomplete(self) -> bool:
+        """Part of the answer was not read: its texts do not say what it came to."""
+        return self._unread or self._said.full
 
     @property
     def ended_early(self) -> bool:
@@ -133,13 +147,6 @@ class PassingTap:
         """Keeps the bytes for the next `read`; must cost next to nothing."""
         self._new.append(data)
 
-    def new_text(self) -> str:
-        """Reads what has come, and gives the text since the last time."""
-        self.read()
-        new = "".join(self._texts[self._taken :])
-        self._taken = len(self._texts)
-        return new
-
     def read(self) -> None:
         """Takes in what `feed` has kept."""
         if not self._new or self.unreadable:
@@ -148,8 +155,17 @@ class PassingTap:
         data = b"".join(self._new)
         self._new.clear()
         self.received = True
-        if self._inflate is not None:
-            data = self._inflated(data)
+        if self._unpacker is None:
+            self._take_in(data)
+            return
+        try:
+            for piece in self._unpacker.feed(data):
+                self._take_in(piece)
+        except Unpackable as reason:
+            self.unreadable = self._unread = True
+            self.problem = str(reason)
+
+    def _take_in(self, data: bytes) -> None:
         if self.streamed:
             self._read_stream(data)
         else:
@@ -158,6 +174,7 @@ class PassingTap:
     def finish(self) -> None:
         """The body has ended as HTTP says it should, or will not go on."""
         self.read()
+        self._unread |= self._unpacker is not None and self._unpacker.in_the_middle
         if not self.streamed:
             self._read_whole()
             return
@@ -166,20 +183,12 @@ class PassingTap:
         for event in rest:
             self._event(event)
 
-    def _inflated(self, data: bytes) -> bytes:
-        assert self._inflate is not None
-        try:
-            return self._inflate.decompress(data)
-        except zlib.error:
-            self.unreadable = True
-            self.problem = "the answer's compression could not be read"
-            return b""
-
     def _read_stream(self, data: bytes) -> None:
         if self._reader is None and b"\r" not in data:
             data = self._carry + data
             end = data.rfind(b"\n\n") + 2
             if end == 1:
+                self._unread |= len(data) > WHOLE_LIMIT
                 self._carry = data if len(data) <= WHOLE_LIMIT else b""  # no usage is that large
                 return
             self._carry = data[end:]
@@ -194,11 +203,13 @@ class PassingTap:
                 self._event(event)
         except EventTooLarge:
             self._reader = SseReader(WHOLE_LIMIT)  # no usage is that large; the next event may be one
+            self._unread = True
 
     def _keep_whole(self, data: bytes) -> None:
         self._size += len(data)
         self._carry += data
         if len(self._carry) > WHOLE_LIMIT:
+            self._unread = True
             self._first = self._first or self._carry[:ENDS]
             self._carry = self._carry[-ENDS:]
 
@@ -243,14 +254,16 @@ class PassingTap:
         named = response.id if response is not None else event.id
         if type(named) is str:
             self.upstream_id = named
-        for choice in event.choices or ():
-            self._choice(choice)
+        for place, choice in enumerate(event.choices or ()):
+            self._choice(choice, choice.index if type(choice.index) is int else place)
         if not self.streamed:
             self._whole_parts(event)
 
     def _typed(self, kind: str, event: _Event) -> None:
         if kind in _DELTAS and type(event.delta) is str:
-            self._say(event.delta)
+            self._said.add(event.delta, f"{kind} {event.output_index} {event.content_index}")
+        elif kind == "response.output_item.added" and bytes(event.item):
+            self._said.add(name_of(bytes(event.item)), f"name {event.output_index}")
         elif kind in _ENDED:
             self.done = True
             status = event.response.status if event.response is not None else None
@@ -260,45 +273,42 @@ class PassingTap:
         elif kind == "error" and self.error is None:
             self.error = {"message": "the stream ended in an error"}
 
-    def _choice(self, choice: _Choice) -> None:
+    def _choice(self, choice: _Choice, index: int) -> None:
         if type(choice.finish_reason) is str:
             self.finish_reason = choice.finish_reason
         if type(choice.text) is str:
-            self._say(choice.text)
+            self._said.add(choice.text, index)
         message = choice.delta or choice.message
         if message is None:
             return
         if type(message.content) is str:
             if message.content:
-                self._say(message.content)
+                self._said.add(message.content, index)
         elif message.content is not None:
-            self._say(_text_of(message.content))
+            self._said.add("".join(texts_in(message.content)), index)
         thought = message.reasoning_content or message.reasoning
-        for more in (thought, message.refusal):
+        for name, more in (("thought", thought), ("refusal", message.refusal)):
             if type(more) is str:
-                self._say(more)
+                self._said.add(more, (index, name))
         if message.tool_calls is not None or message.function_call is not None:
-            self._say(_calls_text(message))
+            for whose, text in said_in_calls(message.tool_calls, message.function_call):
+                self._said.add(text, (index, *whose))
 
     def _whole_parts(self, event: _Event) -> None:
         """What only an answer in one piece has."""
         if type(event.text) is str:
-            self._say(event.text)
+            self._said.add(event.text, 0)
         if event.object == "batch":
             self.service_tier = "batch"
         if event.object == "response":
             if type(event.status) is str:
                 self.finish_reason = event.status
             if (output := bytes(event.output)) not in NOTHING:
-                self._say(_text_of(json.loads(output)))
+                for place, text in enumerate(texts_in(json.loads(output))):
+                    self._said.add(text, place)
         data = bytes(event.data)
         if data[:1] == b"[":
             self.items = len(_count_items(data))
-
-    def _say(self, text: str) -> None:
-        if text and self._characters < TEXT_LIMIT:
-            self._characters += len(text)
-            self._texts.append(text)
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""
@@ -347,30 +357,7 @@ def _is_plain(value: Any) -> bool:
         return False
     for part in (value, value.get("response")):
         if isinstance(part, dict):
-            for name in ("usage", "error", "output", "data"):
+            for name in ("usage", "error", "output", "data", "item"):
                 if name in part:
                     part[name] = Raw(json.dumps(part[name]).encode())
     return True
-
-
-def _calls_text(message: _Message) -> str:
-    """Names and arguments of the calls in a message or delta: what the model had to write."""
-    found = []
-    calls = message.tool_calls if isinstance(message.tool_calls, list) else []
-    functions = [call.get("function") or call.get("custom") for call in calls if isinstance(call, dict)]
-    for function in (*functions, message.function_call):
-        if isinstance(function, dict):
-            found += [function[name] for name in ("name", "arguments", "input") if isinstance(function.get(name), str)]
-    return "".join(found)
-
-
-def _text_of(content: Any) -> str:
-    """Every text inside a list of parts or of output items."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join([_text_of(part) for part in content])
-    if not isinstance(content, dict):
-        return ""
-    names = ("text", "refusal", "thinking", "arguments", "name", "input", "content", "summary")
-    return "".join([_text_of(content[name]) for name in names if isinstance(content.get(name), str | list)])

@@ -5,7 +5,7 @@ its host, then OpenAI's list by exact model name, else its models are unpriced. 
 says which it was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -41,14 +41,25 @@ class PriceBook:
         self._base_url_of = base_url_of
         self.table = PriceTable()
         self._tariffs: dict[Any, tuple[Priced, Tariff]] = {}
+        self._priced: dict[Any, Priced] = {}
 
     async def load(self) -> None:
         self.table = PriceTable(await self._store.price_rows())
         self._tariffs.clear()
+        self._priced.clear()
 
-    def priced(self, provider_id: str, models: Sequence[str | None], at: int, billing: str = TOKENS) -> Priced:
+    def priced(self, provider_id: str, models: tuple[str | None, ...], at: int, billing: str = TOKENS) -> Priced:
         """The first of the names (served before requested) that has a price, on the list that has it."""
         address = self._base_url_of(provider_id)
+        key = address, models, billing, at // TARIFF_HOLDS
+        known = self._priced.get(key)
+        if known is None:
+            if len(self._priced) >= MOST_TARIFFS:  # names come from clients
+                self._priced.clear()
+            known = self._priced[key] = self._look_up(address, models, billing, at)
+        return known
+
+    def _look_up(self, address: str | None, models: tuple[str | None, ...], billing: str, at: int) -> Priced:
         lists = [*([price_provider(address)] if address else []), OPENAI, SIMULATOR]
         names = [name for name in models if name]
         for name in names:
@@ -61,7 +72,7 @@ class PriceBook:
         self,
         usage: Usage | None,
         provider_id: str,
-        models: Sequence[str | None],
+        models: tuple[str | None, ...],
         tier: str | None,
         at: int,
         billing: str = TOKENS,

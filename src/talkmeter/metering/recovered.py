@@ -1,6 +1,7 @@
 """The settlement of a call whose process has died."""
 
 import asyncio
+from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
@@ -10,19 +11,21 @@ from talkmeter.metering.meter import commit_until_done, settle
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import release
 from talkmeter.metering.settlement import Ending
-from talkmeter.metering.tokens import count_completion
+from talkmeter.metering.tokens import count_texts
 
 
-async def settle_recovered(store: LedgerStore, prices: PriceBook, entry: LedgerEntry, text: str, *also: Struct) -> None:
-    """Settles an entry that a dead process left open, from the partial text, shown or not, that it had persisted.
+async def settle_recovered(
+    store: LedgerStore, prices: PriceBook, entry: LedgerEntry, texts: Sequence[str], *also: Struct
+) -> None:
+    """Settles an entry that a dead process left open, from the partial texts, shown or not, that it had persisted.
 
     Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
     """
     opening = entry.opening
-    completion = await asyncio.to_thread(count_completion, text, opening.model_requested)
+    tokens = await asyncio.to_thread(count_texts, texts, opening.model_requested)
     ending = Ending(kind="cut")
     at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
-    change = settle(opening, prices, ending, None, completion_tokens=completion.tokens, at=at)
-    if not text and change.usage is not None:  # it may have been killed before the first byte went out
+    change = settle(opening, prices, ending, None, completion_tokens=tokens, at=at)
+    if not any(texts) and change.usage is not None:  # it may have been killed before the first byte went out
         change = structs.replace(change, provenance="estimated")
     await commit_until_done(store, change, *release(opening, change), *also)

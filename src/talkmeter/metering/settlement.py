@@ -8,6 +8,7 @@
 | never reached | – | 0 and 0, counted: nothing was sent |
 | sent, but no headers ever came | – | unknown: it may or may not be billed |
 | any of these, and the prompt cannot be counted | reported | unknown |
+| complete, broke off or cut, and part of it was not read (how it is packed, its length) | reported | unknown |
 
 `counted` becomes `estimated` where the count itself is an estimate (images of patch models, unknown encodings).
 An explicit zero is a report; a missing figure is never a zero.

@@ -17,17 +17,16 @@ from talkmeter.metering.budget_store import (
     ChangeBudget,
     Counted,
     DeleteBudget,
-    RateItem,
     RatesTaken,
     Reserve,
     ReserveItem,
     SettleBudgets,
     TakeRates,
 )
-from talkmeter.metering.rates import adjusted, take
+from talkmeter.store.counting_rates import RateCounting
 from talkmeter.store.parameters import THIS
 from talkmeter.store.revising import revise
-from talkmeter.store.schema import budget_periods, budgets, rate_states
+from talkmeter.store.schema import budget_periods, budgets
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
 _period = budget_periods.c
@@ -51,10 +50,6 @@ _ADD = Statement(insert(budgets))
 _CHANGE = Statement(update(budgets).where(budgets.c.id == THIS), columns=["name", "amount", "hard", "enabled"])
 _DELETE = Statement(delete(budgets).where(budgets.c.id == THIS))
 _FORGET = Statement(delete(budget_periods).where(_period.budget_id == THIS))
-
-_TAT = Statement(select(rate_states.c.tat).where(rate_states.c.id == THIS))
-_SET_TAT = Statement(update(rate_states).where(rate_states.c.id == THIS), columns=["tat"])
-_FIRST_TAT = Statement(insert(rate_states))
 
 
 def reserve(at: Transaction, change: Reserve) -> BudgetsReserved:
@@ -143,42 +138,16 @@ def delete_budget(at: Transaction, change: DeleteBudget) -> None:
 
 
 def take_rates(at: Transaction, change: TakeRates) -> RatesTaken:
-    standings = []
-    for item in change.items:
-        known = at.rows(_TAT, {"this": item.id})
-        taken = take(known[0][0] if known else None, item, change.at)
-        if taken.tat is None:
-            _limited(item, taken.standing.remaining, taken.standing.reset, taken.retry_after)
-        _set_tat(at, item.id, taken.tat)
-        standings.append(taken.standing)
-    return RatesTaken(tuple(standings))
-
-
-def _set_tat(at: Transaction, rate_id: str, tat: int) -> None:
-    if at.run(_SET_TAT, {"this": rate_id, "tat": tat}) == 0:
-        at.run(_FIRST_TAT, {"id": rate_id, "tat": tat})
-
-
-def _limited(item: RateItem, remaining: int, reset: int, retry_after: int | None) -> NoReturn:
-    raise Conflict(
-        f"The rate limit {item.id} of {item.limit_per_minute} a minute is reached.",
-        f"속도 제한 {item.id}(분당 {item.limit_per_minute})에 이르렀습니다.",
-        code="rate_limited",
-        details={
-            "id": item.id,
-            "kind": item.kind,
-            "limit": item.limit_per_minute,
-            "asked": item.cost,
-            "remaining": remaining,
-            "reset": reset,
-            "retry_after": retry_after,
-        },
-    )
+    rates = RateCounting(at)
+    given = rates.take(change)
+    rates.write()
+    return given
 
 
 def adjust_rate(at: Transaction, change: AdjustRate) -> None:
-    for (tat,) in at.rows(_TAT, {"this": change.id}):
-        _set_tat(at, change.id, adjusted(tat, change.cost, change.limit_per_minute, change.at))
+    rates = RateCounting(at)
+    rates.adjust(change)
+    rates.write()
 
 
 APPLY: Mapping[type, Callable[[Transaction, Any], Any]] = {

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert, literal_column, select, update
 
 from talkmeter.errors import Conflict
+from talkmeter.metering.budget_store import SettleBudgets
 from talkmeter.metering.ledger import (
     CorrectEntry,
     CountEntry,
@@ -22,7 +23,7 @@ from talkmeter.store import rows
 from talkmeter.store.bulk import Bulk, Bulks
 from talkmeter.store.parameters import THIS
 from talkmeter.store.revising import revise
-from talkmeter.store.schema import ledger_entries, partial_texts, price_rows
+from talkmeter.store.schema import PARTIALS_OF_A_PART, ledger_entries, partial_texts, price_rows
 from talkmeter.store.transaction import Refusal, Statement, Transaction
 
 _entries = ledger_entries.c
@@ -108,6 +109,9 @@ BULK: Bulks = {
 }
 
 
+BESIDE = frozenset({SettleBudgets, ForgetPartials})  # what goes along with a settlement, and is never refused
+
+
 def open_entry(at: Transaction, change: OpenEntry) -> None:
     exists = Refusal(
         "entry_exists",
@@ -154,7 +158,8 @@ def correct_entry(at: Transaction, change: CorrectEntry) -> None:
 
 
 def keep_partial(at: Transaction, change: KeepPartial) -> None:
-    at.run(_KEEP_PARTIAL, {name: getattr(change, name) for name in change.__struct_fields__})
+    number = change.part * PARTIALS_OF_A_PART + change.seq
+    at.run(_KEEP_PARTIAL, {"entry_id": change.entry_id, "seq": number, "text": change.text})
 
 
 def forget_partials(at: Transaction, change: ForgetPartials) -> None:

@@ -1,13 +1,14 @@
 """Queries of the ledger."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal_column, or_, select
 
 from talkmeter.metering.ledger import LedgerEntry, Totals
 from talkmeter.store import rows
 from talkmeter.store.parameters import IDS, THIS, chunks
-from talkmeter.store.schema import ledger_entries, partial_texts
+from talkmeter.store.schema import PARTIALS_OF_A_PART, ledger_entries, partial_texts
 
 _entry = ledger_entries.c
 # Literals, not parameters: SQLite uses a partial index only where it can see its condition.
@@ -55,7 +56,11 @@ _OF_PROVIDER = (
 _SETTLED_OF_PROVIDER = _OF_PROVIDER.where(_SETTLED)
 _OPEN_OF_PROVIDER = _OF_PROVIDER.where(_OPEN)
 del _OF_PROVIDER
-_PARTIALS = select(partial_texts.c.text).where(partial_texts.c.entry_id == THIS).order_by(partial_texts.c.seq)
+_PARTIALS = (
+    select(partial_texts.c.seq, partial_texts.c.text)
+    .where(partial_texts.c.entry_id == THIS)
+    .order_by(partial_texts.c.seq)
+)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -103,8 +108,10 @@ def entries_of_provider(
     return sorted(found, key=lambda entry: (entry.opening.opened_at, entry.opening.id))[:limit]
 
 
-def partial_text(connection: Connection, entry_id: str) -> str:
-    return "".join(connection.execute(_PARTIALS, {"this": entry_id}).scalars())
+def partial_texts_of(connection: Connection, entry_id: str) -> Sequence[str]:
+    rows_ = connection.execute(_PARTIALS, {"this": entry_id})
+    parts = groupby(rows_, lambda row: row.seq // PARTIALS_OF_A_PART)
+    return ["".join([row.text for row in of_one]) for _, of_one in parts]
 
 
 def unpriced_entries(connection: Connection, model: str | None) -> Sequence[LedgerEntry]:

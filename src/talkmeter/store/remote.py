@@ -14,7 +14,8 @@ from typing import Any, cast
 from msgspec import Struct
 
 from talkmeter.store import faults, wire
-from talkmeter.store.writer import Quiet, Results
+from talkmeter.store.groups import Results
+from talkmeter.store.writer import Quiet
 
 
 class RemoteWriter(asyncio.Protocol):

@@ -224,7 +224,7 @@ runs = Table(
     Column("provider_id", Text),
     Column("surface", Text, nullable=False),
     Column("system_prompt", Text),
-    *(Column(name, Text) for name in ("key_id", "tags", "options")),  # since 0007; tags and options are JSON
+    *(Column(name, Text) for name in ("key_id", "tags", "options", "first_prompt")),  # since 0007; two are JSON
     UniqueConstraint("principal", "client_id"),
     _some_rows("ix_runs_unfinished", "status IN ('queued', 'running')", "position"),
 )
@@ -320,7 +320,8 @@ ledger_entries = Table(
     _some_rows("ix_ledger_upstream", "endpoint IN ('responses', 'batches') AND upstream_id IS NOT NULL", "upstream_id"),
 )
 
-# What calls without a room have brought so far; a settled call has none.
+# What calls without a room have brought so far; a settled call has none. In seq, the part comes before the order in it.
+PARTIALS_OF_A_PART = 1 << 20
 partial_texts = Table(
     "partial_texts",
     metadata,

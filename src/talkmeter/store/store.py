@@ -205,8 +205,8 @@ class Store:
     async def entry_of_answer(self, upstream_id: str) -> LedgerEntry | None:
         return await self._readers.read(lambda connection: read_ledger.entry_of_answer(connection, upstream_id))
 
-    async def partial_text(self, entry_id: str) -> str:
-        return await self._readers.read(lambda connection: read_ledger.partial_text(connection, entry_id))
+    async def partial_texts(self, entry_id: str) -> Sequence[str]:
+        return await self._readers.read(lambda connection: read_ledger.partial_texts_of(connection, entry_id))
 
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
@@ -332,6 +332,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             begins_work=BEGINS_WORK,
             counts=apply_budgets.COUNTS,
             bulk=apply_ledger.BULK,
+            beside=apply_ledger.BESIDE,
             lock=database.lock_counters,
             present=_always if database.path is None else watch_file(database.path),
         )

@@ -17,7 +17,8 @@ from msgspec import Struct
 from talkmeter.errors import StoreError
 from talkmeter.metering.ledger import OpenEntry, SettleEntry
 from talkmeter.store import wire
-from talkmeter.store.writer import Outcome, Writer
+from talkmeter.store.groups import Outcome
+from talkmeter.store.writer import Writer
 
 log = logging.getLogger(__name__)
 

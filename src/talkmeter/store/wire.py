@@ -15,7 +15,7 @@ from talkmeter import errors
 from talkmeter.errors import StoreError, TalkmeterError
 from talkmeter.metering.budget_store import BudgetsReserved, RatesTaken
 from talkmeter.store import faults
-from talkmeter.store.writer import Outcome
+from talkmeter.store.groups import Outcome
 
 LENGTH = struct.Struct("!I")
 LARGEST = (1 << 32) - 1

@@ -1,15 +1,14 @@
 """The one writer: a thread with one connection that commits in groups.
 
-Whatever is waiting when the thread comes round goes into one transaction, each commit under a savepoint of its own,
-and one fsync makes them all durable. A lone commit waits for nobody, unless nobody waits for it. Order: as submitted;
-within a group the openings of calls come first and their settlements last, many by one statement.
+Whatever is waiting when the thread comes round goes into one transaction (groups.py), and one fsync makes all of it
+durable. A lone commit waits for nobody, unless nobody waits for it.
 """
 
 import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -19,10 +18,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from talkmeter.store import faults
 from talkmeter.store.bulk import Bulks
 from talkmeter.store.faults import Effect
-from talkmeter.store.transaction import Transaction
+from talkmeter.store.groups import Apply, Groups, Outcome, Results
 
-Apply = Mapping[type, Callable[[Transaction, Any], Any]]  # what it gives goes to whoever waits for the commit
-Results = tuple[Any, ...]
 LINGER_SECONDS = 0.005  # how long commits that nobody waits for wait for company
 
 
@@ -31,9 +28,6 @@ class Quiet(NamedTuple):
 
     loop: asyncio.AbstractEventLoop
     failed: Callable[[BaseException], object]
-
-
-Outcome = BaseException | Results
 
 
 class Told(NamedTuple):
@@ -74,6 +68,7 @@ class Writer:
     begins_work: changes that are refused while the disk is full, so that what is open can still be settled.
     counts: changes that count in rows which several commits share; before a group with one of these, `lock` is
     executed (if given), so that processes take such rows one after another and cannot wait for each other in a circle.
+    bulk, beside: see Groups.
     present: whether the database is still where the next start will look for it; nothing is acknowledged otherwise.
     """
 
@@ -89,6 +84,7 @@ class Writer:
         begins_work: frozenset[type] = frozenset(),
         counts: frozenset[type] = frozenset(),
         bulk: Bulks | None = None,
+        beside: frozenset[type] = frozenset(),
         lock: str | None = None,
         present: Callable[[], bool],
         max_batch: int = 512,
@@ -102,6 +98,7 @@ class Writer:
         self._begins_work = begins_work
         self._counts = counts
         self._bulk = bulk or {}
+        self._beside = beside
         self._lock_text = lock
         self._max_batch = max_batch
         self._present = present
@@ -112,7 +109,7 @@ class Writer:
         self.commits = 0
         self.transactions = 0
         self._connection = connect()
-        self._transaction = Transaction(self._connection, dialect)
+        self._groups = self._make_groups()
         self._begun = self._committing = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -246,9 +243,9 @@ class Writer:
         try:
             self._lock_counters(batch)
             if len(batch) == 1:
-                outcomes: list[Outcome] = [self._apply_all(batch[0])]
+                outcomes: list[Outcome] = [self._groups.one(batch[0].changes)]
             else:
-                outcomes = self._apply_group(batch)
+                outcomes = self._groups.many([job.changes for job in batch])
             applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
             if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
@@ -262,72 +259,9 @@ class Writer:
             raise
         return outcomes
 
-    def _apply_group(self, batch: Sequence[Job]) -> list[Outcome]:
-        """Openings first and settlements last, each kind at once; in between the others, in their order.
-
-        Nobody settles in the group that opens: an opening is awaited before anything is sent.
-        """
-        groups: dict[type, list[int]] = {}
-        others: list[int] = []
-        for index, job in enumerate(batch):
-            kind = type(job.changes[0]) if len(job.changes) == 1 else None
-            if kind is not None and kind in self._bulk:
-                groups.setdefault(kind, []).append(index)
-            else:
-                others.append(index)
-        outcomes: dict[int, Outcome] = {}
-        for last in (False, True):
-            for kind, indices in groups.items():
-                if self._bulk[kind].last is last:
-                    outcomes |= self._at_once(kind, batch, indices)
-            if not last:
-                outcomes |= {index: self._under_savepoint(batch[index]) for index in others}
-        return [outcomes[index] for index in range(len(batch))]
-
-    def _at_once(self, kind: type, batch: Sequence[Job], indices: Sequence[int]) -> dict[int, Outcome]:
-        if len(indices) > 1 and self._all_of(kind, [batch[index].changes[0] for index in indices]):
-            return dict.fromkeys(indices, ())
-        return {index: self._under_savepoint(batch[index]) for index in indices}
-
-    def _all_of(self, kind: type, changes: Sequence[Struct]) -> bool:
-        """Applies them all, or none."""
-        self._execute("SAVEPOINT many")
-        try:
-            done = self._bulk[kind].apply(self._connection, self._dialect, changes)
-        except Exception as error:
-            if not self._can_go_on(error):
-                raise
-            done = False
-        if not done:
-            self._execute("ROLLBACK TO SAVEPOINT many")
-        self._execute("RELEASE SAVEPOINT many")
-        return done
-
     def _lock_counters(self, batch: Sequence[Job]) -> None:
         if self._lock_text and any(type(change) in self._counts for job in batch for change in job.changes):
             self._execute(self._lock_text)
-
-    def _under_savepoint(self, job: Job) -> Outcome:
-        self._execute("SAVEPOINT one")
-        try:
-            outcome: Outcome = self._apply_all(job)
-        except Exception as error:
-            if not self._can_go_on(error):
-                raise
-            self._execute("ROLLBACK TO SAVEPOINT one")
-            outcome = faults.as_ours(error, self._about)
-        self._execute("RELEASE SAVEPOINT one")
-        return outcome
-
-    def _can_go_on(self, error: Exception) -> bool:
-        """Whether the transaction outlived the error. SQLite ends it by itself when the disk is full or failing."""
-        if faults.effect(error) in (Effect.BROKEN, Effect.LOST, Effect.FULL):
-            return False
-        return bool(getattr(self._connection, "in_transaction", True))
-
-    def _apply_all(self, job: Job) -> Results:
-        given = [self._apply[type(change)](self._transaction, change) for change in job.changes]
-        return tuple(one for one in given if one is not None)
 
     def _execute(self, text: str) -> None:
         self._connection.execute(text).close()
@@ -347,7 +281,17 @@ class Writer:
             return
         self._connection.close()
         self._connection = connection
-        self._transaction = Transaction(connection, self._dialect)
+        self._groups = self._make_groups()
+
+    def _make_groups(self) -> Groups:
+        return Groups(
+            self._connection,
+            self._dialect,
+            self._apply,
+            bulk=self._bulk,
+            beside=self._beside,
+            about=self._about,
+        )
 
 
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:

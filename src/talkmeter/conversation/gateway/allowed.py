@@ -1,10 +1,16 @@
-"""What a principal may ask of the gateway, whatever the door. Raises what is wrong; no I/O."""
+"""For what a principal may use the gateway, whatever the door. Pure; who comes in at all, `accounts.entrance` says."""
 
+import re
 from dataclasses import dataclass
 
+from talkmeter.accounts.keys import allows_model, model_not_allowed
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.endpoints import Endpoint
 from talkmeter.errors import Forbidden, NotFound
+from talkmeter.metering.billing import NOTHING
+from talkmeter.metering.one_reading import allowed_models
+
+_ESCAPED = re.compile(rb"\\u00[46]")  # a letter of a name may be written so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,4 +54,35 @@ def refuse_shared(endpoint: Endpoint, principal: Principal, options: GatewayOpti
             code="shared_endpoint",
             hint="The owner can allow it: the setting gateway_members_share.",
             hint_ko="소유자가 설정 gateway_members_share로 허용할 수 있습니다.",
+        )
+
+
+def check_model(principal: Principal, model: str, body: bytes = b"") -> None:
+    """body: the JSON that names it. Raises Forbidden unless the key may be used for this model, and for each that the
+    body names besides; BadInput if different readers would find different models in it.
+    """
+    key = principal.key
+    if key is None or key.models is None:
+        return
+    named = [model]
+    lower = body.lower()
+    told = lower.count(b'"model"')  # a value inside a text has its quotes escaped
+    if told > 1 or told != body.count(b'"model"') or _ESCAPED.search(body) is not None:
+        named += allowed_models(body)
+    for one in named:
+        if not isinstance(one, str) or not allows_model(key, one):
+            raise model_not_allowed(f"{one!s:.100}", key.models)
+
+
+def refuse_unread(endpoint: Endpoint, principal: Principal) -> None:
+    """A key for some models only must not have others work by a request in which nobody looks for the model."""
+    key = principal.key
+    if key is not None and key.models is not None and endpoint.billing != NOTHING:
+        raise Forbidden(
+            "This key is for certain models only, and which model works here is not to be seen.",
+            "이 키는 일부 모델만 쓸 수 있는데, 여기서는 어느 모델이 일하는지 알 수 없습니다.",
+            code="model_not_allowed",
+            param="model",
+            hint="Use a key without a list of models.",
+            hint_ko="모델 목록이 없는 키를 쓰십시오.",
         )

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from talkmeter.metering.billing import CHARACTERS, NOTHING, SECONDS, TOKENS
+from talkmeter.metering.billing import CHARACTERS, ELSEWHERE, NOTHING, SECONDS, TOKENS
 
 Body = Literal["json", "form", "any"]
 Group = Literal[
@@ -74,6 +74,16 @@ _STORED = {
     "conversations": "other",
     "videos": "other",
 }
+# What is posted there makes nobody work and keeps nothing that is paid for. Whatever else is posted may cost money.
+_FREE = re.compile(
+    r"""files | uploads(/ID(/parts|/complete|/cancel)?)? | batches/ID/cancel
+    | chat/completions/ID | responses/ID/cancel | conversations(/ID(/items)?)?
+    | assistants(/ID)? | threads(/(?!runs$)ID(/messages(/ID)?)?)? | threads/ID/runs/ID(/cancel)?
+    | evals(/ID)? | evals/ID/runs/ID/cancel | containers/ID/files
+    | fine_tuning/jobs/ID/(cancel|pause) | fine_tuning/alpha/graders/validate | fine_tuning/checkpoints/ID/permissions
+    | vector_stores/ID | vector_stores/ID/files/ID | vector_stores/ID/file_batches/ID/cancel""".replace("ID", "[^/]+"),
+    re.VERBOSE,
+)
 _PATH = re.compile(r"[A-Za-z0-9_:~-][A-Za-z0-9_.:~-]*(?:/[A-Za-z0-9_:~-][A-Za-z0-9_.:~-]*)*")
 
 
@@ -91,7 +101,8 @@ def find_endpoint(method: str, path: str) -> Endpoint | None:
     group = _STORED.get(first)
     if group is None or (first in ("chat", "responses") and not rest):
         return None
-    return Endpoint(name=f"{first}/…" if rest else first, group=group, shared=True)  # type: ignore[arg-type]
+    billing = NOTHING if method != "POST" or _FREE.fullmatch(path) is not None else ELSEWHERE
+    return Endpoint(name=f"{first}/…" if rest else first, group=group, billing=billing, shared=True)  # type: ignore[arg-type]
 
 
 def answer_id(path: str) -> str | None:

@@ -44,11 +44,13 @@ _decode = msgspec.json.Decoder(Fields).decode
 
 
 class Form(Struct, frozen=True):
-    """The fields of a multipart body; span: where the model's name stands in it. all: every field that is no file."""
+    """The fields of a multipart body; span: where the model's name stands in it. all: every field that is no file; of
+    `image` and `mask` as many empty values as there are files.
+    """
 
     fields: Fields
     span: tuple[int, int] | None
-    all: dict[str, str]
+    all: dict[str, Any]
 
 
 def read_json(body: bytes) -> Fields:
@@ -82,7 +84,7 @@ def _refuse_two_models(body: bytes) -> None:
         )
 
 
-def asked_of(endpoint: Endpoint, fields: Fields, body: bytes, size: int, form: dict[str, str] | None = None) -> Asked:
+def asked_of(endpoint: Endpoint, fields: Fields, body: bytes, size: int, form: dict[str, Any] | None = None) -> Asked:
     """form: every field of a body that is no JSON. Raises BadInput if the model's name is missing or cannot be one."""
     model = fields.model if fields.model is not None else endpoint.model
     if not isinstance(model, str) or len(model) > LONGEST_MODEL or (endpoint.needs_model and not model.strip()):

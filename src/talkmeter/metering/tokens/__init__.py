@@ -31,8 +31,8 @@ from talkmeter.metering.tokens.images import (
     image_output_tokens,
     image_tokens,
 )
-from talkmeter.metering.tokens.inputs import count_completion, count_embeddings, count_legacy_prompt
-from talkmeter.metering.tokens.models import EncodingChoice, encoding_for
+from talkmeter.metering.tokens.inputs import count_completion, count_embeddings, count_legacy_prompt, count_texts
+from talkmeter.metering.tokens.models import EncodingChoice, assume, encoding_for
 from talkmeter.metering.tokens.responses import count_responses_prompt
 
 __all__ = [
@@ -53,12 +53,14 @@ __all__ = [
     "TextTooLong",
     "Uncountable",
     "UnknownEncoding",
+    "assume",
     "count_completion",
     "count_embeddings",
     "count_legacy_prompt",
     "count_prompt",
     "count_responses_prompt",
     "count_text",
+    "count_texts",
     "data_url_size",
     "encode_text",
     "encoding_for",

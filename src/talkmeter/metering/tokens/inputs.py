@@ -1,6 +1,6 @@
 """Prompts without framing (legacy completions, embeddings), and answers whose usage never came."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from talkmeter.metering.tokens.counts import Line, PromptCount, prompt_count
@@ -29,6 +29,11 @@ def count_completion(text: str, model: str) -> TextCount:
     reasoning tokens are never seen.
     """
     return TextCount(measure_text(text, encoding_for(model).name).tokens, "estimate")
+
+
+def count_texts(texts: Iterable[str], model: str) -> int:
+    """The tokens of an answer's texts (each choice, each call's name and arguments), each by itself; an estimate."""
+    return sum(count_completion(text, model).tokens for text in texts)
 
 
 def _count_inputs(value: Any, model: str) -> PromptCount:

@@ -3,11 +3,53 @@ answer written straight to the connection. What a header may hold and how a body
 """
 
 import re
-from asyncio import Transport
+from asyncio import Task, Transport
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+class _NoEvent:
+    """Nobody waits for more of a request that came as a whole."""
+
+    def set(self) -> None: ...
+
+
+_NO_EVENT = _NoEvent()
+
+
+class WholeRequest:
+    """What uvicorn's cycle is to a request that it has parsed, for one that came in one piece past the parser."""
+
+    __slots__ = (
+        "default_headers",
+        "disconnected",
+        "flow",
+        "keep_alive",
+        "on_response",
+        "response_complete",
+        "response_started",
+        "transport",
+        "waiting_for_100_continue",
+    )
+    message_event = _NO_EVENT
+
+    def __init__(self, transport: Transport, flow: Any, default_headers: Any, on_response: Callable[[], None]) -> None:
+        self.transport = transport
+        self.flow = flow
+        self.default_headers = default_headers
+        self.on_response = on_response
+        self.keep_alive = True
+        self.disconnected = self.response_started = self.response_complete = self.waiting_for_100_continue = False
+
+    def over(self, task: Task[None]) -> None:
+        """Nothing will be said any more: an answer that is not complete is broken off."""
+        if not self.response_complete:
+            self.response_complete = True
+            self.transport.abort()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
 
 _FORBIDDEN = re.compile(rb"[\x00\r\n]")
 _NO_BODY = frozenset({204, 304})

@@ -9,12 +9,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from talkmeter.surfaces.web.client import Client
+from talkmeter.surfaces.web.client import Client, WholeRequest
 from talkmeter.surfaces.web.problems import problem_bytes
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,16 @@ class GuardLimits(Struct, frozen=True, kw_only=True):
     write_stall_seconds: float = 60
     linger_seconds: float = 5  # how long a refused client may go on sending before the connection is closed
     connections_per_address: int = 512  # 0: no limit, e.g. behind a proxy
+
+
+class Programs(Protocol):
+    """Who answers requests that come in one piece without an application in between."""
+
+    def whole(self, data: bytes) -> tuple[Any, bytes] | None:
+        """Head and body of a request that it answers; None if these bytes are anything else."""
+        ...
+
+    async def answer(self, head: Any, body: bytes, peer: Any, client: Client) -> None: ...
 
 
 class Refusal(NamedTuple):
@@ -64,7 +74,9 @@ class _StopParsing(Exception):
     pass
 
 
-def guarded_protocol(limits: GuardLimits | None = None) -> type[HttpToolsProtocol]:
+def guarded_protocol(
+    limits: GuardLimits | None = None, programs: Programs | None = None
+) -> type[HttpToolsProtocol]:
     """A protocol class for `uvicorn.Config(http=…)`. Connections are counted per class, so make one per server."""
 
     class Guarded(GuardedProtocol):
@@ -72,12 +84,14 @@ def guarded_protocol(limits: GuardLimits | None = None) -> type[HttpToolsProtoco
 
     Guarded.limits = limits or GuardLimits()
     Guarded.addresses = Counter()
+    Guarded.programs = programs
     return Guarded
 
 
 class GuardedProtocol(HttpToolsProtocol):
     limits: ClassVar[GuardLimits]
     addresses: ClassVar[Counter[str]]
+    programs: ClassVar[Programs | None] = None
 
     _reading: Reading = "nothing"
     _section_bytes = 0  # raw bytes of the header section so far, as far as they can be told apart
@@ -115,6 +129,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self.programs is not None and self._section_bytes == 0 and self.at_rest():
+            whole = self.programs.whole(data)
+            if whole is not None:
+                self._answer_whole(self.programs, *whole)
+                return
         before, begun = self._reading, self._begun
         if before != "body":
             self._section_bytes += len(data)
@@ -128,6 +147,27 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(HEADERS_TOO_LARGE)
         else:
             self._watch()
+
+    def at_rest(self) -> bool:
+        """Nothing of a request has been read but perhaps the beginning of its head, and nothing is left to answer."""
+        cycle = self.cycle
+        return (
+            self._reading == "nothing"
+            and (cycle is None or cycle.response_complete)
+            and not self.pipeline
+            and not self.transport.is_closing()
+        )
+
+    def _answer_whole(self, programs: Programs, head: Any, body: bytes) -> None:
+        self._disarm()
+        self._unset_keepalive_if_required()
+        cycle = WholeRequest(self.transport, self.flow, self.server_state.default_headers, self.on_response_complete)
+        self.cycle = cycle  # type: ignore[assignment]  # as far as uvicorn looks at it, it is one
+        client = self._client = Client(cycle)
+        task = self.loop.create_task(programs.answer(head, body, self.client, client))
+        self.tasks.add(task)
+        task.add_done_callback(cycle.over)
+        task.add_done_callback(self.tasks.discard)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -38,6 +38,6 @@ def _model_json(offer: Offer, model: UpstreamModel, prices: PriceBook, at: int) 
 
 def _per_million(prices: PriceBook, provider_id: str, model: str, unit: str, at: int) -> int | None:
     """Picodollars for a million tokens of a small prompt at the standard tier."""
-    priced = prices.priced(provider_id, [model], at)
+    priced = prices.priced(provider_id, (model,), at)
     row = prices.table.find(priced.price_list, priced.model, unit, "standard", 0, at)
     return None if row is None else row.picodollars * MILLION // row.per

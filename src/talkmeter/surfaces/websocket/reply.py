@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from talkmeter.accounts.keys import check_model
 from talkmeter.clock import SECOND, now
-from talkmeter.conversation.gateway.allowed import check_endpoint
+from talkmeter.conversation.gateway.allowed import check_endpoint, check_model
 from talkmeter.conversation.gateway.endpoints import find_endpoint
 from talkmeter.conversation.gateway.fields import asked_of, read_json
 from talkmeter.conversation.gateway.passage import Passage
@@ -98,8 +97,7 @@ class Reply:
         requests = session.services.requests
         endpoint = check_endpoint(find_endpoint("POST", ENDPOINT), requests.options, ENDPOINT)
         asked = asked_of(endpoint, fields, body, len(body))
-        if principal.key is not None:
-            check_model(principal.key, asked.model)
+        check_model(principal, asked.model, body)
         provider_id = await requests.continued(fields, principal)
         if not create.generate:
             await self._prepare(sent)

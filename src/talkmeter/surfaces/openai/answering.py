@@ -1,0 +1,123 @@
+"""One answer on its way to the client: the head with what is ours to say, the bytes as they come, or our own error."""
+
+import asyncio
+import logging
+from typing import Any
+
+from talkmeter.conversation.gateway.headers import client_headers
+from talkmeter.conversation.gateway.passage import Passage
+from talkmeter.conversation.gateway.problems import problem
+from talkmeter.errors import TalkmeterError, UpstreamError
+from talkmeter.ids import new_id
+from talkmeter.surfaces.openai.heads import COST_HEADER
+from talkmeter.surfaces.openai.services import Client
+
+log = logging.getLogger(__name__)
+
+WHOLE_BYTES = 1 << 20  # answers in one piece up to this are read to their end, so that their head can say the cost
+CALL_HEADER = b"x-talkmeter-call-id"
+WARNING_HEADER = b"x-talkmeter-budget-warning"
+
+
+class Answering:
+    """Writes one answer; remembers whether it has begun."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._begun = False
+
+    async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
+        """Forwards the answer. The client's leaving is the passage's business: reading goes on or is cut there."""
+        client = self.client
+        if client.gone:
+            passage.client_left()
+        client.on_gone = passage.client_left
+        try:
+            await self._forward(passage, price_of, trailer=trailer)
+        except UpstreamError as error:
+            if not self._begun:
+                raise
+            log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
+            client.abort()
+        except asyncio.CancelledError:
+            passage.call.cut_at_shutdown()
+            raise
+        finally:
+            client.on_gone = None
+            if not passage.ended:
+                passage.cut()
+
+    async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
+        client = self.client
+        extra = [(CALL_HEADER, passage.entry_id.encode())]
+        admitted = passage.admitted
+        if admitted is not None and (admitted.headers or admitted.warnings):
+            extra += admitted.headers
+            extra += [(WARNING_HEADER, warning.encode("ascii", "replace")) for warning in admitted.warnings]
+        body = b""
+        if passage.is_json:
+            body = await _beginning(passage)
+            cost = _cost(passage, price_of)
+            if cost is not None:
+                extra.append((COST_HEADER, cost))
+        self._begun = True
+        await client.start(passage.status, client_headers(passage.headers, extra))
+        while not passage.ended:
+            if body:
+                await client.write(body)
+            else:
+                client.flush()  # so that the client sees that there is an answer, before its first byte
+            body = await passage.read()
+        if trailer:
+            body += _trailer(passage, price_of)
+        await client.finish(body)
+
+    async def says(self, status: int, body: bytes) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", new_id("req").encode()),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        await self._say(status, headers, body)
+
+    async def refuse(self, error: TalkmeterError) -> None:
+        """Our own error; an answer that has begun cannot be changed any more and is broken off."""
+        if self._begun:
+            self.client.abort()
+            return
+        status, headers, body = problem(error)
+        headers.append((b"x-request-id", new_id("req").encode()))
+        await self._say(status, headers, body)
+
+    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._begun = True
+        await self.client.start(status, headers)
+        await self.client.finish(body)
+
+
+async def _beginning(passage: Passage) -> bytes:
+    """All of an answer in one piece, or as much as is kept back for the sake of its cost."""
+    piece = await passage.read()
+    if passage.ended:
+        return piece
+    pieces, size = [piece], len(piece)
+    while not passage.ended and size < WHOLE_BYTES:
+        pieces.append(await passage.read())
+        size += len(pieces[-1])
+    return b"".join(pieces)
+
+
+def _cost(passage: Passage, price_of: Any) -> bytes | None:
+    """US dollars, exactly; None while it is being counted, or if it has no price."""
+    settled = passage.call.settlement
+    if settled is None or settled.cost.picodollars is None:
+        return None
+    text: str = price_of(settled.cost.picodollars)
+    return text.encode()
+
+
+def _trailer(passage: Passage, price_of: Any) -> bytes:
+    """A comment, which every reader of events passes over."""
+    cost = _cost(passage, price_of)
+    return b": talkmeter call=%b cost=%b\n\n" % (passage.entry_id.encode(), cost or b"unknown")
