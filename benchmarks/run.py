@@ -27,6 +27,7 @@ ALL = {
     "count": "live_count",
     "ledger": "ledger",
     "chat": "chat",
+    "sockets": "sockets",
     "page": "page_answer",
 }
 

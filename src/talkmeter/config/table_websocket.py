@@ -18,8 +18,8 @@ WEBSOCKET = (
         kind="bool",
         default=True,
         group="websocket",
-        help="End the answer to a bare text with `<|end|>`. Off for clients of the oldest dialect, which knows no end; `?dialect=v0` does the same for one of them.",
-        help_ko="표식 없는 메시지에 대한 답변 끝에 `<|end|>`를 보냅니다. 끝 표식을 모르는 가장 오래된 클라이언트에는 끄거나 주소에 `?dialect=v0`을 붙이십시오.",
+        help="Answer a bare text with an end mark, as it ends the other dialects. Off for clients of the oldest dialect, which knows no end; `?dialect=v0` does the same for one of them.",
+        help_ko="다른 방식과 같이 표식 없는 메시지에 대한 답변도 끝 표식으로 맺습니다. 끝 표식을 모르는 가장 오래된 클라이언트에는 끄거나 주소에 `?dialect=v0`을 붙이십시오.",
     ),
     Setting(
         name="websocket_message_bytes",
