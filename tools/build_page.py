@@ -106,24 +106,26 @@ def licence_texts() -> str:
     return ("\n" + "-" * 80 + "\n\n").join(parts)
 
 
-def install_packages(say: Say = print) -> None:
-    """The page's packages as locked, their install scripts not run; nothing to do when they are there."""
-    lock, installed = WEB / "package-lock.json", WEB / "node_modules/.package-lock.json"
+def install_packages(say: Say = print, folder: Path | None = None) -> None:
+    """A folder's (the page's) packages as locked, their install scripts not run; nothing to do when they are there."""
+    folder = folder or WEB
+    lock, installed = folder / "package-lock.json", folder / "node_modules/.package-lock.json"
     if installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
-    say("Installing the page's packages …")
-    run_npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"])
+    say(f"Installing the packages of {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder} …")
+    run_npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"], folder)
     os.utime(installed)  # a checkout may have made the lock file younger than what npm writes here
 
 
-def run_npm(arguments: list[str]) -> None:
-    """npm in web/. Raises CannotBuild with the command when it fails or when there is no Node."""
+def run_npm(arguments: list[str], folder: Path | None = None) -> None:
+    """npm in a folder, by default web/. Raises CannotBuild with the command when it fails or when there is no Node."""
+    folder = folder or WEB
     node_and_npm = find_node()
     if node_and_npm is None:
         raise CannotBuild(no_node())
-    done = subprocess.run([*node_and_npm, *arguments], cwd=WEB, env=_environment(node_and_npm), check=False)
+    done = subprocess.run([*node_and_npm, *arguments], cwd=folder, env=node_environment(node_and_npm), check=False)
     if done.returncode != 0:
-        raise CannotBuild(f"`npm {' '.join(arguments)}` failed in {WEB} with status {done.returncode}; see above.")
+        raise CannotBuild(f"`npm {' '.join(arguments)}` failed in {folder} with status {done.returncode}; see above.")
 
 
 def find_node() -> list[str] | None:
@@ -164,7 +166,7 @@ def _package_npm() -> list[str] | None:
     return [str(node), str(npm)] if node.is_file() and npm.is_file() else None
 
 
-def _environment(node_and_npm: list[str]) -> dict[str, str]:
+def node_environment(node_and_npm: list[str]) -> dict[str, str]:
     """Ours, with Node in PATH for npm's own scripts, and the system's certificates, which Node does not look for."""
     environment = dict(os.environ)
     folder = str(Path(node_and_npm[0]).parent)

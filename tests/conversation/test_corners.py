@@ -188,9 +188,39 @@ async def test_shutdown_while_it_was_being_prepared_leaves_it_for_the_next_start
     await waiting.wait()
     follower = asyncio.create_task(desk.events(asked.run_id))
     await asyncio.sleep(0)
-    await desk.runs.close()
-    assert [event.kind for event in await follower] == []  # let go: the run goes on after the next start
+    closed = await desk.runs.close()
+    assert (closed.interrupted, closed.waiting) == (0, 1)
+    assert [event.kind for event in await follower] == ["restarting"]  # let go: the run goes on after the next start
     assert (await desk.store.run(asked.run_id, ME)).status == "queued"
+
+
+async def test_who_asks_or_follows_during_a_shutdown_is_told_that_it_continues_after_it(desk):
+    before = await desk.ask("hello")
+    (*_, end) = await desk.events(before.run_id)
+    await desk.runs.close()
+    assert desk.runs.closing
+    asked = await desk.ask("hello")
+    (event,) = await desk.events(asked.run_id)
+    assert (event.kind, event.seq) == ("restarting", 0)
+    assert {"message", "message_ko"} == set(event.data)
+    assert (await desk.store.run(asked.run_id, ME)).status == "queued"
+    assert (await desk.events(before.run_id))[-1].kind == end.kind == "finished", "what has ended has ended"
+
+
+async def test_an_answer_under_way_is_given_its_time_and_one_that_needs_longer_is_interrupted(desk):
+    for grace, end, interrupted in ((60, "finished", 0), (0, "interrupted", 1)):
+        desk.simulator.script({"gate": True})
+        asked = await desk.ask("say: one two three")
+        await desk.simulator.step(2)
+        closing = asyncio.create_task(desk.runs.close(grace))
+        if grace:
+            await asyncio.sleep(0)
+            await desk.simulator.step(1000)
+        closed = await closing
+        assert (closed.interrupted, closed.waiting) == (interrupted, 0)
+        assert (await desk.events(asked.run_id))[-1].kind == end
+        desk.runs._closing = False  # as a new process
+        desk.runs._live.clear()
 
 
 async def test_a_run_that_breaks_unexpectedly_is_logged_and_the_next_one_starts(desk, monkeypatch, caplog):
@@ -379,4 +409,17 @@ async def test_what_a_dead_gateway_had_kept_of_a_call_is_counted(desk):
     assert await settle_open_entries(desk.store, desk.prices) == 1
     settled = (await desk.store.entry(opening.id)).settlement
     assert (settled.outcome, settled.provenance, settled.usage.completion_tokens) == ("interrupted", "counted", 4)
+    assert await desk.store.partial_texts(opening.id) == []
+
+
+async def test_what_was_kept_and_cannot_be_opened_any_more_is_unknown(desk):
+    """Its key is lost: the entry does not pretend to know, even if it can read a part of it."""
+    from talkmeter.metering.ledger import KeepPartial
+
+    opening = an_opening(id="call_kept", provider_id="sim", model_requested="sim-fast")
+    kept = [KeepPartial(entry_id=opening.id, part=part, seq=1, text=text) for part, text in ((0, "hello"), (1, "?"))]
+    await desk.store.commit(opening, *kept)
+    assert await settle_open_entries(desk.store, desk.prices, lambda _id, text: None if text == "?" else text) == 1
+    settled = (await desk.store.entry(opening.id)).settlement
+    assert (settled.provenance, settled.usage) == ("unknown", None)
     assert await desk.store.partial_texts(opening.id) == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from talkmeter import logs
 from talkmeter.config import resolve
+from talkmeter.logs import redacting
 
 CANARY = "sk-proj-canary-0123456789"
 
@@ -20,7 +21,7 @@ def logging_to():
     """logging_to(format, level) sets logging up on a text stream; afterwards all is as it was."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    known = set(logs._known)
+    known = set(redacting._known)
     stream = io.StringIO()
 
     def set_up(form="json", level="info"):
@@ -29,8 +30,8 @@ def logging_to():
 
     yield set_up
     root.handlers[:], root.level = before
-    logs._known.clear()
-    logs._known.update(known)
+    redacting._known.clear()
+    redacting._known.update(known)
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 

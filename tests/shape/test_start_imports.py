@@ -20,6 +20,8 @@ LATER = {
     "prometheus_client": "the first scrape",
     "psycopg": "a PostgreSQL database",
     "pygments": "rich",
+    "opentelemetry": "telemetry, where it is switched on",
+    "requests": "telemetry",
     "rich": "tables and progress bars of other commands",
     "sqlalchemy.dialects.postgresql": "a PostgreSQL database",
     "sqlalchemy.orm": "nothing: the store is Core only",

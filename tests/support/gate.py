@@ -145,7 +145,8 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
     async with AsyncExitStack() as stack:
         stack.push_async_callback(simulator.stop)
         wire = await stack.enter_async_context(Wire(await simulator.start()))
-        flags = {"data_dir": str(folder / "data"), **settings}
+        data_dir = settings.setdefault("data_dir", folder / "data")
+        flags = {**settings, "data_dir": str(data_dir)}
         upstream = {"OPENAI_BASE_URL": wire.base_url, "OPENAI_API_KEY": UPSTREAM_KEY, **(environ or {})}
         application = await open_application(resolve(flags, upstream))
         stack.push_async_callback(application.close)
@@ -155,8 +156,7 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
         stack.push_async_callback(application.end_runs, 0)
         ports = [one.sockets[0].getsockname()[1] for one in server.servers]
         base_url = f"http://127.0.0.1:{ports[0]}/v1"
-        stored = folder / "data", settings.get("database_url")
-        yield Gate(application, simulator, wire, base_url, *stored, server, ports[1])
+        yield Gate(application, simulator, wire, base_url, data_dir, settings.get("database_url"), server, ports[1])
 
 
 @asynccontextmanager

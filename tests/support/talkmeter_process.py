@@ -70,11 +70,11 @@ class Process:
 
     @property
     def link(self):
-        return self.wait_for(r"http://\S+/sign-in\?token=\S+")[0]
+        return self.wait_for(r"https?://\S+/sign-in\?token=\S+")[0]
 
     @property
     def port(self):
-        return int(self.wait_for(r"address\s+http://[^ ]+:(\d+)")[1])
+        return int(self.wait_for(r"address\s+https?://[^ ]+:(\d+)")[1])
 
     @property
     def output(self):
@@ -112,21 +112,32 @@ def serving(data_dir, *arguments, **env):
 
 
 class Browser:
-    """Keeps the cookie of one server."""
+    """Keeps the cookie of one server. context: speaks TLS with it."""
 
-    def __init__(self, port, host="127.0.0.1"):
+    def __init__(self, port, host="127.0.0.1", context=None):
         self.port = port
         self.host = host
+        self.context = context
         self.cookie = None
+
+    @property
+    def scheme(self):
+        return "http" if self.context is None else "https"
+
+    def connect(self):
+        """A connection of its own, as http.client has it."""
+        if self.context is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=WAIT)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=WAIT, context=self.context)
 
     def request(self, method, path, body=None):
         """(status, headers, body)"""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=WAIT)
+        connection = self.connect()
         try:
             headers = {"Cookie": self.cookie} if self.cookie else {}
             name = f"[{self.host}]" if ":" in self.host else self.host
             if method != "GET":
-                headers |= {"Content-Type": "application/json", "Origin": f"http://{name}:{self.port}"}
+                headers |= {"Content-Type": "application/json", "Origin": f"{self.scheme}://{name}:{self.port}"}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             data = answer.read()
@@ -152,7 +163,7 @@ class Browser:
 
     def wait_for_event(self, run_id, kind):
         """Returns once the run has told of an event of this kind."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=WAIT)
+        connection = self.connect()
         try:
             connection.request("GET", f"/api/runs/{run_id}/events?after=0", headers={"Cookie": self.cookie})
             lines = connection.getresponse()
@@ -166,10 +177,10 @@ class Browser:
 
 
 @contextmanager
-def signed_in(data_dir, *arguments, **env):
+def signed_in(data_dir, *arguments, context=None, **env):
     """(process, browser)"""
     with serving(data_dir, *arguments, **env) as process:
-        browser = Browser(process.port)
+        browser = Browser(process.port, context=context)
         assert browser.sign_in(process.link) == (303, "/")
         yield process, browser
 

@@ -25,6 +25,7 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("POST", "/api/users"): (OWNER, None),
     ("PATCH", "/api/users/{id}"): (OWNER, "user"),
     ("POST", "/api/users/{id}/password"): (SIGNED_IN, "user"),
+    ("PATCH", "/api/preferences"): (SIGNED_IN, None),
     ("POST", "/api/users/{id}/invitation"): (OWNER, "user"),
     ("GET", "/api/keys"): (SIGNED_IN, None),
     ("POST", "/api/keys"): (SIGNED_IN, None),

@@ -12,8 +12,9 @@ from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, openable, rotate
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import SaveProvider
+from talkmeter.app.listening import usual_url
 from talkmeter.app.occupancy import Occupancy, running
-from talkmeter.app.wiring import make_data_dir, open_database, sealer_of
+from talkmeter.app.wiring import Accounts, make_data_dir, open_database, sealer_of
 from talkmeter.config import Resolved
 from talkmeter.errors import Conflict, NotFound, SettingError
 from talkmeter.metering.pricebook import PriceBook
@@ -40,12 +41,21 @@ async def opened(resolved: Resolved) -> AsyncIterator[Store]:
         await store.close()
 
 
+@contextlib.asynccontextmanager
+async def opened_accounts(resolved: Resolved) -> AsyncIterator[Accounts]:
+    """What the store keeps about people and providers. Raises SettingError; see Accounts.load."""
+    async with opened(resolved) as store:
+        accounts = Accounts(store, resolved)
+        await accounts.load()
+        yield accounts
+
+
 async def new_link(resolved: Resolved) -> str:
     """A one-time sign-in link, good for 15 minutes."""
     async with opened(resolved) as store:
         token = await Sessions(store).new_link_token()
     found = running(resolved.data_dir)
-    url = str(found["url"]) if found else f"http://localhost:{resolved.get('port')}"
+    url = str(found["url"]) if found else usual_url(resolved)
     return f"{url}/sign-in?token={token}"
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +18,8 @@ from talkmeter.store.wire import LENGTH, Frames
 READ_BYTES = 256 << 10
 MOST_FDS = 64  # in one read; each comes with bytes of its own
 
-Peers = tuple[Any, ...]
+Address = tuple[str, int | None]
+Addresses = tuple[Address | None, Address | None]  # the client's and the server's
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -27,11 +28,13 @@ class Message(Struct, frozen=True, kw_only=True):
 
     data: `settings` as JSON values, `simulator`'s base URL, what a client has sent already, or an answer's id.
     peers: of a connection. entry: whose answer it is, empty if that is not known there.
+    addresses: of the TLS connection whose content comes through it.
     """
 
     kind: Literal["settings", "stop", "simulator", "ready", "leaving", "connection", "whose", "answered"]
     data: bytes = b""
     peers: str = ""
+    addresses: Addresses | None = None
     entry: bytes = b""
     seconds: float = 0.0
 
@@ -149,9 +152,11 @@ class Control:
 
 
 def peers_of(fd: int) -> str:
-    """Both ends of a TCP connection, which no other connection of this machine has at the same time."""
+    """What no other connection of this machine has at the same time: both ends of TCP, or a number of the system's."""
     looked_at = socket.socket(fileno=fd)
     try:
+        if looked_at.family not in (socket.AF_INET, socket.AF_INET6):
+            return f"inode {os.fstat(fd).st_ino}"
         return f"{looked_at.getsockname()} {looked_at.getpeername()}"
     finally:
         looked_at.detach()

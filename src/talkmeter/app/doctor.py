@@ -17,12 +17,14 @@ from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.app.administration import opened
 from talkmeter.app.listening import bind
 from talkmeter.app.occupancy import running
+from talkmeter.app.tls import open_tls
 from talkmeter.app.wiring import sealer_of
 from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import TalkmeterError
 from talkmeter.store.archive import DATABASE, KEY
 
 LITTLE_SPACE = 500_000_000  # bytes
+FEW_DAYS = 14  # before a certificate ends
 State = Literal["ok", "note", "bad"]
 
 
@@ -46,6 +48,7 @@ async def examine(resolved: Resolved) -> AsyncIterator[Finding]:
         ("page", _page),
         ("encodings", _encodings),
         ("simulator", _simulator),
+        ("TLS", _tls),
         ("port", _port),
     )
     for about, check in checks:
@@ -147,6 +150,24 @@ async def _simulator(_: Resolved) -> Finding:
         await client.close()
         await simulator.stop()
     return Finding("ok", "simulator", f"answers, {len(models)} models")
+
+
+async def _tls(resolved: Resolved) -> Finding:
+    tls = open_tls(resolved)
+    if tls is None:
+        return Finding("ok", "TLS", "off; the server speaks plain HTTP")
+    if os.name == "posix" and stat.S_IMODE(tls.files.key.stat().st_mode) & 0o077:
+        return Finding("bad", "TLS", f"{tls.files.key} can be read by others", f"chmod 600 {tls.files.key}")
+    facts = tls.facts
+    left = facts.days_left()
+    about = f"{', '.join(facts.names) or 'no names'}, until {facts.until:%Y-%m-%d}"
+    if left < FEW_DAYS:
+        when = "has ended" if left < 0 else f"ends in {left} days"
+        state: State = "bad" if left < 0 else "note"
+        return Finding(state, "TLS", f"{about}: it {when}", "Renew it; a running server takes up the new files.")
+    if not facts.names:
+        return Finding("bad", "TLS", "the certificate is for no name (subjectAltName); no client will accept it")
+    return Finding("ok", "TLS", about)
 
 
 async def _port(resolved: Resolved) -> Finding:

@@ -1,6 +1,7 @@
 """A worker answers /v1 only, and no WebSocket. A connection on which something else is asked goes to the main process
 as it is, with the bytes that have been read: it is the client's own connection there, with its address, its streams and
-its limits.
+its limits. A TLS connection cannot change its process: there the worker goes on with the encryption alone and passes on
+what is said, see `relaying`.
 """
 
 import os
@@ -10,13 +11,15 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from talkmeter.app.control import peers_of
+from talkmeter.app.control import Addresses, peers_of
+from talkmeter.app.relaying import Relayed, relaying
 
 PREFIX = b"/v1/"
 SOCKETS = b"/v1/responses"  # a GET on this very path is for a WebSocket, and those are the main process's
 LONGEST_METHOD = 32  # bytes that are waited for; whatever is longer the main process refuses
 
-HandOver = Callable[[int, str, bytes], object]  # a descriptor of its own, its peers, what has been read
+# A descriptor of its own, its peers, what has been read, and the addresses of a TLS connection behind it.
+HandOver = Callable[[int, str, bytes, Addresses | None], object]
 
 
 def is_for_programs(data: bytes) -> bool | None:
@@ -37,11 +40,11 @@ def is_for_programs(data: bytes) -> bool | None:
 def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type[HttpToolsProtocol]:
     """`protocol`, for a worker."""
 
-    class Worker(protocol):  # type: ignore[misc, valid-type]
+    class Worker(relaying(protocol)):  # type: ignore[misc]
         _first = b""
 
         def data_received(self, data: bytes) -> None:
-            if not self._between_requests():
+            if self.relay is not None or not self._between_requests():
                 super().data_received(data)
                 return
             data = self._first + data
@@ -62,23 +65,25 @@ def handing_over(protocol: type[HttpToolsProtocol], hand_over: HandOver) -> type
                 and (cycle is None or cycle.response_complete)
                 and not self.pipeline
                 and not self.transport.is_closing()
-                and self.transport.get_write_buffer_size() == 0
+                and (self.scheme == "https" or self.transport.get_write_buffer_size() == 0)  # a relay keeps the order
             )
 
         def _give(self, data: bytes) -> None:
             self.transport.pause_reading()
+            tls = self.scheme == "https"
             try:
-                fd = os.dup(self.transport.get_extra_info("socket").fileno())
+                fd = self.begin_relay() if tls else os.dup(self.transport.get_extra_info("socket").fileno())
                 try:
                     peers = peers_of(fd)
                 except OSError:
                     os.close(fd)
                     raise
             except OSError:  # the client has left, or there are too many open files
-                pass
-            else:
-                hand_over(fd, peers, data)
-            self.transport.close()
+                self.transport.close()
+                return
+            hand_over(fd, peers, data, (self.client, self.server) if tls else None)
+            if not tls:
+                self.transport.close()
 
     return Worker
 
@@ -91,9 +96,10 @@ def taking_over(protocol: type[HttpToolsProtocol], workers_answer: Callable[[], 
 
     class Main(protocol):  # type: ignore[misc, valid-type]
         first = b""
+        relayed: Addresses | None = None
 
         def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+            super().connection_made(transport if self.relayed is None else Relayed(transport, self.relayed))
             if self.first:
                 self.data_received(self.first)
 

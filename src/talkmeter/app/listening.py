@@ -7,6 +7,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from talkmeter.app.certificates import host_of
+from talkmeter.app.tls import Tls
+from talkmeter.config import Resolved
 from talkmeter.errors import SettingError
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -84,13 +87,22 @@ def bind_for(workers: int, host: str, port: int) -> list[list[socket.socket]]:
     raise _failed(host, port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
 
 
-def url_of(host: str, sockets: Sequence[socket.socket]) -> str:
-    """How a browser on this machine calls the server, without a slash at the end."""
+def url_of(host: str, sockets: Sequence[socket.socket], tls: Tls | None = None) -> str:
+    """How a browser calls the server, without a slash at the end: with TLS by a name that the certificate is for."""
     port = sockets[0].getsockname()[1]
     if host in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - compared with, not bound to
         host = "localhost"
-    bare = host.strip("[]")
-    return f"http://{f'[{bare}]' if ':' in bare else bare}:{port}"
+    called = host_of(host.strip("[]"))
+    if tls is None:
+        return f"http://{called}:{port}"
+    hosts = tls.facts.hosts
+    return f"https://{called if called in hosts or not hosts else hosts[0]}:{port}"
+
+
+def usual_url(resolved: Resolved) -> str:
+    """Where a server with these settings would be called on this machine."""
+    scheme = "http" if resolved.get("tls_cert") is None else "https"
+    return f"{scheme}://localhost:{resolved.get('port')}"
 
 
 def _bind_once(host: str, port: int) -> list[socket.socket] | None:

@@ -12,6 +12,7 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import ApiKey, User
 from talkmeter.accounts.users import Users
 from talkmeter.app.administration import opened, tell_server
+from talkmeter.app.listening import usual_url
 from talkmeter.app.occupancy import running
 from talkmeter.clock import now
 from talkmeter.config import Resolved
@@ -69,7 +70,7 @@ async def invite(resolved: Resolved, who: str) -> tuple[str, int]:
         user = known.users.get_enabled(known.users.by_name(who).id)
         token, ends = await known.sessions.invite(user.id)
     found = running(resolved.data_dir)
-    url = str(found["url"]) if found else f"http://localhost:{resolved.get('port')}"
+    url = str(found["url"]) if found else usual_url(resolved)
     return f"{url}/sign-in?token={token}", ends
 
 

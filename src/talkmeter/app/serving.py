@@ -11,8 +11,16 @@ from collections.abc import Callable, Coroutine
 
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
+from talkmeter.app import tls
 from talkmeter.app.handing_over import taking_over
-from talkmeter.app.http_server import Server, StopSignal, calm_collector, loop_factory, server_config
+from talkmeter.app.http_server import (
+    Server,
+    StopSignal,
+    calm_collector,
+    handshake_limits,
+    loop_factory,
+    server_config,
+)
 from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
 from talkmeter.app.sockets import SocketProtocol
@@ -20,7 +28,9 @@ from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
 from talkmeter.config import Resolved
+from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError, TalkmeterError
+from talkmeter.store.exclusive import Held
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +60,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         await lock.acquire()
         application = await open_application(resolved)
         ending.push_async_callback(application.close)
+        application.tell_of_calls()
         await _refuse_open_door(application, host)
         port: int = resolved.get("port")
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
@@ -57,15 +68,16 @@ async def serve(resolved: Resolved, say: Say) -> int:
             ending.callback(_close, sockets)
         beside = _bind_sockets_port(resolved, host, say)
         ending.callback(_close, beside)
-        url = url_of(host, shares[0])
+        url = url_of(host, shares[0], application.tls)
+        held: Held | None = None
         if resolved.get("database_url"):  # a database elsewhere may have servers on other machines
-            await ending.enter_async_context(application.store.exclusive("server", wait=False))
+            held = await ending.enter_async_context(application.store.exclusive("server", wait=False))
         for warning in application.store.warnings:
             level = logging.WARNING if warning.acute else logging.DEBUG  # `talkmeter doctor` tells them all
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url)
-        await _answer(application, url, shares, beside, lock, say)
+        await _answer(application, url, shares, beside, lock, held, say)
     return 0
 
 
@@ -75,16 +87,24 @@ async def _answer(
     shares: list[list[socket.socket]],
     beside: list[socket.socket],
     lock: WorkersLock,
+    held: Held | None,
     say: Say,
 ) -> None:
-    """shares: the listening sockets of each worker; those of one are answered by this process itself, as `beside`."""
-    workers = Workers(application, shares, lock.fd) if len(shares) > 1 else None
+    """shares: the listening sockets of each worker; those of one are answered by this process itself, as `beside`.
+
+    held: what keeps other servers off the database.
+    """
+    workers = None
+    if len(shares) > 1:
+        application.accounts.sealer.make_key()
+        workers = Workers(application, shares, lock.fd)
     door = programs(application)
     kind = protocol(application, door if workers is None else None)
     if workers is not None:
         kind = taking_over(kind, workers.answer)
     surfaces = build_surfaces(application, door, beside[0].getsockname()[1] if beside else 0)
-    server = Server(server_config(application, surfaces, kind, SocketProtocol(application)))
+    config = server_config(application, surfaces, kind, SocketProtocol(application))
+    server = Server(config, application.tls, handshake_limits(application.accounts.settings))
     calm_collector()
     stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
@@ -103,12 +123,19 @@ async def _answer(
             asyncio.create_task(_beside("begin", application.begin()), name="begin"),
             asyncio.create_task(_beside("watch", application.watch()), name="watch"),
         ]
+        if held is not None:
+            aside.append(asyncio.create_task(_beside("hold", _hold(held, stop)), name="hold"))
+        if application.tls is not None:
+            aside.append(asyncio.create_task(_beside("tls", tls.watch(application.tls)), name="tls"))
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-        say("Stopping: answers under way are finished or settled. Once more to stop at once.")
+        seconds = f"{application.accounts.settings.get('shutdown_seconds'):g}"
+        say(f"Stopping: answers under way have {seconds} s to finish. Once more to stop at once.")
     finally:
         server.should_exit = True
         grace: float = application.accounts.settings.get("shutdown_seconds")
-        await asyncio.gather(application.end_runs(grace), *([workers.stop(grace)] if workers is not None else []))
+        ending = [] if workers is None else [asyncio.create_task(workers.stop(grace), name="workers")]
+        _say_closed(await application.end_runs(grace), say)
+        await asyncio.gather(*ending)
         for task in aside:
             task.cancel()
         await asyncio.wait([serving])
@@ -123,6 +150,21 @@ def _bind_sockets_port(resolved: Resolved, host: str, say: Say) -> list[socket.s
     if error is not None:
         say(f"Without the WebSocket port: {error.message} {error.hint} /ws on the main port is there.")
     return sockets
+
+
+async def _hold(held: Held, stop: StopSignal) -> None:
+    """Ends this server if another one has the database now: it settles what this one has under way."""
+    await held.lost()
+    log.error("database_taken_by_another_server")
+    stop.ask()
+
+
+def _say_closed(closed: Closed, say: Say) -> None:
+    if closed.interrupted:
+        say(f"  interrupted  {closed.interrupted} answers; what they brought is kept and settled")
+    if closed.waiting:
+        say(f"  waiting      {closed.waiting} questions; they continue after the restart")
+    log.info("stopped", extra={"interrupted": closed.interrupted, "waiting": closed.waiting})
 
 
 async def _beside(about: str, work: Coroutine[None, None, None]) -> None:
@@ -170,13 +212,15 @@ async def _refuse_open_door(application: Application, host: str) -> None:
             code="password_needed",
             param="host",
         )
-    if not application.resolved.get("allow_insecure"):
+    if application.tls is None and not application.resolved.get("allow_insecure"):
         raise SettingError(
             f"On {host} the page, its password and all texts would travel unencrypted.",
             f"{host}에서는 페이지, 비밀번호, 모든 글이 암호화되지 않은 채 오갑니다.",
-            hint="Put a server with TLS in front, keep host at localhost and name it in allowed_hosts; "
+            hint="Give it a certificate: --tls-cert and --tls-key (`talkmeter cert` makes one). "
+            "Or put a server with TLS in front, keep host at localhost and name it in allowed_hosts; "
             "or say --allow-insecure in a network that you trust.",
-            hint_ko="TLS를 처리하는 서버를 앞에 두고 host는 localhost로, 그 이름은 allowed_hosts에 적으십시오. "
+            hint_ko="--tls-cert와 --tls-key로 인증서를 지정하십시오(`talkmeter cert`로 만들 수 있습니다). "
+            "또는 TLS를 처리하는 서버를 앞에 두고 host는 localhost로, 그 이름은 allowed_hosts에 적으십시오. "
             "믿을 수 있는 망이라면 --allow-insecure를 쓰십시오.",
             code="insecure",
             param="host",
@@ -200,7 +244,7 @@ def _say_facts(application: Application, url: str, link: str, beside: list[socke
     say(f"  providers  {names}")
     say(f"  address    {url}  ({where})")
     if beside:
-        say(f"  websocket  {url_of(host, beside).replace('http', 'ws', 1)}")
+        say(f"  websocket  {url_of(host, beside, application.tls).replace('http', 'ws', 1)}")
     say(f"  sign in    {link}  (once, within 24 hours)")
 
 

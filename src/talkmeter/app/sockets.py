@@ -72,7 +72,7 @@ def _services_of(application: Application, requests: Requests, port: int) -> "Se
             session_seconds=get("websocket_session_seconds"),
             remembered_bytes=8 * get("websocket_message_bytes"),
         ),
-        hosts=frozenset(host.strip().lower() for host in get("allowed_hosts")),
+        hosts=frozenset(application.hosts),
     )
 
 

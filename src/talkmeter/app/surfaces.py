@@ -105,6 +105,7 @@ def services_of(application: Application) -> Services:
         budgets=application.budgets,
         upstreams=application.registry,
         settings=accounts.settings,
+        preferences=accounts.preferences,
         sessions=accounts.sessions,
         passwords=accounts.passwords,
         users=accounts.users,
@@ -114,6 +115,7 @@ def services_of(application: Application) -> Services:
         calls=store,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
+        hosts=application.hosts,
     )
 
 

@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from talkmeter.accounts.entrance import Entrance
+from talkmeter.accounts.kept_texts import KeptTexts
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
+from talkmeter.app.call_log import CallLog
 from talkmeter.app.simulating import InProcessSimulator, Simulator
+from talkmeter.app.telemetry import Telemetry
+from talkmeter.app.tls import open_tls
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -32,7 +37,7 @@ from talkmeter.conversation.images import Images
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
-from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.runs import Closed, Runs
 from talkmeter.conversation.talks import Talks
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
@@ -58,8 +63,10 @@ class Accounts:
     def __init__(self, store: Store, resolved: Resolved) -> None:
         self.store = store
         self.sealer = sealer_of(resolved)
+        self.kept_texts = KeptTexts(self.sealer)
         self.providers = ProviderAccounts(store, self.sealer, resolved)
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
+        self.preferences = Preferences(self.settings, store)
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
         self.routes = Routes(store, self.providers)
@@ -76,6 +83,7 @@ class Accounts:
         await self.users.load()
         await self.keys.load()
         await self.settings.load()
+        await self.preferences.load()
         await self.providers.load()
         await self.routes.load()
         self.seen = seen
@@ -88,6 +96,7 @@ class Application:
         self, resolved: Resolved, store: Store, accounts: Accounts, simulator: Simulator | None = None
     ) -> None:
         self.resolved = resolved
+        self.tls = open_tls(resolved)
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
@@ -107,11 +116,7 @@ class Application:
             max_pixels=get("upload_pixels"),
         )
         self.counting = Counting()
-        self.entrance = Entrance(
-            accounts.keys,
-            frozenset(host.strip().lower() for host in get("allowed_hosts")),
-            lambda: get("gateway_local"),
-        )
+        self.entrance = Entrance(accounts.keys, frozenset(self.hosts), lambda: get("gateway_local"))
         self.callers = Callers(accounts.users, accounts.keys)
         driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)
         self.runs = Runs(store, driver)
@@ -121,8 +126,16 @@ class Application:
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
         self.talks = Talks(store, self.conversation, self.rooms, self.runs, self.callers, accounts.settings)
         self.receipts = Receipts(store, self.counting)
-        self.passing = PassingMeter(store, self.prices, self.budgets)
+        self.passing = PassingMeter(store, self.prices, self.budgets, accounts.kept_texts.seal)
+        self.telling: CallLog | None = None
+        self.telemetry: Telemetry | None = None
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names by which the server may be called, besides those of this machine: as set, and of its certificate."""
+        named = tuple(host.strip().lower() for host in self.accounts.settings.get("allowed_hosts"))
+        return named if self.tls is None else (*named, *self.tls.facts.hosts)
 
     async def recover(self) -> int:
         """Settles what a dead process left open, and takes up the questions that waited; how many were settled.
@@ -130,7 +143,9 @@ class Application:
         Before anybody can ask: a new question of a room must not overtake one that waits there.
         """
         await self.load_prices()
-        settled = await settle_open_entries(self.store, self.prices)
+        if self.telling is not None:
+            self.telling.remember(entry.opening for entry in await self.store.open_entries())
+        settled = await settle_open_entries(self.store, self.prices, self.accounts.kept_texts.open)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
         waiting = await resume_waiting(self.store, self.runs)
@@ -151,7 +166,7 @@ class Application:
         """Settles what another process had opened and is gone; waits until it can. How many were open."""
         while True:
             try:
-                return await settle_abandoned(self.store, self.prices, entry_ids)
+                return await settle_abandoned(self.store, self.prices, entry_ids, self.accounts.kept_texts.open)
             except StoreError as error:
                 log.error("worker_not_settled", extra={"reason": error.message})
                 await asyncio.sleep(WATCH_SECONDS)
@@ -182,9 +197,10 @@ class Application:
         if len(self.accounts.providers.enabled()) > 1:  # so that a model finds the provider that lists it
             await self.registry.offers()
 
-    async def end_runs(self, grace: float) -> None:
+    async def end_runs(self, grace: float) -> Closed:
         """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
-        await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+        closed, _ = await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
+        return closed
 
     async def offered_models(self) -> list[dict[str, Any]]:
         """`/v1/models`: what the providers offer and what routes add, in OpenAI's shape."""
@@ -204,6 +220,20 @@ class Application:
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for
             await self.accounts.keys.write_uses(all_of_them=True)
         await self.store.close()
+        if self.telling is not None:
+            await asyncio.to_thread(self.telling.close)
+        if self.telemetry is not None:
+            await asyncio.to_thread(self.telemetry.close)
+
+    def tell_of_calls(self) -> None:
+        """From now on the log, and whoever takes telemetry, hears of calls. For the process that writes.
+
+        Raises SettingError if telemetry is wanted and cannot be had.
+        """
+        self.telemetry = Telemetry(self.resolved)
+        if self.telemetry.tell:
+            self.telling = CallLog(self.telemetry.tell)
+            self.store.watch(self.telling.note)
 
 
 async def open_application(resolved: Resolved) -> Application:

@@ -15,10 +15,11 @@ from collections.abc import Callable
 import msgspec
 
 from talkmeter import logs
+from talkmeter.app import tls
 from talkmeter.app.answer_owners import MAIN_SECONDS, Asker, answered
-from talkmeter.app.control import Control, Message
+from talkmeter.app.control import Addresses, Control, Message
 from talkmeter.app.handing_over import handing_over, only_programs
-from talkmeter.app.http_server import Server, calm_collector, loop_factory, server_config
+from talkmeter.app.http_server import Server, calm_collector, handshake_limits, loop_factory, server_config
 from talkmeter.app.simulating import Simulator
 from talkmeter.app.surfaces import programs, protocol
 from talkmeter.app.wiring import Application, open_worker
@@ -59,7 +60,8 @@ async def _work(ledger: socket.socket, control: socket.socket, *listening: socke
 async def _answer(application: Application, main: "_MainProcess", listening: list[socket.socket]) -> None:
     door = programs(application)
     kind = handing_over(protocol(application, door), main.hand_over)
-    server = Server(server_config(application, only_programs(door), kind))
+    config = server_config(application, only_programs(door), kind)
+    server = Server(config, application.tls, handshake_limits(application.accounts.settings))
     calm_collector()
     serving = asyncio.create_task(server.serve(listening), name="server")
     aside: list[asyncio.Task[None]] = []
@@ -68,6 +70,8 @@ async def _answer(application: Application, main: "_MainProcess", listening: lis
             await asyncio.sleep(0.002)
         main.control.say(Message(kind="ready"))
         aside = [asyncio.create_task(application.begin()), asyncio.create_task(application.watch())]
+        if application.tls is not None:
+            aside.append(asyncio.create_task(tls.watch(application.tls)))
         await asyncio.wait([serving, asyncio.ensure_future(main.stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     finally:
         server.should_exit = True
@@ -105,8 +109,8 @@ class _MainProcess:
     def simulator(self, started: Callable[[str], None]) -> Simulator:
         return _MainSimulator(self, started)
 
-    def hand_over(self, fd: int, peers: str, data: bytes) -> None:
-        self.control.say(Message(kind="connection", peers=peers, data=data), fd)
+    def hand_over(self, fd: int, peers: str, data: bytes, addresses: Addresses | None) -> None:
+        self.control.say(Message(kind="connection", peers=peers, data=data, addresses=addresses), fd)
 
     def _heard(self, message: Message, _connection: socket.socket | None) -> None:
         if message.kind == "settings":

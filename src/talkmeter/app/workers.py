@@ -17,7 +17,7 @@ import msgspec
 
 from talkmeter.app.answer_owners import WORKER_SECONDS, Asker, answered
 from talkmeter.app.control import Control, Message
-from talkmeter.app.http_server import LAST_ANSWERS_SECONDS, Server
+from talkmeter.app.http_server import LAST_ANSWERS_SECONDS, Listener, Server
 from talkmeter.app.wiring import Application
 from talkmeter.metering.ledger import LedgerEntry
 
@@ -91,7 +91,7 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._control: Control | None = None
         self._stopping = asyncio.Event()
-        self._standing: list[asyncio.Server] = []
+        self._standing: Sequence[Listener] = ()
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -139,7 +139,7 @@ class _Worker:
                 *("-m", "talkmeter", "worker", *map(str, fds)),
                 pass_fds=fds,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
+                stdout=None if "stdout" in self._application.resolved.get("log_to") else asyncio.subprocess.DEVNULL,
             )
         except (OSError, ValueError) as error:  # ValueError: the sockets were closed by `stop` just now
             log.error("worker_not_started", extra={"worker": self.number, "reason": str(error)})
@@ -169,7 +169,7 @@ class _Worker:
     def _heard(self, message: Message, connection: socket.socket | None) -> None:
         if message.kind == "connection":
             if connection is not None and self._server is not None:
-                self._aside(self._server.adopt(connection, message.data))
+                self._aside(self._server.adopt(connection, message.data, message.addresses))
         elif message.kind == "simulator":
             self._aside(self._start_simulator())
         elif message.kind == "whose":
@@ -205,7 +205,7 @@ class _Worker:
             elif not wanted:
                 for one in self._standing:
                     one.close()
-                self._standing = []
+                self._standing = ()
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

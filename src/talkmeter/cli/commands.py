@@ -8,9 +8,11 @@ import click
 
 from talkmeter import __version__
 from talkmeter.cli.budgets import budgets
+from talkmeter.cli.cert import cert
 from talkmeter.cli.data import add_data_commands
 from talkmeter.cli.keys import keys
 from talkmeter.cli.ledger import calls, usage
+from talkmeter.cli.logs import logs
 from talkmeter.cli.options import EVERYWHERE, fail, resolved, say, setting_options
 from talkmeter.cli.prices import prices
 from talkmeter.cli.reconcile import reconcile
@@ -94,6 +96,8 @@ talkmeter.add_command(routes)
 talkmeter.add_command(usage)
 talkmeter.add_command(calls)
 talkmeter.add_command(reconcile)
+talkmeter.add_command(cert)
+talkmeter.add_command(logs)
 add_data_commands(talkmeter)
 
 

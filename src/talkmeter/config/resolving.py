@@ -11,13 +11,26 @@ from msgspec import Struct
 from talkmeter.config.setting import Setting, Source
 from talkmeter.config.table import CHAT, DATA, PAGE, PROVIDER, SERVER, default_data_dir
 from talkmeter.config.table_gateway import GATEWAY
-from talkmeter.config.table_limits import LIMITS, LOGS, SIMULATOR, UPSTREAM
+from talkmeter.config.table_limits import LIMITS, SIMULATOR, UPSTREAM
+from talkmeter.config.table_logs import LOGS
+from talkmeter.config.table_tls import TLS
 from talkmeter.config.table_websocket import WEBSOCKET
 from talkmeter.errors import SettingError
 
 TABLE: tuple[Setting, ...] = (
-    *SERVER, *DATA, *GATEWAY, *WEBSOCKET, *PROVIDER, *CHAT, *PAGE, *SIMULATOR, *LIMITS, *UPSTREAM, *LOGS,
-)  # fmt: skip
+    *SERVER,
+    *TLS,
+    *DATA,
+    *GATEWAY,
+    *WEBSOCKET,
+    *PROVIDER,
+    *CHAT,
+    *PAGE,
+    *SIMULATOR,
+    *LIMITS,
+    *UPSTREAM,
+    *LOGS,
+)
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
 
 FILE_NAME = "talkmeter.toml"

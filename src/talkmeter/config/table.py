@@ -9,6 +9,7 @@ from talkmeter.config.setting import Setting
 
 GROUPS = {
     "server": ("Server", "서버"),
+    "tls": ("TLS", "TLS"),
     "data": ("Data and keys", "데이터와 키"),
     "gateway": ("Gateway (`/v1`)", "게이트웨이(`/v1`)"),
     "websocket": ("WebSocket", "WebSocket"),
@@ -101,12 +102,12 @@ SERVER = (
     Setting(
         name="shutdown_seconds",
         kind="float",
-        default=5.0,
+        default=30.0,
         group="server",
         minimum=0,
         maximum=3600,
-        help="How long answers under way may go on when the server is stopped; then they are interrupted and settled.",
-        help_ko="서버를 멈출 때 진행 중인 답변을 기다리는 시간(초). 지나면 중단하고 정산합니다.",
+        help="How long answers under way may go on when the server is stopped; then they are interrupted and settled. Whatever stops it (Docker: 10 s, systemd: 90 s) must wait longer. See docs/stopping.md.",
+        help_ko="서버를 멈출 때 진행 중인 답변을 기다리는 시간(초). 지나면 중단하고 정산합니다. 서버를 멈추는 쪽(Docker: 10초, systemd: 90초)은 더 오래 기다려야 합니다. docs/stopping.md 참고.",
     ),
     Setting(
         name="open_browser",

@@ -1,4 +1,4 @@
-"""The part of the table that few people ever change: simulator, limits, time-outs, logs."""
+"""The part of the table that few people ever change: simulator, limits, time-outs."""
 
 from talkmeter.config.setting import Setting
 
@@ -206,26 +206,5 @@ UPSTREAM = (
         flag=False,
         help="An HTTP proxy for calls to providers. `HTTPS_PROXY` and its kin are not read.",
         help_ko="제공자를 부를 때 거칠 HTTP 프록시. `HTTPS_PROXY` 등은 읽지 않습니다.",
-    ),
-)
-
-LOGS = (
-    Setting(
-        name="log_level",
-        kind="text",
-        default="auto",
-        choices=("auto", "debug", "info", "warning", "error"),
-        group="logs",
-        help="The least important line that is logged; `auto`: warnings on a terminal, infos (each request) elsewhere. What people write is never logged.",
-        help_ko="기록할 가장 낮은 수준. `auto`: 터미널에서는 warning, 그 밖에는 info(요청마다 한 줄). 메시지의 내용은 결코 기록하지 않습니다.",
-    ),
-    Setting(
-        name="log_format",
-        kind="text",
-        default="auto",
-        choices=("auto", "json", "text"),
-        group="logs",
-        help="`auto`: text on a terminal, JSON lines elsewhere. Logs go to standard error.",
-        help_ko="`auto`: 터미널에서는 텍스트, 그 밖에는 JSON 줄. 로그는 표준 오류로 나갑니다.",
     ),
 )

@@ -15,6 +15,7 @@ from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.history import History
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.requests import chat_body, wire_message
+from talkmeter.conversation.run_lines import run_line
 from talkmeter.conversation.runlog import RunLog
 from talkmeter.conversation.settings import Defaults, for_run, resolve
 from talkmeter.conversation.store import ConversationStore
@@ -49,6 +50,7 @@ class LiveRun:
         self.task: asyncio.Task[None] | None = None
         self.call: Call | None = None
         self.stop_mode: StopMode | None = None
+        self.sent: Sequence[Any] = ()  # the messages of its request
         self._pieces: list[str] = []
 
     def stop(self, mode: StopMode) -> None:
@@ -108,6 +110,7 @@ class Driver:
         """From question to settlement. Every way out leaves the run ended, or still queued at a shutdown."""
         try:
             prepared = await self._prepare(live.run)
+            live.sent = prepared.request.body["messages"]
             live.call = await self._open(live, prepared)
         except TalkmeterError as error:
             await self._end(live, "failed", error_of(error))
@@ -214,10 +217,9 @@ class Driver:
         run = live.run
         ids = {"room_id": run.room_id, "question_id": run.question_id, "answer_id": run.answer_id}
         live.log.add(end, ids)
-        log.info(
-            "run ended",
-            extra={"run_id": run.id, "room_id": run.room_id, "end": end, "entry_id": settlement and settlement.id},
-        )
+        opening = live.call.opening if live.call is not None else None
+        content = {"messages": live.sent, "answer": live.text}  # shown only where that is switched on
+        log.info("run", extra=run_line(run, end, opening, settlement) | content)
 
 
 def finish(run: Run, text: str, end: End, error: dict[str, Any] | None) -> tuple[Struct, ...]:

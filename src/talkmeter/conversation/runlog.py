@@ -24,6 +24,7 @@ FLUSH_SECONDS = 0.25
 FLUSH_DELTAS = 32
 ENDS = frozenset({"finished", "stopped", "failed", "interrupted"})
 HIDDEN = "hidden"  # a delta that followers do not get
+RESTARTING = "restarting"  # the last a follower gets of a run that is not decided when the server stops
 
 
 def merge_deltas(events: Sequence[RunEvent]) -> list[RunEvent]:
@@ -50,6 +51,15 @@ def _close(merged: list[RunEvent], pieces: list[str]) -> None:
     if len(pieces) > 1:
         last = merged[-1]
         merged[-1] = RunEvent(seq=last.seq, kind=last.kind, data={**last.data, "text": "".join(pieces)})
+
+
+def continues(seq: int) -> RunEvent:
+    """What a follower is told who has seen everything up to `seq`, when the server stops. It is not kept."""
+    said = {
+        "message": "Talkmeter is stopping: this answer continues after the restart.",
+        "message_ko": "Talkmeter가 종료됩니다. 이 답변은 다시 시작한 뒤에 이어집니다.",
+    }
+    return RunEvent(seq=seq, kind=RESTARTING, data=said)
 
 
 def text_of(events: Sequence[RunEvent], kind: str = "delta") -> str:
@@ -84,6 +94,11 @@ class RunLog:
     @property
     def ended(self) -> bool:
         return bool(self._events) and self._events[-1].kind in ENDS
+
+    @property
+    def end(self) -> str | None:
+        """How it ended; None: it has not."""
+        return self._events[-1].kind if self.ended else None
 
     @property
     def length(self) -> int:
@@ -127,12 +142,15 @@ class RunLog:
                 yield event
             if at < self._seq:
                 continue
-            if self.ended or self._left:
+            if self.ended:
+                return
+            if self._left:
+                yield continues(at)
                 return
             await news.wait()
 
     def leave(self) -> None:
-        """Shutdown: followers of a run that goes on after the next start are let go."""
+        """Shutdown: followers of a run that goes on after the next start are told so and let go."""
         self._left = True
         self._news.set()
 

@@ -9,9 +9,11 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
+from msgspec import Struct
+
 from talkmeter.conversation.changes import ChangeRun
 from talkmeter.conversation.driving import Driver, LiveRun
-from talkmeter.conversation.runlog import ENDS, HIDDEN
+from talkmeter.conversation.runlog import ENDS, HIDDEN, continues
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.errors import BadInput, NotFound
 from talkmeter.messages import Run, RunEvent, StopMode
@@ -20,6 +22,13 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 3.0  # how long settlements may wait for the disk at a shutdown
 KEPT_SECONDS = 30.0  # how long an ended run's log stays in memory for clients that come a moment later
+
+
+class Closed(Struct, frozen=True):
+    """How many answers were interrupted by the shutdown, and how many go on after the next start."""
+
+    interrupted: int
+    waiting: int
 
 
 class Runs:
@@ -70,6 +79,9 @@ class Runs:
             raise run_not_found(run_id)
         for event in await self._replay(run, after):
             yield event
+            after = event.seq
+        if self._closing and run.status not in ENDS:  # it was asked a moment ago: the next start takes it up
+            yield continues(after)
 
     async def stop(self, principal: str, run_id: str, mode: StopMode) -> None:
         """Asks a run to end; its log says when it has. A run that has ended already is left as it is."""
@@ -105,7 +117,12 @@ class Runs:
         for live in queue:
             self._live.pop(live.run.id, None)  # the text goes with the room
 
-    async def close(self, grace: float = 0.0) -> None:
+    @property
+    def closing(self) -> bool:
+        """Whether nothing new is begun any more."""
+        return self._closing
+
+    async def close(self, grace: float = 0.0) -> Closed:
         """Shutdown: nothing new starts; what runs gets `grace` seconds, then is interrupted and settled.
 
         What the store does not take even now stays open: the next start settles it from the persisted text.
@@ -123,6 +140,8 @@ class Runs:
                 task.cancel()
         for live in self._live.values():
             live.log.leave()
+        logs = [live.log for live in self._live.values()]
+        return Closed(sum(log.end == "interrupted" for log in logs), sum(not log.ended for log in logs))
 
     def _start(self, live: LiveRun) -> None:
         live.task = asyncio.get_running_loop().create_task(self._driver.drive(live), name=live.run.id)

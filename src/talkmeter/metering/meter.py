@@ -356,6 +356,7 @@ def settle(
             tier,
             opening.opened_at,
             opening.billing,
+            tap.uses if tap else None,
         ),
         settled_at=at,
         first_byte_at=ending.first_byte_at,

@@ -40,7 +40,7 @@ from talkmeter.store import (
 )
 from talkmeter.store.ballast import Ballast, NoBallast
 from talkmeter.store.databases import Database, database, watch_file
-from talkmeter.store.exclusive import exclusive
+from talkmeter.store.exclusive import Held, exclusive
 from talkmeter.store.migrate import prepare
 from talkmeter.store.readers import Readers
 from talkmeter.store.remote import RemoteWriter
@@ -96,7 +96,7 @@ class Store:
         await self._readers.read(read_sums.check)
         await self._writer.submit(())
 
-    def exclusive(self, name: str, *, wait: bool = True) -> AbstractAsyncContextManager[None]:
+    def exclusive(self, name: str, *, wait: bool = True) -> AbstractAsyncContextManager[Held]:
         """Only one process at a time is inside `async with store.exclusive(name)`, whatever way the others end.
 
         Raises StoreBusy at once if another is and `wait` is false.
@@ -126,6 +126,14 @@ class Store:
         """Takes over what another process submits: connected: to its `open_remote_store`."""
         assert isinstance(self._writer, Writer)
         return await Submissions.accept(connected, self._writer, APPLY, self.name)
+
+    def watch(self, told: Callable[[Sequence[tuple[Struct, ...]]], None]) -> None:
+        """From now on `told` gets all changes that this process makes durable, group by group, on the writer's thread.
+
+        It must be quick and raise nothing: everything that is to be written waits for it.
+        """
+        assert isinstance(self._writer, Writer)
+        self._writer.watch = told
 
     async def close(self) -> None:
         """Writes what has been submitted, then lets go of the database. Idempotent."""

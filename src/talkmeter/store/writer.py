@@ -45,6 +45,10 @@ class Job(NamedTuple):
     waiter: Waiter
 
 
+# Told on the writer's thread which changes of a group are durable, after whoever waits for them.
+Watch = Callable[[Sequence[tuple[Struct, ...]]], None]
+
+
 class Ballast(Protocol):
     """Room on the disk that is kept for settling what is open."""
 
@@ -105,6 +109,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
+        self.watch: Watch | None = None
         self.broken: str | None = None  # why, once nothing further may be written
         self.commits = 0
         self.transactions = 0
@@ -161,7 +166,10 @@ class Writer:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            _answer(batch, self._write(batch))
+            outcomes = self._write(batch)
+            _answer(batch, outcomes)
+            if self.watch is not None:
+                self.watch([job.changes for job, came in zip(batch, outcomes, strict=True) if isinstance(came, tuple)])
         with suppress(self._dialect.loaded_dbapi.Error):  # what was acknowledged is durable already
             self._connection.close()
 

@@ -23,6 +23,9 @@ export interface Settings {
   theme: Theme
 }
 
+/** What users choose for themselves; null: what holds for everybody. */
+export type Preferences = { [name in 'language' | 'theme']?: Settings[name] | null }
+
 export interface SettingsAnswer {
   settings: Settings
   /** Setting name → where it is fixed (flag, environment, file). */

@@ -331,6 +331,8 @@ export const en = {
   sampling_text: 'Empty fields are not sent, so the model’s own defaults hold.',
   language: 'Language',
   theme: 'Theme',
+  for_everybody: 'Yours, and everybody’s who has not chosen their own.',
+  for_you: 'Yours alone, wherever you sign in.',
   theme_light: 'Light',
   theme_dark: 'Dark',
   currency: 'Currency',

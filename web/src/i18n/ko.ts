@@ -333,6 +333,8 @@ export const ko: Dictionary = {
   sampling_text: '비워 둔 항목은 보내지 않으므로 모델의 기본값을 따릅니다.',
   language: '언어',
   theme: '테마',
+  for_everybody: '나와, 따로 정하지 않은 모든 사용자에게 적용됩니다.',
+  for_you: '나에게만, 어디에서 로그인하든 적용됩니다.',
   theme_light: '밝게',
   theme_dark: '어둡게',
   currency: '통화',

@@ -5,6 +5,7 @@ client: the provider's own, less what names a hop or would bind the client to th
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -49,17 +50,27 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, plain: bool = Fa
     return tuple(found)
 
 
-def client_headers(headers: Headers, extra: Headers) -> list[tuple[bytes, bytes]]:
-    """The provider's headers with ours; of x-ratelimit headers ours are the ones that count for the client."""
+def client_headers(headers: Headers, extra: Headers, request_id: bytes) -> list[tuple[bytes, bytes]]:
+    """The provider's headers with ours; of x-ratelimit headers ours are the ones that count for the client.
+
+    request_id: for a provider that has none of its own.
+    """
     replaced = {name for name, _ in extra}
-    given = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _NOT_GIVEN_BACK and lower not in replaced:
-            given.append((lower, value))
+    given = [
+        (lower, value) for name, value in headers if (lower := _given_back(name)) is not None and lower not in replaced
+    ]
+    if b"x-request-id" not in dict(given):
+        given.append((b"x-request-id", request_id))
     given += _OURS
     given += extra
     return given
+
+
+@lru_cache(maxsize=1024)
+def _given_back(name: bytes) -> bytes | None:
+    """The name in lower case; None if the client does not get it."""
+    lower = name.lower()
+    return None if lower in _NOT_GIVEN_BACK else lower
 
 
 def _readable(accepted: bytes) -> bytes:

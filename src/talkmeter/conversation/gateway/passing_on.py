@@ -34,6 +34,7 @@ RESPONSES = "responses"
 REFUSAL_BYTES = 256 << 10
 LONGEST_PAUSE = 8.0
 CUT_SECONDS = 2.0
+RESTART_SECONDS = 5  # after which a client may find the server again
 
 
 class Gateway:
@@ -254,6 +255,7 @@ def _closing() -> TalkmeterError:
         "Talkmeter is shutting down and takes no new requests.",
         "Talkmeter가 종료 중이라 새 요청을 받지 않습니다.",
         code="shutting_down",
+        details={"retry_after": RESTART_SECONDS},
         hint="Try again in a moment.",
         hint_ko="잠시 뒤에 다시 시도하십시오.",
     )

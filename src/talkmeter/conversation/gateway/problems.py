@@ -39,6 +39,8 @@ def problem(error: TalkmeterError) -> tuple[int, list[tuple[bytes, bytes]], byte
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
     ]
+    if error.code == "insufficient_quota":
+        headers.append((b"x-should-retry", b"false"))  # OpenAI's clients try again else; no budget begins anew so soon
     retry_after = error.details.get("retry_after")
     if isinstance(retry_after, int | float):
         headers.append((b"retry-after", b"%d" % max(1, round(retry_after))))

@@ -20,10 +20,11 @@ WARNING_HEADER = b"x-talkmeter-budget-warning"
 
 
 class Answering:
-    """Writes one answer; remembers whether it has begun."""
+    """Writes one answer; remembers whether it has begun. method, path: for the log."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, method: str, path: str) -> None:
         self.client = client
+        self._method, self._path = method, path
         self._begun = False
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
@@ -49,11 +50,12 @@ class Answering:
 
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         client = self.client
-        extra = [(CALL_HEADER, passage.entry_id.encode())]
+        call_id = passage.entry_id.encode()
+        extra = [(CALL_HEADER, call_id)]
         admitted = passage.admitted
         if admitted is not None and (admitted.headers or admitted.warnings):
             extra += admitted.headers
-            extra += [(WARNING_HEADER, warning.encode("ascii", "replace")) for warning in admitted.warnings]
+            extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
         body = b""
         if passage.is_json:
             body = await _beginning(passage)
@@ -61,7 +63,7 @@ class Answering:
             if cost is not None:
                 extra.append((COST_HEADER, cost))
         self._begun = True
-        await client.start(passage.status, client_headers(passage.headers, extra))
+        await client.start(passage.status, client_headers(passage.headers, extra, call_id))
         while not passage.ended:
             if body:
                 await client.write(body)
@@ -76,7 +78,6 @@ class Answering:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", new_id("req").encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
         await self._say(status, headers, body)
@@ -87,13 +88,32 @@ class Answering:
             self.client.abort()
             return
         status, headers, body = problem(error)
-        headers.append((b"x-request-id", new_id("req").encode()))
-        await self._say(status, headers, body)
+        await self._say(status, headers, body, code=error.code)
 
-    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def _say(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, **about: str) -> None:
+        """An answer of our own, with a line in the log; a call that is passed on has its line when it is settled."""
         self._begun = True
+        id_ = new_id("req")
+        headers.append((b"x-request-id", id_.encode()))
+        log.log(
+            logging.INFO if status < 500 else logging.ERROR,
+            "request",
+            extra={
+                "request_id": id_,
+                "surface": "openai",
+                "method": self._method[:16],
+                "path": self._path[:200],
+                "status": status,
+                **about,
+            },
+        )
         await self.client.start(status, headers)
         await self.client.finish(body)
+
+
+def _printable(text: str) -> bytes:
+    """In UTF-8, as clients read it; what would end a header is left out."""
+    return "".join([character if character.isprintable() else "?" for character in text]).encode("utf-8", "replace")
 
 
 async def _beginning(passage: Passage) -> bytes:

@@ -49,7 +49,9 @@ class OpenAIDoor:
         extensions = scope.get("extensions")
         client = extensions.get("talkmeter.client") if extensions else None
         # Of a HEAD only the server itself knows how to leave out the body.
-        answering = Answering(client if client is not None and scope["method"] != "HEAD" else AsgiClient(send))
+        if client is None or scope["method"] == "HEAD":
+            client = AsgiClient(send)
+        answering = Answering(client, scope["method"], scope["path"])
         await self._answering(self._answer(scope, receive, answering), scope["path"], answering)
 
     async def _answering(self, answer: Awaitable[None], path: str, answering: Answering) -> None:
@@ -70,7 +72,7 @@ class OpenAIDoor:
 
     async def answer(self, head: Head, body: bytes, peer: Any, client: Client) -> None:
         """Answers a request that `whole` has found. peer: the client's address and port."""
-        answering = Answering(client)
+        answering = Answering(client, head.method, PREFIX + head.path)
         await self._answering(self._answer_whole(head, body, peer, answering), head.path, answering)
 
     async def _answer_whole(self, head: Head, body: bytes, peer: Any, answering: Answering) -> None:

@@ -95,6 +95,7 @@ class Door:
             raise self._wrong_method(request.method)
         request.scope["route_name"] = route.name
         principal = await self._let_in(route, request)
+        request.scope["principal"] = None if principal is None else principal.user_id
         _check_body_type(route, request)
         answer: ASGIApp = await route.handle(request, principal)
         return answer

@@ -6,7 +6,7 @@ uvicorn has none of these. This protocol refuses in clean HTTP and closes so tha
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
@@ -101,7 +101,6 @@ class GuardedProtocol(HttpToolsProtocol):
     _refusal: Refusal | None = None
     _refused = False
     _upgraded = False
-    _client: Client | None = None
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -109,6 +108,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._clients: deque[Client] = deque()  # of the requests that have no whole answer yet, the oldest first
         limit = self.limits.connections_per_address
         if self.client is not None:
             self.addresses[self.client[0]] += 1
@@ -119,8 +119,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        if self._client is not None:
-            self._client.leave()
+        for client in tuple(self._clients):
+            client.leave()
         self._resume_stall()
         if self.client is not None:
             _leave(self.addresses, self.client[0])
@@ -163,7 +163,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         cycle = WholeRequest(self.transport, self.flow, self.server_state.default_headers, self.on_response_complete)
         self.cycle = cycle  # type: ignore[assignment]  # as far as uvicorn looks at it, it is one
-        client = self._client = Client(cycle)
+        client = Client(cycle)
+        self._clients.append(client)
         task = self.loop.create_task(programs.answer(head, body, self.client, client))
         self.tasks.add(task)
         task.add_done_callback(cycle.over)
@@ -203,7 +204,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self._should_upgrade():
             self._upgraded = True
             return
-        client = self._client = Client(self.cycle)
+        client = Client(self.cycle)
+        self._clients.append(client)
         extensions: Any = {"talkmeter.client": client}
         self.scope["extensions"] = extensions  # its task begins after this
         self._reading = "body"
@@ -228,10 +230,9 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
-        client, self._client = self._client, None
+        client = self._clients.popleft()
         super().on_response_complete()
-        if client is not None:
-            client.let_go()
+        client.let_go()
         if self._reading == "body" and not self.pipeline and not self.transport.is_closing():
             # Answered before the body was read (too large, refused): the rest is thrown away, for a while.
             self._unset_keepalive_if_required()
@@ -328,9 +329,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write(refusal_response(refusal))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._arm(self.limits.linger_seconds, self.transport.close)
-        else:
-            self.transport.close()
+        self._arm(self.limits.linger_seconds, self.transport.close)
 
     def _take_over(self) -> bool:
         """True if nothing has been answered to the request in hand; its application is told that the client left."""

@@ -28,9 +28,13 @@ Observe = Callable[[str, str, int, float], None]  # route, method, status, secon
 
 
 class GateLimits(Struct, frozen=True, kw_only=True):
-    """hosts: further names by which the page may be called, without a port. body_bytes: the largest body anywhere."""
+    """hosts: further names by which the page may be called, without a port. body_bytes: the largest body anywhere.
+
+    hsts_seconds: how long browsers are to keep to HTTPS; 0: nothing is said of it.
+    """
 
     hosts: tuple[str, ...] = ()
+    hsts_seconds: int = 0
     body_bytes: int = 20_000_000
 
 
@@ -39,6 +43,7 @@ class Gate:
         self._app = app
         self._hosts = LOOPBACK_NAMES | {host.strip().lower() for host in limits.hosts}
         self._body_bytes = limits.body_bytes
+        self._hsts = b"max-age=%d" % limits.hsts_seconds if limits.hsts_seconds else b""
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +55,7 @@ class Gate:
             return
         began = time.perf_counter()
         scope["request_id"] = _request_id(scope["headers"])
-        answer = _Answer(send, scope["request_id"])
+        answer = _Answer(send, scope["request_id"], self._hsts if scope["scheme"] == "https" else b"")
         try:
             check_request(scope, self._hosts, self._body_bytes)
             await self._app(scope, _limited(receive, self._body_bytes), answer)
@@ -72,6 +77,8 @@ class Gate:
             "request",
             extra={
                 "request_id": scope["request_id"],
+                "surface": "web",
+                "principal": scope.get("principal"),
                 "method": scope["method"][:16],
                 "path": scope["path"][:200],
                 "route": route,
@@ -85,8 +92,9 @@ class Gate:
 class _Answer:
     """Sends on, adding headers; remembers what was sent."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, hsts: bytes = b"") -> None:
         self._send = send
+        self._hsts = hsts
         self._request_id = request_id
         self.status: int | None = None
         self.bytes = 0
@@ -94,7 +102,10 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": secured(message.get("headers", ()), self._request_id)}
+            headers = secured(message.get("headers", ()), self._request_id)
+            if self._hsts:
+                headers.append((b"strict-transport-security", self._hsts))
+            message = {**message, "headers": headers}
         elif message["type"] == "http.response.body":
             self.bytes += len(message.get("body", b""))
         await self._send(message)

@@ -28,6 +28,8 @@ class OperatorRoutes:
 
     async def ready(self, _: Request, __: Principal | None) -> Response:
         """Without a provider the page still works, so that is told but does not make us unready."""
+        if self._services.runs.closing:
+            return json_answer({"ready": False, "reasons": ["shutting_down"]}, 503)
         try:
             await self._services.check_store()
         except StoreError as error:

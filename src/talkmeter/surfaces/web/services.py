@@ -6,6 +6,7 @@ from typing import Protocol
 
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.sessions import Sessions
@@ -69,7 +70,10 @@ class Upstreams(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """check_store: raises StoreError when the database cannot be used. ledger_sums: for /metrics, at each scrape."""
+    """check_store: raises StoreError when the database cannot be used. ledger_sums: for /metrics, at each scrape.
+
+    hosts: names by which the page may be called, besides those of this machine.
+    """
 
     conversation: Conversation
     rooms: Rooms
@@ -80,6 +84,7 @@ class Services:
     budgets: BudgetBook
     upstreams: Upstreams
     settings: Settings
+    preferences: Preferences
     sessions: Sessions
     passwords: Passwords
     users: Users
@@ -89,3 +94,4 @@ class Services:
     calls: CallStore
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]
+    hosts: tuple[str, ...]

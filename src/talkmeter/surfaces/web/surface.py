@@ -40,7 +40,8 @@ def web_surface(services: Services, static: Path = STATIC) -> ASGIApp:
     router = build_router(web_routes(services, requests, static), principal_of)
     settings = services.settings
     limits = GateLimits(
-        hosts=tuple(settings.get("allowed_hosts")),
+        hosts=services.hosts,
+        hsts_seconds=settings.get("hsts_seconds"),
         body_bytes=max(settings.get("body_bytes"), settings.get("upload_bytes")),
     )
     return Gate(router, limits, requests.observe)
