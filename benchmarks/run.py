@@ -27,6 +27,8 @@ ALL = {
     "count": "live_count",
     "ledger": "ledger",
     "chat": "chat",
+    "grpc": "grpc_streams",
+    "sockets": "sockets",
     "page": "page_answer",
 }
 

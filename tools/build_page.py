@@ -27,9 +27,11 @@ SOURCES = (
     "svelte.config.js",
     "tsconfig.json",
     "vite.config.ts",
+    "docs",
     "public",
     "src",
 )
+SWAGGER_UI = ("swagger-ui.css", "swagger-ui-bundle.js")
 ZIPPED = (".js", ".css", ".svg")  # of the built page; index.html is smaller than what zipping would save
 DEV_BUT_CARRIED = ("node_modules/svelte",)  # its runtime is compiled into the page
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -69,9 +71,18 @@ def build_page(say: Say = print) -> None:
     run_npm(["run", "--silent", "build", "--", "--logLevel", "warn"])
     if not (STATIC / "index.html").is_file():
         raise CannotBuild(f"The build of the page left no {STATIC / 'index.html'}.")
+    copy_docs()
     (STATIC / "licenses.txt").write_text(licence_texts(), encoding="utf-8")
     zip_files()
     DIGEST.write_text(wanted + "\n", encoding="ascii")
+
+
+def copy_docs() -> None:
+    """Swagger UI, as its package has it, and the page around it."""
+    docs = STATIC / "docs"
+    docs.mkdir(exist_ok=True)
+    for path in (*(WEB / "docs").iterdir(), *(WEB / "node_modules/swagger-ui-dist" / name for name in SWAGGER_UI)):
+        shutil.copyfile(path, docs / path.name)
 
 
 def zip_files() -> None:
@@ -95,24 +106,26 @@ def licence_texts() -> str:
     return ("\n" + "-" * 80 + "\n\n").join(parts)
 
 
-def install_packages(say: Say = print) -> None:
-    """The page's packages as locked, their install scripts not run; nothing to do when they are there."""
-    lock, installed = WEB / "package-lock.json", WEB / "node_modules/.package-lock.json"
+def install_packages(say: Say = print, folder: Path | None = None) -> None:
+    """A folder's (the page's) packages as locked, their install scripts not run; nothing to do when they are there."""
+    folder = folder or WEB
+    lock, installed = folder / "package-lock.json", folder / "node_modules/.package-lock.json"
     if installed.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
-    say("Installing the page's packages …")
-    run_npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"])
+    say(f"Installing the packages of {folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder} …")
+    run_npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"], folder)
     os.utime(installed)  # a checkout may have made the lock file younger than what npm writes here
 
 
-def run_npm(arguments: list[str]) -> None:
-    """npm in web/. Raises CannotBuild with the command when it fails or when there is no Node."""
+def run_npm(arguments: list[str], folder: Path | None = None) -> None:
+    """npm in a folder, by default web/. Raises CannotBuild with the command when it fails or when there is no Node."""
+    folder = folder or WEB
     node_and_npm = find_node()
     if node_and_npm is None:
         raise CannotBuild(no_node())
-    done = subprocess.run([*node_and_npm, *arguments], cwd=WEB, env=_environment(node_and_npm), check=False)
+    done = subprocess.run([*node_and_npm, *arguments], cwd=folder, env=node_environment(node_and_npm), check=False)
     if done.returncode != 0:
-        raise CannotBuild(f"`npm {' '.join(arguments)}` failed in {WEB} with status {done.returncode}; see above.")
+        raise CannotBuild(f"`npm {' '.join(arguments)}` failed in {folder} with status {done.returncode}; see above.")
 
 
 def find_node() -> list[str] | None:
@@ -153,7 +166,7 @@ def _package_npm() -> list[str] | None:
     return [str(node), str(npm)] if node.is_file() and npm.is_file() else None
 
 
-def _environment(node_and_npm: list[str]) -> dict[str, str]:
+def node_environment(node_and_npm: list[str]) -> dict[str, str]:
     """Ours, with Node in PATH for npm's own scripts, and the system's certificates, which Node does not look for."""
     environment = dict(os.environ)
     folder = str(Path(node_and_npm[0]).parent)

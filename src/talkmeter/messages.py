@@ -12,6 +12,15 @@ StopMode = Literal["drain", "cut"]
 ALL_MESSAGES = 0  # a history window that leaves nothing out
 
 
+class TokenWindow(Struct, frozen=True, forbid_unknown_fields=True):
+    """A history window by size: the newest messages with which the prompt has at most this many tokens."""
+
+    tokens: int
+
+
+Window = int | TokenWindow  # int: how many messages are sent, 1… or ALL_MESSAGES
+
+
 class Attachment(Struct, frozen=True, kw_only=True):
     """An image kept with a message. `file` is a random name in the attachments folder; `name` is data, never a path."""
 
@@ -48,19 +57,26 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class RoomSettings(Struct, frozen=True, kw_only=True):
-    """What a room says about its requests. None: the default of the settings. window: 1… or ALL_MESSAGES."""
+    """What a room says about its requests. None: the default of the settings.
+
+    first_prompt: opens every request, as the person's first word, with an acknowledgement.
+    """
 
     model: str | None = None
     provider_id: str | None = None
-    window: int | None = None
+    window: Window | None = None
     system_prompt: str | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    first_prompt: str | None = None
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """A conversation; its public id is the `conversation_id`. leaf_id: the end of the branch that is shown."""
+    """A conversation. leaf_id: the end of the branch that is shown.
+
+    conversation_id: the name that a client has made for it, unique among its principal's; None: it goes by its id.
+    """
 
     id: str
     principal: str
@@ -71,6 +87,7 @@ class Room(Struct, frozen=True, kw_only=True):
     created_at: int
     last_used_at: int
     message_count: int = 0
+    conversation_id: str | None = None
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -91,6 +108,10 @@ class Run(Struct, frozen=True, kw_only=True):
     provider_id: str | None = None
     surface: str = "web"  # the way in by which the question came
     system_prompt: str | None = None  # as it was sent; the room's own may have changed since
+    key_id: str | None = None  # of the API key that asked; None: a browser, or a program on this machine
+    tags: tuple[str, ...] = ()  # what budgets go by, beside the key and its user
+    options: RoomSettings | None = None  # asked for with this very run, over the room's
+    first_prompt: str | None = None  # as it was sent
 
 
 class RunEvent(Struct, frozen=True, kw_only=True):

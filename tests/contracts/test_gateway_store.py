@@ -6,10 +6,11 @@ Nothing goes upstream that could not be written down first, and what went is set
 import asyncio
 import random
 import sqlite3
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from support import books
 from support.gate import chat, gate_open
 from support.gateway_requests import REQUESTS
 from support.postgres import Postgres
@@ -31,34 +32,42 @@ def server():
     postgres.stop()
 
 
+@asynccontextmanager
+async def crowded(gate):
+    """Many clients ask for anything all the while; gives their answers so far."""
+    choose, answers, running = random.Random(7), [], True
+
+    async def client():
+        while running:
+            request = choose.choice(REQUESTS)
+            answers.append(await gate.call(request.path, request.body, **request.headers))
+
+    clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
+    yield answers
+    running = False
+    await asyncio.gather(*clients)
+
+
+async def until_there_are(answers, status, count):
+    """So many more with this status."""
+    before = len(answers)
+    async with asyncio.timeout(60):
+        while sum(answer.status == status for answer in answers[before:]) < count:
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.slow
 async def test_postgresql_is_restarted_under_load(tmp_path, server):
     if server._again is None:
         pytest.skip("the server that TALKMETER_TEST_POSTGRES_URL names is not ours to restart")
     url = server.create()
-    choose = random.Random(7)
     async with gate_open(tmp_path, database_url=url) as gate:
-        answers, running = [], True
-
-        async def client():
-            while running:
-                request = choose.choice(REQUESTS)
-                answers.append(await gate.call(request.path, request.body, **request.headers))
-
-        clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
-        for _ in range(2):
-            before = sum(answer.status == 200 for answer in answers)
-            async with asyncio.timeout(30):
-                while sum(answer.status == 200 for answer in answers) < before + CLIENTS:
-                    await asyncio.sleep(0.01)
-            await asyncio.to_thread(server.down)
-            before = len(answers)
-            async with asyncio.timeout(30):
-                while not any(answer.status >= 500 for answer in answers[before:]):
-                    await asyncio.sleep(0.01)
-            await asyncio.to_thread(server.up)
-        running = False
-        await asyncio.gather(*clients)
+        async with crowded(gate) as answers:
+            for _ in range(2):
+                await until_there_are(answers, 200, CLIENTS)
+                await asyncio.to_thread(server.down)
+                await until_there_are(answers, 503, 1)
+                await asyncio.to_thread(server.up)
         assert {answer.status for answer in answers} <= {200, 503}
         assert errors_of_ours(answers) <= {"store_error", "store_busy"}
         ledger = await gate.check_books(unknown=True, unseen=True)
@@ -115,3 +124,25 @@ async def test_a_full_disk(small_disk):
                 await asyncio.sleep(0.05)
         assert answer.status == 200
         await gate.check_books()
+
+
+async def test_the_disk_fills_up_under_load(small_disk, tmp_path):
+    """Again and again: what was sent is settled with the bill's figures, and with new room all is well."""
+    async with gate_open(tmp_path, data_dir=small_disk / "data") as gate:
+        await gate.budget("1000000 tokens", hard=False)
+        async with crowded(gate) as answers:
+            for _ in range(3):
+                await until_there_are(answers, 200, CLIENTS)
+                fill(small_disk / "filler")
+                await until_there_are(answers, 507, CLIENTS)
+                (small_disk / "filler").unlink()
+            await until_there_are(answers, 200, CLIENTS)
+        assert {answer.status for answer in answers} == {200, 507}
+        assert errors_of_ours(answers) == {"store_full"}
+        ledger = await gate.check_books(unknown=True, unseen=True)
+        assert len(ledger) >= 4 * CLIENTS
+        ((_, reserved),) = gate.counters()
+        assert reserved == 0
+        with books.reading(gate.data_dir) as left:
+            books.check_sound(left)
+            assert books.check_budgets(left) == 1

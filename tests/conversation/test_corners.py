@@ -410,3 +410,16 @@ async def test_what_a_dead_gateway_had_kept_of_a_call_is_counted(desk):
     settled = (await desk.store.entry(opening.id)).settlement
     assert (settled.outcome, settled.provenance, settled.usage.completion_tokens) == ("interrupted", "counted", 4)
     assert await desk.store.partial_texts(opening.id) == []
+
+
+async def test_what_was_kept_and_cannot_be_opened_any_more_is_unknown(desk):
+    """Its key is lost: the entry does not pretend to know, even if it can read a part of it."""
+    from talkmeter.metering.ledger import KeepPartial
+
+    opening = an_opening(id="call_kept", provider_id="sim", model_requested="sim-fast")
+    kept = [KeepPartial(entry_id=opening.id, part=part, seq=1, text=text) for part, text in ((0, "hello"), (1, "?"))]
+    await desk.store.commit(opening, *kept)
+    assert await settle_open_entries(desk.store, desk.prices, lambda _id, text: None if text == "?" else text) == 1
+    settled = (await desk.store.entry(opening.id)).settlement
+    assert (settled.provenance, settled.usage) == ("unknown", None)
+    assert await desk.store.partial_texts(opening.id) == []

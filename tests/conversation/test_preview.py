@@ -11,6 +11,7 @@ from talkmeter.conversation.preview import (
     prompt_tokens,
     windows_for,
 )
+from talkmeter.messages import TokenWindow
 
 
 def free(_prompt, _cached):
@@ -20,6 +21,23 @@ def free(_prompt, _cached):
 def test_the_rooms_own_window_is_a_rung():
     assert windows_for(5) == (1, 2, 4, 5, 8, 16, 0)
     assert windows_for(0) == (1, 2, 4, 8, 16, 0)
+
+
+def test_a_window_by_tokens_is_the_last_rung():
+    own = TokenWindow(tokens=560)
+    assert windows_for(own) == (1, 2, 4, 8, 16, 0, own)
+    course = Course([100, 200, 50, 200, 300], 3, True, [True, False, True, False, True])
+    rungs = ladder(course, own, 550, free)
+    assert (rungs[-1].window, rungs[-1].messages_sent, rungs[-1].prompt_tokens, rungs[-1].fits) == (own, 3, 553, False)
+    assert ladder(Course([100, 200, 300], 3), own, None, free)[-1].prompt_tokens == 503
+
+
+def test_the_cache_forecast_of_a_window_by_tokens():
+    course = Course([2000, 50, 10], 3)
+    assert cached_forecast(course, TokenWindow(tokens=2063), TokenWindow(tokens=2003)) == 1920
+    assert cached_forecast(course, TokenWindow(tokens=2062), 0) == 0
+    assert cached_forecast(course, 0, TokenWindow(tokens=2002)) == 0
+    assert cached_forecast(Course([10], 2000), TokenWindow(tokens=2010), TokenWindow(tokens=2000)) == 1920
 
 
 def test_rungs():

@@ -3,9 +3,12 @@
 import asyncio
 import json
 
+from support.held_writer import HeldWriter
+from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, Head
 from talkmeter.conversation import runs
+from talkmeter.conversation.recovery import AT_A_TIME, settle_open_entries
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.errors import StoreFull
 from talkmeter.metering.ledger import SettleEntry
@@ -117,3 +120,17 @@ async def test_a_shutdown_does_not_wait_for_a_full_disk_for_ever(tmp_path, monke
             answer = await second.rooms.message_view(ME, asked.answer.message.id)
             assert answer.entry.settlement.outcome == "interrupted"
             assert list(await second.store.open_entries()) == []
+
+
+async def test_what_is_left_open_is_settled_many_at_a_time(tmp_path):
+    """A start waits for it: the store is given a hundred at once, to commit together."""
+    async with workspace(tmp_path) as desk:
+        count = AT_A_TIME + 7
+        await desk.store.commit(*[an_opening(provider_id="sim", model_requested="sim-fast") for _ in range(count)])
+        async with HeldWriter(desk.store):
+            settling = asyncio.create_task(settle_open_entries(desk.store, desk.prices))
+            async with asyncio.timeout(20):
+                while desk.store._writer.waiting() < AT_A_TIME:
+                    await asyncio.sleep(0.005)
+        assert await settling == count
+        assert list(await desk.store.open_entries()) == []

@@ -10,6 +10,10 @@ import pytest
 from support.gate import chat
 from support.simulator_requests import wav
 from support.upstreams import Scripted, reply
+from talkmeter.clock import now
+from talkmeter.metering.cost import price_usage
+from talkmeter.metering.prices import PriceTable
+from talkmeter.metering.usage import Usage
 
 
 async def bill_of(gate, model, usage, *, path="chat/completions", streamed=False, body=None, **scripted):
@@ -106,6 +110,27 @@ async def test_pictures_are_not_text(gate):
         gate, "gpt-image-1", told, path="images/generations", body={"model": "gpt-image-1", "prompt": "x"}
     )
     assert entry["cost_picodollars"] == 50 * 5_000_000 + 250 * 10_000_000 + 1056 * 40_000_000
+
+
+async def test_pictures_of_the_second_generation(gate):
+    """gpt-image-2: text in 5, image in 8, image out 30, not the 10 that text would be."""
+    told = {"input_tokens": 60, "output_tokens": 1568, "total_tokens": 1628,
+            "input_tokens_details": {"text_tokens": 10, "image_tokens": 50}}  # fmt: skip
+    body = {"model": "gpt-image-2", "prompt": "x", "size": "1536x1024"}
+    entry = await bill_of(gate, "gpt-image-2", told, path="images/generations", body=body)
+    assert entry["cost_picodollars"] == 10 * 5_000_000 + 50 * 8_000_000 + 1568 * 30_000_000
+
+
+async def test_pictures_that_are_edited(gate):
+    """A form; its usage is the Images endpoint's too: gpt-image-1, 5 / 10 / 40."""
+    told = {"input_tokens": 300, "output_tokens": 272, "total_tokens": 572,
+            "input_tokens_details": {"text_tokens": 20, "image_tokens": 280}}  # fmt: skip
+    gate.simulator.script({"usage": told})
+    picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0"
+    answer = await gate.send_form("images/edits", {"model": "gpt-image-1", "prompt": "x", "image": ("a.png", picture)})
+    assert answer.status == 200, answer.body
+    entry = await gate.entry(answer)
+    assert entry["cost_picodollars"] == 20 * 5_000_000 + 280 * 10_000_000 + 272 * 40_000_000
 
 
 async def test_pictures_by_the_piece(gate):
@@ -245,6 +270,113 @@ async def test_an_aborted_stream_is_counted_and_says_so(gate):
     await gate.check_books()
 
 
+async def left_in_the_middle(gate, body, chunks):
+    connection = await gate.open("chat/completions", body)
+    await gate.simulator.step(chunks)
+    if chunks:
+        await connection.head()
+        for _ in range(chunks):
+            await connection.chunk()
+    await connection.close()
+    await gate.simulator.step(1000, wait=0.05)
+    return await gate.last()
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+async def test_who_leaves_early_is_billed_what_the_provider_bills(gate, chunks):
+    """Cached and reasoning tokens are nothing that a count of the text could see. gpt-4o-mini: 0.15 / 0.075 / 0.60."""
+    told = usage(2006, 300, into={"cached_tokens": 1920}, out={"reasoning_tokens": 100})
+    gate.simulator.script({"usage": told, "gate": True, "answer": "one two three four five"})
+    entry = await left_in_the_middle(gate, chat(model="gpt-4o-mini", stream=True), chunks)
+    assert entry["provenance"] == "drained"
+    assert (entry["prompt_tokens"], entry["completion_tokens"], entry["reasoning_tokens"]) == (2006, 300, 100)
+    assert entry["cost_picodollars"] == 86 * 150_000 + 1920 * 75_000 + 300 * 600_000 == 336_900_000
+    await gate.check_books()
+
+
+async def test_who_leaves_before_an_answer_in_one_piece(gate):
+    gate.simulator.script({"usage": usage(1000, 100), "gate": True})
+    entry = await left_in_the_middle(gate, chat(model="gpt-4o-mini"), 0)
+    assert (entry["provenance"], entry["cost_picodollars"]) == ("drained", 1000 * 150_000 + 100 * 600_000)
+
+
+async def test_a_stream_trips_its_budget(gate):
+    """What streams have cost is spent: the budget is for one of them and a little more. gpt-4o: 2.50 / 10."""
+    await gate.budget("0.012 USD")
+    gate.simulator.script({"usage": usage(1000, 500)})
+    body = chat("say: x", "gpt-4o", stream=True, max_tokens=500, service_tier="default")
+    assert (await gate.call("chat/completions", body)).status == 200
+    await gate.ledger()
+    assert gate.counters() == [(1000 * 2_500_000 + 500 * 10_000_000, 0)] == [(7_500_000_000, 0)]
+    assert (await gate.call("chat/completions", body)).status == 429
+
+
+async def test_a_cache_that_is_counted_beside_the_input_is_not_read_as_inside(odd):
+    """Anthropic's form under OpenAI's path: reading it as ours would lose 900 tokens, or bill them twice."""
+    told = {"input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 10}
+    body = json.dumps({"model": "house-7b", "choices": [{"message": {"content": "x"}}], "usage": told}).encode()
+    _, entry = await odd(body, b"application/json")
+    assert (entry["provenance"], json.loads(entry["raw_usage"])) == ("estimated", told)
+    assert "Anthropic" in entry["problem"]
+
+
+OUTPUT = [
+    {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "open_page", "url": "u"}},
+    {"type": "web_search_call", "status": "completed"},
+    {"type": "file_search_call", "status": "completed"},
+    {"type": "function_call", "name": "web_search_call", "arguments": "{}"},
+    {"type": "message", "content": [{"type": "output_text", "text": "x"}]},
+]
+
+
+@pytest.fixture
+async def tooled(gate):
+    """`await tooled(output, streamed)`: the entry of a response with these items; usage 1000 and 10."""
+    upstream = Scripted()
+
+    async def call(output, *, streamed=False):
+        told = {"input_tokens": 1000, "output_tokens": 10, "total_tokens": 1010}
+        made = {"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-4.1", "output": output,
+                "usage": told}  # fmt: skip
+        body, kind = json.dumps(made).encode(), b"application/json"
+        if streamed:
+            event = {"type": "response.completed", "response": made}
+            body, kind = b"data: " + json.dumps(event).encode() + b"\n\n", b"text/event-stream"
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+        async with upstream.running(reply(head + body)):
+            await gate.application.accounts.providers.add("Tools", upstream.base_url, "sk-tools")
+            fields = {"model": "Tools/gpt-4.1", "input": "x", "tools": [{"type": "web_search"}], "stream": streamed}
+            answer = await gate.call("responses", fields)
+            entry = await gate.entry_anywhere(answer)
+            again = await gate.entry_anywhere(await gate.call("responses/resp_1"))
+        assert again["cost_picodollars"] == 0, "it is paid for once"
+        return entry
+
+    return call
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_tools_have_fees_of_their_own(tooled, streamed):
+    """gpt-4.1 is 2 / 8; a search in the web 0.01, one in files 0.0025; opening a page is free."""
+    entry = await tooled(OUTPUT, streamed=streamed)
+    assert lines(entry) == {
+        "input": (1000, 2_000_000_000),
+        "output": (10, 80_000_000),
+        "web_search": (2, 20_000_000_000),
+        "file_search": (1, 2_500_000_000),
+    }
+    assert entry["cost_picodollars"] == 24_580_000_000
+
+
+async def test_a_tool_without_a_price_is_not_free(gate, tooled):
+    entry = await tooled([{"type": "code_interpreter_call"}])
+    assert entry["cost_picodollars"] is None
+    assert "code_interpreter has no price" in entry["unpriced"]
+    assert (entry["prompt_tokens"], entry["completion_tokens"]) == (1000, 10)
+    assert await gate.application.prices.back_fill() == 0, "a price for tokens alone would not be the whole"
+
+
 async def test_speech_by_characters(gate):
     """tts-1: 15 USD for a million characters, whatever their bytes."""
     answer = await gate.call("audio/speech", {"model": "tts-1", "input": "안녕 hi", "voice": "alloy"})
@@ -282,6 +414,15 @@ async def test_figures_that_cannot_be_are_not_believed(gate):
     entry = await gate.entry(await gate.call("chat/completions", chat("say: x", "gpt-4o")))
     assert entry["provenance"] == "counted"
     assert "cached_tokens" in entry["problem"]
+
+
+def test_a_long_prompt_in_a_batch():
+    """gpt-5.4 in a batch: 1.25 / 7.50; above 272k tokens 2.50 / 11.25, and never nothing."""
+    table, at = PriceTable(), now()
+    for prompt, into, out in ((272_000, 1_250_000, 7_500_000), (272_001, 2_500_000, 11_250_000)):
+        told = Usage(prompt_tokens=prompt, completion_tokens=100)
+        cost = price_usage(told, table, provider="openai", model="gpt-5.4", tier="batch", at=at)
+        assert cost.picodollars == prompt * into + 100 * out
 
 
 async def test_the_batch_price_is_half(gate):

@@ -200,17 +200,6 @@ async def test_behind_a_proxy_nobody_is_this_machine(gate, header):
     check_error(await gate.call("chat/completions", chat(), **{header: "127.0.0.1"}), 401, "invalid_api_key")
 
 
-@pytest.mark.parametrize(("address", "local"), [
-    (("127.0.0.1", 1), True), (("::1", 1), True), (("127.8.9.1", 1), True), (("::ffff:127.0.0.1", 1), True),
-    (("10.0.0.1", 1), False), (("::ffff:10.0.0.1", 1), False), (("", 1), False), (("/run/socket", 0), False),
-    (None, False),
-])  # fmt: skip
-def test_what_this_machine_is(address, local):
-    from talkmeter.surfaces.openai.entrance import is_this_machine
-
-    assert is_this_machine(address, {}) is local
-
-
 async def test_endpoints_that_are_switched_off(open_gate):
     gate = await open_gate(gateway_endpoints="chat,embeddings")
     assert (await gate.call("chat/completions", chat())).status == 200

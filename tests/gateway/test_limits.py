@@ -83,6 +83,31 @@ async def test_ten_of_a_hundred(gate):
     assert gate.counters() == [(spent, 0)]
 
 
+async def test_two_hundred_of_all_kinds(gate):
+    """Dear tiers, several choices, long prompts, tools, models without a price: nothing of it overspends."""
+    budget = await gate.budget("0.02 USD")
+    kinds = [
+        chat("say: hi", max_tokens=50, service_tier="priority"),
+        chat("say: hi", max_tokens=50, n=3),
+        chat("say: hi", "gpt-5.4", max_completion_tokens=5),
+        chat("say: hi", max_tokens=50, stream=True),
+        chat("say: hi", "gpt-99-unheard-of", max_tokens=5),
+        chat("say: hi", max_tokens=50, tools=[{"type": "web_search"}]),
+        chat("x " * 140_000, "gpt-5.4", max_completion_tokens=5),
+    ]
+    asked = [kinds[number % 6] for number in range(200)] + [kinds[6]] * 2
+    answers = await asyncio.gather(*(gate.call("chat/completions", body) for body in asked))
+    statuses = [answer.status for answer in answers]
+    assert set(statuses) == {200, 429}
+    assert {status for number, status in enumerate(statuses) if number % 6 in (4, 5) or number >= 200} == {429}
+    ledger = await gate.check_books()
+    assert len(ledger) == statuses.count(200)
+    assert all(entry["cost_picodollars"] <= entry["worst_case_picodollars"] for entry in ledger.values())
+    ((spent, reserved),) = gate.counters()
+    assert (spent, reserved) == (sum(entry["cost_picodollars"] for entry in ledger.values()), 0)
+    assert 0 < spent <= budget.amount
+
+
 async def test_an_unpriced_model_under_a_money_budget(gate):
     await gate.budget("5 USD", name="money")
     for more, word in (({}, "max_completion_tokens"), ({"max_tokens": 5}, "price")):

@@ -212,6 +212,60 @@ async def test_our_errors_are_its_exceptions(gate, client):
     assert "almost nothing" in poor.value.message
 
 
+async def test_a_used_up_budget_is_not_tried_again(gate, client):
+    """Its name, its figures and when it begins anew are in the error's body."""
+    await gate.budget("0.0000001 USD", name="용돈", period="day")
+    gate.simulator.bill.rows.clear()
+    with pytest.raises(openai.RateLimitError) as poor:
+        async with asyncio.timeout(20):
+            await client.with_options(max_retries=50).chat.completions.create(**asked())
+    assert isinstance(poor.value.body, dict)
+    told = poor.value.body["talkmeter"]
+    assert (poor.value.status_code, told["budget"], told["reason"]) == (429, "용돈", "exhausted")
+    assert (told["limit"], told["spent"], told["reserved"]) == ("100000", "0", "0")
+    assert told["resets_at"] > 0
+    assert poor.value.response.headers["x-should-retry"] == "false"
+    assert poor.value.request_id is not None
+    assert gate.wire.sent == b""
+
+
+async def test_rate_limits_and_warnings_in_its_headers(gate):
+    _, token = await gate.key("limited", rpm=2, tpm=100_000)
+    await gate.budget("0.000000001 USD", name="용돈", hard=False)
+    async with openai.AsyncOpenAI(base_url=gate.base_url, api_key=token, max_retries=0) as client:
+        raw = await client.chat.completions.with_raw_response.create(**asked())
+        assert (raw.headers["x-ratelimit-limit-requests"], raw.headers["x-ratelimit-remaining-requests"]) == ("2", "1")
+        assert (raw.headers["x-ratelimit-limit-tokens"], raw.headers["x-ratelimit-reset-requests"]) == ("100000", "30s")
+        assert int(raw.headers["x-ratelimit-remaining-tokens"]) < 100_000
+        async with client.chat.completions.with_streaming_response.create(**asked(), stream=True) as streamed:
+            assert streamed.headers["x-talkmeter-budget-warning"].startswith("용돈; ")
+            assert streamed.headers["x-talkmeter-call-id"]
+            await streamed.read()
+        with pytest.raises(openai.RateLimitError) as fast:
+            await client.chat.completions.create(**asked())
+        assert (fast.value.code, fast.value.type) == ("rate_limit_exceeded", "rate_limit_error")
+        headers = fast.value.response.headers
+        assert 1 <= int(headers["retry-after"]) <= 30
+        assert 1 <= int(headers["retry-after-ms"]) <= 30_000
+        assert headers["x-ratelimit-remaining-requests"] == "0"
+
+
+async def test_it_waits_as_long_as_it_is_told(gate, monkeypatch):
+    _, token = await gate.key("limited", rpm=1)
+    waited = []
+    async with openai.AsyncOpenAI(base_url=gate.base_url, api_key=token, max_retries=1) as client:
+        await client.chat.completions.create(**asked())
+
+        async def at_once(seconds):
+            waited.append(seconds)
+
+        monkeypatch.setattr("openai._base_client.anyio.sleep", at_once)
+        with pytest.raises(openai.RateLimitError):
+            await client.chat.completions.create(**asked())
+    assert len(waited) == 1
+    assert 30 < waited[0] <= 60, "one request a minute"
+
+
 async def test_it_retries(gate, client):
     gate.simulator.script({"fault": "503"}, {"fault": "429", "retry_after": 0})
     answer = await client.with_options(max_retries=3).chat.completions.create(**asked())

@@ -13,11 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from support.store_values import a_settlement, an_opening
-from talkmeter.errors import Conflict
+from talkmeter.accounts.keys import Keys
+from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.principals import OWNER
+from talkmeter.accounts.users import Users
+from talkmeter.errors import Conflict, InvalidKey
 from talkmeter.metering.budget_making import new_budget
 from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.cost import Cost
-from talkmeter.metering.ledger import PriceEntry
+from talkmeter.metering.ledger import CorrectEntry, PriceEntry
 from talkmeter.metering.periods import span_of
 from talkmeter.metering.reservations import correction, flagged, release, reservations_text
 from talkmeter.metering.usage import Usage
@@ -30,6 +34,7 @@ BUDGETS = (
     {"name": "all", "amount": "$0.0000000015", "period": "day"},  # 1,500 picodollars
     {"name": "ann", "amount": "$0.000000004", "period": "week", "scope": "user", "scope_id": "ann"},
     {"name": "lab", "amount": "900 tokens", "period": "month", "scope": "tag", "scope_id": "lab"},
+    {"name": "app", "amount": "$0.000000002", "period": "day", "scope": "key"},
     {"name": "soft", "amount": "$0.000000000000", "period": "total", "hard": False},
 )
 
@@ -47,6 +52,9 @@ class Lives(RuleBasedStateMachine):
         self.counted = {}  # (budget id, period start) → {call id: (spent, reserved)}
         self.open = {}  # call id → (opening, worst)
         self.unpriced = {}  # call id → (opening, settlement)
+        self.unknown = {}  # the same of calls of which nobody knows yet what they came to
+        self.tokens = {}  # of the key and of what it was rotated into → when each ends, None: never
+        self.key_id = None  # of the newest of these
 
     def run(self, work):
         return self.loop.run_until_complete(work)
@@ -54,13 +62,24 @@ class Lives(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.start()
+        self.key_id, token = self.run(self.issued())
+        self.tokens[token] = None
         for fields in BUDGETS:
-            self.run(self.book.add(replace(new_budget(**fields), id=f"budget_{fields['name']}")))
+            whose = {"scope_id": self.key_id} if fields.get("scope") == "key" else {}
+            self.run(self.book.add(replace(new_budget(**fields, **whose), id=f"budget_{fields['name']}")))
+
+    async def issued(self):
+        key, token = await self.keys.issue(user_id=OWNER, name="app")
+        return key.id, token
 
     def start(self):
         self.store = self.run(open_store(self.folder / "talkmeter.db", ballast=4096, readers=1))
         self.book = BudgetBook(self.store, lambda: self.zone)
         self.run(self.book.load())
+        users = Users(self.store, Passwords(self.store), lambda: self.now)
+        self.run(users.load())
+        self.keys = Keys(self.store, users, lambda: self.now)
+        self.run(self.keys.load())
 
     def teardown(self):
         self.run(self.finish())
@@ -85,9 +104,10 @@ class Lives(RuleBasedStateMachine):
         tokens=st.integers(0, 500),
         user=st.sampled_from(["ann", "bob"]),
         tags=st.sampled_from([(), ("lab",)]),
+        data=st.data(),
     )
-    def a_call_is_opened(self, money, tokens, user, tags):
-        budgets = self.book.applicable(user_id=user, tags=tags)
+    def a_call_is_opened(self, money, tokens, user, tags, data):
+        budgets = self.book.applicable(user_id=user, tags=tags, key_id=self.key_of(data))
         worst = WorstCase(money, tokens)
         call_id = f"call_{len(self.made):04}"
         self.made.append(call_id)
@@ -110,6 +130,39 @@ class Lives(RuleBasedStateMachine):
         self.open[opening.id] = opening
         for budget_id, key in keys.items():
             self.counted.setdefault(key, {})[opening.id] = (0, asked[budget_id])
+
+    def key_of(self, data):
+        """What budgets go by: none, or the id of the first key, whichever of its successors is used."""
+        token = data.draw(st.sampled_from([None, *self.tokens]))
+        if token is None:
+            return None
+        ends = self.tokens[token]
+        try:
+            key = self.keys.find(token)
+        except InvalidKey:
+            assert ends is not None
+            assert ends <= self.now
+            return None
+        assert ends is None or self.now < ends
+        return self.keys.first_id(key)
+
+    @rule(overlap=st.sampled_from([0, 3600]))
+    def the_key_is_rotated(self, overlap):
+        *_, old = self.tokens
+        before = self.keys.get(self.key_id)
+        new, token = self.run(self.keys.rotate(self.key_id, overlap))
+        ends = self.now + overlap * 1_000_000
+        self.tokens[old] = ends if before.expires_at is None else min(ends, before.expires_at)
+        self.tokens[token] = new.expires_at
+        self.key_id = new.id
+        assert self.keys.first_id(new) == next(b.scope_id for b in self.book.all() if b.scope == "key")
+
+    @rule(days=st.sampled_from([None, 0.1, 1, 40]))
+    def the_key_gets_another_end(self, days):
+        *_, token = self.tokens
+        ends = None if days is None else self.now + int(days * DAY)
+        self.run(self.keys.update(self.key_id, expires_at=ends))
+        self.tokens[token] = ends
 
     def start_of(self, budget):
         return span_of(budget.period, self.now, ZoneInfo(self.zone)).start
@@ -134,12 +187,15 @@ class Lives(RuleBasedStateMachine):
             cost = Cost(data.draw(st.integers(0, money))) if end == "used" else Cost(None)
         elif end == "unknown":
             usage, cost = None, Cost(None)
-        settlement = a_settlement(opening, usage=usage, cost=cost, settled_at=self.now)
+        provenance = "unknown" if usage is None else "reported"
+        settlement = a_settlement(opening, usage=usage, cost=cost, settled_at=self.now, provenance=provenance)
         assert flagged(opening, settlement) is settlement
         await self.store.commit(settlement, *release(opening, settlement))
         del self.open[call_id]
         if end == "unpriced":
             self.unpriced[call_id] = opening, settlement
+        elif end == "unknown":
+            self.unknown[call_id] = opening, settlement
         for key, amount in worst.items():
             known = (
                 cost.picodollars
@@ -172,6 +228,25 @@ class Lives(RuleBasedStateMachine):
         for each in calls.values():
             each[call_id] = (cost.picodollars, 0)
 
+    @precondition(lambda self: self.unknown)
+    @rule(data=st.data(), tokens=st.integers(0, 500), money=st.integers(0, 1_600))
+    def the_provider_tells(self, data, tokens, money):
+        """What was unknown is reconciled: the worst case, which stood for it, gives way to the figures."""
+        call_id = data.draw(st.sampled_from(sorted(self.unknown)))
+        opening, settlement = self.unknown[call_id]
+        calls = {key: calls for key, calls in self.counted.items() if call_id in calls}
+        most = {
+            unit: min((each[call_id][0] for key, each in calls.items() if self.unit(key) == unit), default=figure)
+            for unit, figure in (("tokens", tokens), ("picodollars", money))
+        }
+        usage = Usage(prompt_tokens=min(tokens, most["tokens"]), completion_tokens=0)
+        cost = Cost(min(money, most["picodollars"]))
+        changes = correction(opening, settlement, usage, cost)
+        self.run(self.store.commit(CorrectEntry(id=call_id, provenance="reconciled", usage=usage, cost=cost), *changes))
+        del self.unknown[call_id]
+        for key, each in calls.items():
+            each[call_id] = (cost.picodollars if self.unit(key) == "picodollars" else usage.prompt_tokens, 0)
+
     @rule()
     def the_process_dies_and_another_settles(self):
         """What was open is settled from what the ledger says, by a process that knows nothing else."""
@@ -189,13 +264,13 @@ class Lives(RuleBasedStateMachine):
     def the_time_zone_changes(self, zone):
         self.zone = zone
 
-    @rule(which=st.integers(0, 2), amount=st.integers(0, 5_000))
+    @rule(which=st.integers(0, 3), amount=st.integers(0, 5_000))
     def a_budget_is_edited(self, which, amount):
         budget = self.book.all()[which]
         counted = max((self.total(key) for key in self.counted if key[0] == budget.id), default=0)
         self.run(self.book.change(budget.id, amount=max(amount, counted)))  # lower would be exceeded by the edit itself
 
-    @rule(which=st.integers(0, 2), enabled=st.booleans())
+    @rule(which=st.integers(0, 3), enabled=st.booleans())
     def a_budget_is_switched(self, which, enabled):
         self.run(self.book.change(self.book.all()[which].id, enabled=enabled))
 

@@ -300,6 +300,19 @@ async def test_found_while_it_is_under_way(meter):
         each.cut()
 
 
+@pytest.mark.parametrize(("body", "images", "provenance"), [
+    (b'{"data":[{},{}]}', 2, "counted"), (b'{"made":2}', None, "unknown"), (b"x" * (9 << 20), 3, "counted"),
+])  # fmt: skip
+async def test_pictures_are_as_many_as_came(meter, body, images, provenance):
+    """Of an answer too long to be read whole: as many as were asked for."""
+    call = await begin(meter, Answer(body), endpoint="images/generations", model="dall-e-2",
+                       billing="image:standard:1024x1024", images=3)  # fmt: skip
+    await call.dispatch(REQUEST)
+    await read_all(call)
+    found = await settled(meter, call)
+    assert (found.usage and found.usage.images, found.provenance) == (images, provenance)
+
+
 async def test_others_are_asked_for_what_is_not_known_here(meter):
     call = await begin(meter, Answer(b"x"), endpoint="responses")
     there = LedgerEntry(opening=call.opening)

@@ -17,6 +17,8 @@ LATER = {
     "alembic": "a database of an older version",
     "argon2": "a password",
     "cryptography": "a stored key",
+    "google.protobuf": "the gRPC door",
+    "grpc": "the gRPC door, after the page answers",
     "prometheus_client": "the first scrape",
     "psycopg": "a PostgreSQL database",
     "pygments": "rich",
@@ -25,10 +27,12 @@ LATER = {
     "rich": "tables and progress bars of other commands",
     "sqlalchemy.dialects.postgresql": "a PostgreSQL database",
     "sqlalchemy.orm": "nothing: the store is Core only",
+    "talkmeter.importing": "an import",
     "talkmeter.simulator": "answers while there is no provider",
     "tiktoken": "the first count",
     "urllib.request": "nothing",
     "webbrowser": "--open",
+    "websockets": "the first WebSocket",
 }
 
 # The command itself; when it has ended, every module that it had imported, one name a line.

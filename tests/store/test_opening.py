@@ -11,6 +11,7 @@ import pytest
 
 from support.store_values import an_opening
 from talkmeter.errors import SettingError, StoreBusy, StoreError
+from talkmeter.store import exclusive as store_exclusive
 from talkmeter.store import open_store
 from talkmeter.store.sqlite_facts import has_wal_reset_bug, network_file_system, warnings_about
 
@@ -212,6 +213,73 @@ asyncio.run(main())
     async with asyncio.timeout(30), store.exclusive("serve"):
         pass
     await store.close()
+
+
+def holders(postgres, url):
+    """Ends the connections that hold a lock in this database; how many there were."""
+    return postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        url,
+    )
+
+
+async def test_a_lock_that_the_database_let_go_of_is_taken_again(postgres, postgres_url, monkeypatch):
+    monkeypatch.setattr(store_exclusive, "_LOOK_AGAIN", 0.01)
+    one, other = [await open_store(postgres_url) for _ in range(2)]
+    async with one.exclusive("serve", wait=False) as held:
+        losing = asyncio.create_task(held.lost())
+        for _ in range(2):
+            async with asyncio.timeout(30):
+                while not await asyncio.to_thread(holders, postgres, postgres_url):
+                    await asyncio.sleep(0.01)
+        postgres_lock = held._lock
+        async with asyncio.timeout(30):
+            while held._lock is postgres_lock:
+                await asyncio.sleep(0.01)
+        with pytest.raises(StoreBusy):
+            async with other.exclusive("serve", wait=False):
+                pass
+        assert not losing.done()
+        losing.cancel()
+        await asyncio.wait([losing])
+    await one.close()
+    await other.close()
+
+
+async def test_a_lock_that_another_process_has_taken_is_lost(postgres, postgres_url):
+    one, other = [await open_store(postgres_url) for _ in range(2)]
+    async with one.exclusive("serve", wait=False) as held:
+        assert await asyncio.to_thread(holders, postgres, postgres_url) == 1
+        async with asyncio.timeout(30), other.exclusive("serve"):
+            await held.lost()
+    await one.close()
+    await other.close()
+
+
+async def test_a_lock_is_looked_after_while_the_database_is_away(monkeypatch):
+    """Nobody has it then; once the database is back it is taken again."""
+    monkeypatch.setattr(store_exclusive, "_LOOK_AGAIN", 0)
+    answers = [OSError("away"), OSError("away"), Lock(), None]
+
+    def acquire():
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    await store_exclusive.Held(Lock(), acquire).lost()
+    assert answers == []
+
+
+class Lock:
+    """Of a connection that is broken."""
+
+    def execute(self, _statement):
+        raise OSError("broken")
+
+    def close(self):
+        """It is broken anyway."""
 
 
 async def test_two_databases_of_one_server_have_locks_of_their_own(postgres_url, new_postgres_url):

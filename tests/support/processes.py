@@ -28,10 +28,11 @@ class NotStarted(Exception):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without anybody's settings, in English."""
+    """This process's environment without anybody's settings, in English. No gRPC: its usual port is one for all."""
     unwanted = ("TALKMETER_", "OPENAI_", "LC_", "LANG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    return kept | {"PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"} | more
+    ours = {"PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8", "TALKMETER_GRPC_PORT": "0"}
+    return kept | ours | more
 
 
 @dataclass

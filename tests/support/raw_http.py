@@ -90,6 +90,16 @@ class RawConnection:
         await self._writer.drain()
         self.answer = Answer()
 
+    async def write(self, data: bytes) -> None:
+        """Bytes as they are."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def next(self) -> Answer:
+        """The next answer, to its end."""
+        self.answer = Answer()
+        return await self.rest()
+
     async def head(self) -> Answer:
         """Read the status line and the headers."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -127,6 +137,10 @@ class RawConnection:
         except ConnectionResetError:
             self.answer.ended = "rst"
         return self.answer
+
+    def abort(self) -> None:
+        """Leave at once; what the other side has written is of no interest."""
+        self._writer.transport.abort()
 
     async def close(self) -> None:
         self._writer.close()

@@ -34,7 +34,7 @@ class Running:
 
     def __init__(self, command: list[str], environment: Mapping[str, str], ready: re.Pattern[str]) -> None:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "TALKMETER_"))}
-        clean |= {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"} | environment
+        clean |= {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1", "TALKMETER_GRPC_PORT": "0"} | environment
         self.process = subprocess.Popen(
             [sys.executable, *command], env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
         )

@@ -16,8 +16,8 @@ KEPT = ("HOME", "PATH", "SYSTEMROOT", "TMPDIR", "COVERAGE_PROCESS_CONFIG", "COVE
 
 
 def environment(**more):
-    """Nothing of the surroundings but what a process needs to run."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | more
+    """Nothing of the surroundings but what a process needs to run. No gRPC: its usual port is one for all."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {"TALKMETER_GRPC_PORT": "0"} | more
 
 
 def run(*arguments, data_dir, stdin="", **env):

@@ -48,6 +48,13 @@ class Wire:
         return [one for _, down in self._lines for one in messages(bytes(down))]
 
     @property
+    def exchanges(self) -> list[tuple[Message, Message]]:
+        """Each request that was answered, with its answer."""
+        return [
+            pair for up, down in self._lines for pair in zip(messages(bytes(up)), messages(bytes(down)), strict=False)
+        ]
+
+    @property
     def sent(self) -> bytes:
         """Everything that went towards the target."""
         return b"".join(bytes(up) for up, _ in self._lines)
@@ -121,15 +128,16 @@ def messages(data: bytes) -> list[Message]:
 
 
 def _unchunked(data: bytes) -> tuple[bytes, bytes, bool]:
-    body = b""
+    """The body, what follows it, and whether it came to its end."""
+    parts, at = [], 0
     while True:
-        head, end, rest = data.partition(b"\r\n")
-        if not end:
-            return body, b"", False
-        size = int(head, 16)
+        end = data.find(b"\r\n", at)
+        if end == -1:
+            return b"".join(parts), b"", False
+        size, start = int(data[at:end], 16), end + 2
         if size == 0:
-            return body, rest.removeprefix(b"\r\n"), rest.startswith(b"\r\n")
-        body += rest[:size]
-        if len(rest) < size + 2:
-            return body, b"", False
-        data = rest[size + 2 :]
+            return b"".join(parts), data[start:].removeprefix(b"\r\n"), data.startswith(b"\r\n", start)
+        parts.append(data[start : start + size])
+        at = start + size + 2
+        if len(data) < at:
+            return b"".join(parts), b"", False

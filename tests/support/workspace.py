@@ -4,7 +4,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+from talkmeter.accounts.keys import Keys
+from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.users import Users
 from talkmeter.conversation.asking import Conversation
+from talkmeter.conversation.callers import Callers
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
@@ -13,6 +17,7 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
+from talkmeter.conversation.talks import Talks
 from talkmeter.conversation.values import Ask
 from talkmeter.ids import new_id
 from talkmeter.messages import RoomSettings
@@ -105,9 +110,15 @@ async def workspace(
     meter = Meter(store, prices, limits or MeterLimits(), budgets)
     images = Images(store, folder / "attachments", max_bytes=1_000_000, max_pixels=4_000_000)
     counting = Counting()
-    runs = Runs(store, Driver(store, meter, providers, images, defaults))
+    users = Users(store, Passwords(store))
+    await users.load()
+    keys = Keys(store, users)
+    await keys.load()
+    callers = Callers(users, keys)
+    runs = Runs(store, Driver(store, meter, providers, images, defaults, callers, counting))
     rooms = Rooms(store, runs, images)
     estimator = Estimator(store, prices, providers, defaults, counting)
+    conversation = Conversation(store, rooms, runs, estimator)
     made = Workspace(
         folder=folder,
         simulator=simulator,
@@ -120,7 +131,11 @@ async def workspace(
         runs=runs,
         rooms=rooms,
         receipts=Receipts(store, counting),
-        conversation=Conversation(store, rooms, runs, estimator),
+        users=users,
+        keys=keys,
+        callers=callers,
+        conversation=conversation,
+        talks=Talks(store, conversation, rooms, runs, callers, defaults),
     )
     if recover:
         await settle_open_entries(store, prices)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.web_house import House
 from talkmeter.errors import BadInput, TalkmeterError
-from talkmeter.surfaces.web.json_body import load_json, parse_json
+from talkmeter.strict_json import load_json, parse_json
 from talkmeter.surfaces.web.shapes import AskBody, RoomChangeBody
 
 # Bodies that cannot be used anywhere, with the code that says why.
@@ -145,7 +145,13 @@ SHAPES: list[tuple[str, str, Any, str, str | None]] = [
     ("POST", "/api/budgets", {"name": "a", "amount": "5", "period": "day"}, "bad_input", "amount"),
     ("POST", "/api/budgets", {"name": " ", "amount": "5 USD", "period": "day"}, "bad_input", "name"),
     ("POST", "/api/budgets", {"name": "a", "amount": "5 USD", "period": "hour"}, "bad_field", "period"),
-    ("POST", "/api/budgets", {"name": "a", "amount": "5 USD", "period": "day", "scope": "key"}, "bad_input", "scope_id"),
+    (
+        "POST",
+        "/api/budgets",
+        {"name": "a", "amount": "5 USD", "period": "day", "scope": "key"},
+        "bad_input",
+        "scope_id",
+    ),
     (
         "POST",
         "/api/prices",
@@ -249,7 +255,7 @@ async def test_the_content_type_must_say_json(house: House):
 
 
 async def test_too_large_bodies_are_413_by_word_and_by_deed(open_house):
-    house = await open_house(body_bytes=10_000, upload_bytes=20_000)
+    house = await open_house(body_bytes=10_000, upload_bytes=20_000, import_bytes=20_000)
     for size, path in ((10_001, "/api/ask"), (20_001, "/api/ask"), (20_001, "/api/attachments")):
         answer = await house.send("POST", path, content=b" " * size)
         assert (answer.status, answer.code) == (413, "body_too_large"), (size, path)

@@ -121,7 +121,9 @@ async def test_what_cannot_be_asked_for_is_named(house: House, query: str, param
 async def test_an_export_has_every_call_once_with_exact_money(house: House, monkeypatch):
     monkeypatch.setattr("talkmeter.surfaces.web.routes_calls.EXPORT_PAGE", 2)
     ids = [
-        await a_call(house, opening={"opened_at": 1_000_000 * n}, cost=Cost(2**62 + n), settled_at=1_000_000 * n + 1_500)
+        await a_call(
+            house, opening={"opened_at": 1_000_000 * n}, cost=Cost(2**62 + n), settled_at=1_000_000 * n + 1_500
+        )
         for n in range(5)
     ]
     await a_call(

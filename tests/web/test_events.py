@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.web_client import Serve, close, read_answer
 from support.web_house import House, parse_events
 from talkmeter.errors import NotFound
-from talkmeter.surfaces.web.events import EventStream, encode_event
+from talkmeter.event_stream import EventStream, encode_event
 from talkmeter.surfaces.web.guard import GuardLimits
 from talkmeter.surfaces.web.limits import Gate, GateLimits
 

@@ -152,7 +152,9 @@ async def test_tokens_links_and_passwords_come_out_nowhere(house: House, caplog)
     await house.application.accounts.keys.write_uses(all_of_them=True)
     places = {str(number): answer.body + json.dumps(answer.headers).encode() for number, answer in enumerate(seen)}
     ours = [record for record in caplog.records if record.name != "uvicorn.access"]  # which `serve` switches off
-    places["log"] = "\n".join(f"{redact(record.getMessage())} {redact_fields(vars(record))}" for record in ours).encode()
+    places["log"] = "\n".join(
+        f"{redact(record.getMessage())} {redact_fields(vars(record))}" for record in ours
+    ).encode()
     for file in house.application.resolved.data_dir.rglob("*"):
         if file.is_file():
             places[file.name] = file.read_bytes()

@@ -38,6 +38,24 @@ async def test_a_locked_setting_is_409_and_nothing_changes(open_house):
     assert (await house.get("/api/settings"))["settings"]["theme"] == "auto"
 
 
+async def test_everybody_has_a_language_and_a_theme_of_their_own(house: House):
+    async def seen(cookie: str) -> tuple[str, str]:
+        settings = (await house.send("GET", "/api/bootstrap", cookie=cookie)).json()["settings"]
+        return settings["language"], settings["theme"]
+
+    chosen = await house.send("PATCH", "/api/preferences", {"language": "ko", "theme": "dark"}, cookie=house.stranger)
+    assert chosen.status == 200
+    assert chosen.json()["settings"]["theme"] == "dark"
+    assert (await seen(house.stranger), await seen(house.cookie)) == (("ko", "dark"), ("auto", "auto"))
+    await house.send("PATCH", "/api/preferences", {"theme": None}, cookie=house.stranger)
+    await house.send("PATCH", "/api/preferences", {"language": "ko"})
+    changed = await house.send("PATCH", "/api/settings", {"language": "en", "theme": "light"})
+    assert changed.json()["settings"]["language"] == "en", "an owner's change holds for the owner, too"
+    assert (await seen(house.stranger), await seen(house.cookie)) == (("ko", "light"), ("en", "light"))
+    wrong = await house.send("PATCH", "/api/preferences", {"currency": "KRW"}, cookie=house.stranger)
+    assert (wrong.status, wrong.code) == (400, "unknown_setting")
+
+
 async def test_bootstrap_says_what_the_page_needs(house: House):
     boot = await house.get("/api/bootstrap")
     assert set(boot) == {"version", "principal", "name", "role", "settings", "providers", "simulator", "limits"}
@@ -164,7 +182,9 @@ async def test_a_key_never_comes_out(open_house, caplog):
     house = await open_house({"OPENAI_API_KEY": CANARY + "-env"})
     simulator = await house.application.simulator.start()
     seen = []
-    made = await house.send("POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY, "admin_key": CANARY})
+    made = await house.send(
+        "POST", "/api/providers", {"name": "A", "base_url": simulator, "key": CANARY, "admin_key": CANARY}
+    )
     provider_id = made.json()["id"]
     seen.append(made)
     for method, path, body in (

@@ -1,7 +1,7 @@
 """API keys: made, changed, rotated, revoked, and found for every single request from memory."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -33,10 +33,10 @@ from talkmeter.accounts.store import (
 )
 from talkmeter.accounts.users import Users, end
 from talkmeter.clock import SECOND, now
-from talkmeter.errors import BadInput
+from talkmeter.errors import BadInput, Forbidden
 from talkmeter.ids import new_id
 
-__all__ = ["ApiKey", "Keys", "allows_door", "allows_model"]
+__all__ = ["ApiKey", "Keys", "allows_door", "allows_model", "check_model", "model_not_allowed"]
 
 LONGEST_LOOKED_AT = 256  # characters; nothing longer is hashed
 MINUTE = 60 * SECOND
@@ -76,6 +76,17 @@ class Keys:
             key = self._by_digest.get(sha256(token.encode("utf-8", "surrogatepass")).digest())
         if key is None:
             raise _why_unknown(token)
+        self._used[key.id] = self._check(key)
+        return key
+
+    def usable(self, key_id: str) -> ApiKey:
+        """The key, if it may be used now. Raises InvalidKey, which says why not, and NotFound."""
+        key = self.get(key_id)
+        self._check(key)
+        return key
+
+    def _check(self, key: ApiKey) -> int:
+        """Raises InvalidKey unless the key may be used now; gives the time."""
         at = self._clock()
         if key.revoked_at is not None:
             raise revoked(key, key.revoked_at)
@@ -83,8 +94,7 @@ class Keys:
             raise expired(key, key.expires_at)
         if key.user_id not in self._users.enabled:
             raise user_disabled(key)
-        self._used[key.id] = at
-        return key
+        return at
 
     def principal(self, token: str) -> Principal:
         """Who asks with this token. Raises InvalidKey."""
@@ -246,6 +256,24 @@ def allows_model(key: ApiKey, model: str) -> bool:
 
 def allows_door(key: ApiKey, door: str) -> bool:
     return key.doors is None or door in key.doors
+
+
+def check_model(key: ApiKey, model: str) -> None:
+    """Raises Forbidden unless the key may be used for this model."""
+    if key.models is not None and not allows_model(key, model):
+        raise model_not_allowed(model, key.models)
+
+
+def model_not_allowed(model: str, models: Sequence[str]) -> Forbidden:
+    """models: what the key is for."""
+    return Forbidden(
+        f"This key may not use the model “{model:.100}”.",
+        f"이 키로는 “{model:.100}” 모델을 쓸 수 없습니다.",
+        code="model_not_allowed",
+        param="model",
+        hint=f"It may use: {', '.join(models) or 'none'}.",
+        hint_ko=f"쓸 수 있는 모델: {', '.join(models) or '없음'}.",
+    )
 
 
 def _why_unknown(token: str) -> Exception:

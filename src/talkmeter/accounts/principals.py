@@ -16,4 +16,4 @@ class Principal(Struct, frozen=True, kw_only=True):
     key: ApiKey | None = None
 
 
-LOCAL_PRINCIPAL = Principal(user_id=LOCAL, role="member")
+LOCAL_PRINCIPAL = Principal(user_id=LOCAL, role="owner")  # of this machine, like the person at it

@@ -20,7 +20,7 @@ from talkmeter.errors import SettingError
 
 log = logging.getLogger(__name__)
 
-Purpose = Literal["key", "admin key"]
+Purpose = Literal["key", "admin key", "text"]  # of an answer under way
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -41,11 +41,16 @@ class Sealer:
     def __repr__(self) -> str:
         return f"Sealer(key_file={str(self._key_file)!r})"
 
+    def make_key(self) -> None:
+        """Before others need it: two processes that make one at once would be in each other's way."""
+        if self._key is None:
+            self._key = make_key_file(self._key_file)
+
     def seal(self, row_id: str, secret: str, purpose: Purpose = "key") -> SealedKey:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        if self._key is None:
-            self._key = make_key_file(self._key_file)
+        self.make_key()
+        assert self._key is not None
         nonce = secrets.token_bytes(NONCE_BYTES)
         ciphertext = AESGCM(self._key).encrypt(nonce, secret.encode(), _associated(row_id, purpose))
         return SealedKey(nonce, ciphertext, hint_of(secret))

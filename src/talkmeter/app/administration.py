@@ -14,7 +14,7 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import SaveProvider
 from talkmeter.app.listening import usual_url
 from talkmeter.app.occupancy import Occupancy, running
-from talkmeter.app.wiring import make_data_dir, open_database, sealer_of
+from talkmeter.app.wiring import Accounts, make_data_dir, open_database, sealer_of
 from talkmeter.config import Resolved
 from talkmeter.errors import Conflict, NotFound, SettingError
 from talkmeter.metering.pricebook import PriceBook
@@ -39,6 +39,15 @@ async def opened(resolved: Resolved) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+@contextlib.asynccontextmanager
+async def opened_accounts(resolved: Resolved) -> AsyncIterator[Accounts]:
+    """What the store keeps about people and providers. Raises SettingError; see Accounts.load."""
+    async with opened(resolved) as store:
+        accounts = Accounts(store, resolved)
+        await accounts.load()
+        yield accounts
 
 
 async def new_link(resolved: Resolved) -> str:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from talkmeter.app.administration import opened, tell_server
+from talkmeter.app.administration import opened_accounts, tell_server
 from talkmeter.app.wiring import Accounts
 from talkmeter.config import Resolved
 from talkmeter.errors import NotFound
@@ -54,10 +54,8 @@ async def delete_budget(resolved: Resolved, budget: str) -> Budget:
 
 @asynccontextmanager
 async def _book(resolved: Resolved) -> AsyncIterator[tuple[BudgetBook, Accounts]]:
-    async with opened(resolved) as store:
-        accounts = Accounts(store, resolved)
-        await accounts.load()
-        book = BudgetBook(store, lambda: str(accounts.settings.get("time_zone")))
+    async with opened_accounts(resolved) as accounts:
+        book = BudgetBook(accounts.store, lambda: str(accounts.settings.get("time_zone")))
         await book.load()
         yield book, accounts
 

@@ -1,28 +1,30 @@
 """What `talkmeter routes` does to the database; a running server hears of it at once."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import ModelRoute, Routes, RouteTarget
-from talkmeter.app.administration import opened, tell_server
-from talkmeter.app.wiring import Accounts
+from talkmeter.app.administration import opened_accounts, tell_server
 from talkmeter.config import Resolved
 from talkmeter.errors import BadInput, NotFound
 
 
 async def all_routes(resolved: Resolved) -> list[tuple[ModelRoute, str]]:
     """Each route, and its targets as one writes them."""
-    async with _routes(resolved) as (routes, providers):
-        return [(route, ", ".join(_written(target, providers) for target in route.targets)) for route in routes.all()]
+    async with opened_accounts(resolved) as accounts:
+        providers = accounts.providers
+        return [
+            (route, ", ".join(_written(target, providers) for target in route.targets))
+            for route in accounts.routes.all()
+        ]
 
 
 async def add_route(resolved: Resolved, pattern: str, targets: Sequence[str], retries: int) -> ModelRoute:
     """targets: `PROVIDER/MODEL`, `PROVIDER/` or a model. Raises BadInput, Conflict."""
-    async with _routes(resolved) as (routes, providers):
-        made = await routes.add(pattern, [_target(text, providers) for text in targets], retries)
+    async with opened_accounts(resolved) as accounts:
+        made = await accounts.routes.add(pattern, [_target(text, accounts.providers) for text in targets], retries)
     tell_server(resolved)
     return made
 
@@ -31,10 +33,10 @@ async def change_route(
     resolved: Resolved, which: str, targets: Sequence[str], retries: int | None, enabled: bool | None
 ) -> ModelRoute:
     """Nothing given: as it was. Raises NotFound, BadInput."""
-    async with _routes(resolved) as (routes, providers):
-        meant: Sequence[RouteTarget] | UnsetType = [_target(text, providers) for text in targets] or UNSET
-        changed = await routes.change(
-            _find(routes, which).id,
+    async with opened_accounts(resolved) as accounts:
+        meant: Sequence[RouteTarget] | UnsetType = [_target(text, accounts.providers) for text in targets] or UNSET
+        changed = await accounts.routes.change(
+            _find(accounts.routes, which).id,
             targets=meant,
             retries=UNSET if retries is None else retries,
             enabled=UNSET if enabled is None else enabled,
@@ -44,19 +46,11 @@ async def change_route(
 
 
 async def delete_route(resolved: Resolved, which: str) -> ModelRoute:
-    async with _routes(resolved) as (routes, _):
-        found = _find(routes, which)
-        await routes.delete(found.id)
+    async with opened_accounts(resolved) as accounts:
+        found = _find(accounts.routes, which)
+        await accounts.routes.delete(found.id)
     tell_server(resolved)
     return found
-
-
-@asynccontextmanager
-async def _routes(resolved: Resolved) -> AsyncIterator[tuple[Routes, ProviderAccounts]]:
-    async with opened(resolved) as store:
-        accounts = Accounts(store, resolved)
-        await accounts.load()
-        yield accounts.routes, accounts.providers
 
 
 def _find(routes: Routes, which: str) -> ModelRoute:

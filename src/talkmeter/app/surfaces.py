@@ -1,36 +1,47 @@
 """The ways in: a tuple, not a scan. A new surface is one folder and one line here."""
 
-from collections.abc import Callable, Collection
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from talkmeter.accounts.keys import Keys
-from talkmeter.accounts.principals import Principal
 from talkmeter.accounts.settings import Settings
-from talkmeter.accounts.users import Users
+from talkmeter.app.sockets import socket_door, upgrade_required
 from talkmeter.app.wiring import Application
-from talkmeter.metering.admission import RateLimit, Whose
+from talkmeter.conversation.gateway.allowed import GatewayOptions
+from talkmeter.conversation.gateway.requests import Requests
 from talkmeter.metering.cost import plain_dollars
+from talkmeter.surfaces.ask import services as ask_door
+from talkmeter.surfaces.ask.door import AskDoor, is_for_ask
 from talkmeter.surfaces.openai import services as openai
 from talkmeter.surfaces.openai.door import OpenAIDoor
 from talkmeter.surfaces.openai.heads import PREFIX
 from talkmeter.surfaces.web.guard import GuardLimits, guarded_protocol
 from talkmeter.surfaces.web.services import Services
+from talkmeter.surfaces.web.static import STATIC
 from talkmeter.surfaces.web.surface import web_surface
 
 
-def build_surfaces(application: Application, door: OpenAIDoor) -> ASGIApp:
-    """What answers HTTP requests: programs below /v1/ by their door, and the page."""
+def build_surfaces(application: Application, door: OpenAIDoor, sockets_port: int = 0) -> ASGIApp:
+    """What answers: programs below /v1/ by their door and at /ask, the page, and sockets. sockets_port: is for these
+    alone; 0: there is none.
+    """
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
+    ask = AskDoor(ask_services_of(application))
+    sockets = socket_door(application, requests_of(application), sockets_port)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        if scope["type"] == "websocket":
+            await sockets(scope, receive, send)
+        elif sockets_port and scope["type"] == "http" and scope["server"][1] == sockets_port:
+            await upgrade_required(send)
+        elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await door(scope, receive, send)
+        elif scope["type"] == "http" and is_for_ask(scope["path"]):
+            await ask(scope, receive, send)
         else:
             await page(scope, receive, send)
 
@@ -43,49 +54,40 @@ def programs(application: Application) -> OpenAIDoor:
 
 
 def gateway_services_of(application: Application) -> openai.Services:
-    accounts = application.accounts
-    options = gateway_options(accounts.settings, hosts_of(application))  # none of them changes while the server runs
     return openai.Services(
         gateway=application.gateway,
-        options=options,
-        principal=accounts.keys.principal,
-        whose=whose_of(accounts.users, accounts.keys),
+        requests=requests_of(application),
+        entrance=application.entrance,
         models=application.offered_models,
-        entry_of_answer=application.passing.answers.entry_of,
         price_of=plain_dollars,
     )
 
 
-def whose_of(users: Users, keys: Keys) -> Callable[[Principal, tuple[str, ...]], Whose]:
-    """What budgets and limits go by: the user, and the key from which a rotated one was made."""
-
-    def whose(principal: Principal, tags: tuple[str, ...]) -> Whose:
-        key = principal.key
-        if key is None:
-            return Whose(user_id=principal.user_id, tags=tags)
-        key_id, user = keys.first_id(key), users.get(key.user_id)
-        rates = tuple(
-            RateLimit(id_, one.rpm, one.tpm)
-            for id_, one in ((key_id, key), (user.id, user))
-            if one.rpm is not None or one.tpm is not None
-        )
-        return Whose(user_id=user.id, key_id=key_id, tags=tags, rates=rates)
-
-    return whose
+def requests_of(application: Application) -> Requests:
+    return Requests(
+        options=gateway_options(application.accounts.settings),  # none of them changes while the server runs
+        whose=application.callers.whose,
+        entry_of_answer=application.passing.answers.entry_of,
+    )
 
 
-def hosts_of(application: Application) -> tuple[str, ...]:
-    """By which names the server may be called, besides those of this machine: as set, and as its certificate says."""
-    named = tuple(host.strip().lower() for host in application.accounts.settings.get("allowed_hosts"))
-    return named if application.tls is None else (*named, *application.tls.facts.hosts)
+def ask_services_of(application: Application) -> ask_door.Services:
+    async def models() -> list[str]:
+        return [model["id"] for model in await application.offered_models()]
+
+    return ask_door.Services(
+        talks=application.talks,
+        entrance=application.entrance,
+        models=models,
+        body_bytes=application.accounts.settings.get("body_bytes"),
+        docs=STATIC / "docs",
+    )
 
 
-def gateway_options(settings: Settings, hosts: Collection[str]) -> openai.GatewayOptions:
+def gateway_options(settings: Settings) -> GatewayOptions:
     get = settings.get
-    return openai.GatewayOptions(
-        local=get("gateway_local"),
+    return GatewayOptions(
         groups=frozenset(get("gateway_endpoints")),
-        hosts=frozenset(hosts),
         members_share=get("gateway_members_share"),
         body_bytes=get("gateway_body_bytes"),
     )
@@ -103,6 +105,7 @@ def services_of(application: Application) -> Services:
         budgets=application.budgets,
         upstreams=application.registry,
         settings=accounts.settings,
+        preferences=accounts.preferences,
         sessions=accounts.sessions,
         passwords=accounts.passwords,
         users=accounts.users,
@@ -110,9 +113,10 @@ def services_of(application: Application) -> Services:
         providers=accounts.providers,
         routes=accounts.routes,
         calls=store,
+        uploads=application.uploads,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
-        hosts=hosts_of(application),
+        hosts=application.hosts,
     )
 
 

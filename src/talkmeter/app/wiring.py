@@ -9,8 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from talkmeter.accounts.entrance import Entrance
+from talkmeter.accounts.kept_texts import KeptTexts
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.secrets import Sealer, load_key
@@ -20,10 +23,13 @@ from talkmeter.accounts.users import Users
 from talkmeter.app.call_log import CallLog
 from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.app.telemetry import Telemetry
-from talkmeter.app.tls import open_tls
+from talkmeter.app.tls import Tls, open_tls
+from talkmeter.app.uploads import FOLDER as IMPORTS
+from talkmeter.app.uploads import ImportUploads
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
+from talkmeter.conversation.callers import Callers
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
@@ -34,6 +40,7 @@ from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Closed, Runs
+from talkmeter.conversation.talks import Talks
 from talkmeter.errors import NotFound, SettingError, StoreError, TalkmeterError
 from talkmeter.logs import hide
 from talkmeter.metering.budgets import BudgetBook
@@ -41,6 +48,7 @@ from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices.rows import PICODOLLARS
+from talkmeter.metering.tokens import assume
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
 from talkmeter.store import Store, open_remote_store, open_store
@@ -57,8 +65,10 @@ class Accounts:
     def __init__(self, store: Store, resolved: Resolved) -> None:
         self.store = store
         self.sealer = sealer_of(resolved)
+        self.kept_texts = KeptTexts(self.sealer)
         self.providers = ProviderAccounts(store, self.sealer, resolved)
         self.settings = Settings(resolved, store, lambda: self.providers.usual_model)
+        self.preferences = Preferences(self.settings, store)
         self.sessions = Sessions(store)
         self.passwords = Passwords(store)
         self.routes = Routes(store, self.providers)
@@ -75,6 +85,7 @@ class Accounts:
         await self.users.load()
         await self.keys.load()
         await self.settings.load()
+        await self.preferences.load()
         await self.providers.load()
         await self.routes.load()
         self.seen = seen
@@ -91,6 +102,7 @@ class Application:
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
+        assume(get("assumed_encoding"))
         self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
@@ -105,15 +117,20 @@ class Application:
             max_bytes=get("upload_bytes"),
             max_pixels=get("upload_pixels"),
         )
+        self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
-        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings)
+        self.hosts = hosts_of(accounts.settings, self.tls)
+        self.entrance = Entrance(accounts.keys, frozenset(self.hosts), lambda: get("gateway_local"))
+        self.callers = Callers(accounts.users, accounts.keys)
+        driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)
         self.runs = Runs(store, driver)
         estimator = Estimator(store, self.prices, self.registry, accounts.settings, self.counting)
         self.rooms = Rooms(store, self.runs, self.images)
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
+        self.talks = Talks(store, self.conversation, self.rooms, self.runs, self.callers, accounts.settings)
         self.receipts = Receipts(store, self.counting)
-        self.passing = PassingMeter(store, self.prices, self.budgets)
+        self.passing = PassingMeter(store, self.prices, self.budgets, accounts.kept_texts.seal)
         self.telling: CallLog | None = None
         self.telemetry: Telemetry | None = None
         self.gateway = Gateway(self.passing, self.registry, accounts.routes, _gateway_limits(accounts.settings))
@@ -126,7 +143,7 @@ class Application:
         await self.load_prices()
         if self.telling is not None:
             self.telling.remember(entry.opening for entry in await self.store.open_entries())
-        settled = await settle_open_entries(self.store, self.prices)
+        settled = await settle_open_entries(self.store, self.prices, self.accounts.kept_texts.open)
         if self.accounts.providers.simulator_in_use and await self.store.unfinished_runs():
             await self.simulator.start()
         waiting = await resume_waiting(self.store, self.runs)
@@ -147,7 +164,7 @@ class Application:
         """Settles what another process had opened and is gone; waits until it can. How many were open."""
         while True:
             try:
-                return await settle_abandoned(self.store, self.prices, entry_ids)
+                return await settle_abandoned(self.store, self.prices, entry_ids, self.accounts.kept_texts.open)
             except StoreError as error:
                 log.error("worker_not_settled", extra={"reason": error.message})
                 await asyncio.sleep(WATCH_SECONDS)
@@ -196,6 +213,7 @@ class Application:
 
     async def close(self) -> None:
         """After `end_runs`, and once no request is being answered any more."""
+        await self.uploads.close()
         await self.client.close()
         await self.simulator.stop()
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for
@@ -284,6 +302,12 @@ def make_data_dir(folder: Path) -> None:
             code="data_dir_unusable",
             param="data_dir",
         ) from None
+
+
+def hosts_of(settings: Settings, tls: Tls | None) -> tuple[str, ...]:
+    """By which names the server may be called, besides those of this machine: as set, and as its certificate says."""
+    named = tuple(host.strip().lower() for host in settings.get("allowed_hosts"))
+    return named if tls is None else (*named, *tls.facts.hosts)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -11,9 +11,11 @@ from msgspec import Struct
 from talkmeter.config.setting import Setting, Source
 from talkmeter.config.table import CHAT, DATA, PAGE, PROVIDER, SERVER, default_data_dir
 from talkmeter.config.table_gateway import GATEWAY
+from talkmeter.config.table_grpc import GRPC
 from talkmeter.config.table_limits import LIMITS, SIMULATOR, UPSTREAM
 from talkmeter.config.table_logs import LOGS
 from talkmeter.config.table_tls import TLS
+from talkmeter.config.table_websocket import WEBSOCKET
 from talkmeter.errors import SettingError
 
 TABLE: tuple[Setting, ...] = (
@@ -21,6 +23,8 @@ TABLE: tuple[Setting, ...] = (
     *TLS,
     *DATA,
     *GATEWAY,
+    *GRPC,
+    *WEBSOCKET,
     *PROVIDER,
     *CHAT,
     *PAGE,

@@ -10,7 +10,7 @@ from talkmeter.conversation.changes import AddMessage, AddRoom, AddRun, ChangeRo
 from talkmeter.conversation.estimate import Estimator
 from talkmeter.conversation.rooms import Rooms, message_not_found
 from talkmeter.conversation.runs import Runs
-from talkmeter.conversation.settings import check, overlay
+from talkmeter.conversation.settings import check, for_run, overlay
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.conversation.titles import title_of
 from talkmeter.conversation.values import Ask, Asked, Preview, PreviewAsk
@@ -66,7 +66,11 @@ class Conversation:
             changes: list[Struct] = [AddRoom(room)]
         else:
             room = await self._rooms.room(ask.principal, ask.room_id)
-            parent_id = await self._parent(room, ask.parent_id, ask.principal)
+            await self._make_way(room, ask)
+            follows = ask.parent_id
+            if follows is UNSET and ask.past_failures:
+                follows = await self._past_failures(room)
+            parent_id = await self._parent(room, follows, ask.principal)
             changes = []
         question = Message(
             id=new_id("msg"),
@@ -79,10 +83,25 @@ class Conversation:
             finished_at=now(),
             attachments=tuple(await self._estimator.attachments(ask.attachment_ids, ask.principal)),
         )
-        await self._estimator.check_fits(room.settings, question)
+        settings = for_run(room.settings, ask.options)
+        await self._estimator.check_fits(settings, question)
         link = LinkAttachments(ask.principal, room.id, question.id, ask.attachment_ids)
         changes += [AddMessage(question), *([link] if ask.attachment_ids else [])]
-        return await self._start(ask.surface, ask.principal, ask.client_id, room, question, changes)
+        run = Run(
+            id=new_id("run"),
+            room_id=room.id,
+            principal=ask.principal,
+            question_id=question.id,
+            answer_id=new_id("msg"),
+            client_id=ask.client_id,
+            status="queued",
+            created_at=now(),
+            surface=ask.surface,
+            key_id=ask.key_id,
+            tags=ask.tags,
+            options=ask.options,
+        )
+        return await self._start(run, room, settings, changes)
 
     async def answer_again(
         self,
@@ -114,7 +133,20 @@ class Conversation:
             room.settings if model is None else structs.replace(room.settings, model=model, provider_id=provider_id)
         )
         await self._estimator.check_fits(settings, question)
-        return await self._start(surface, principal, client_id, room, question, [], model, provider_id)
+        run = Run(
+            id=new_id("run"),
+            room_id=room.id,
+            principal=principal,
+            question_id=question.id,
+            answer_id=new_id("msg"),
+            client_id=client_id,
+            status="queued",
+            created_at=now(),
+            model=model,
+            provider_id=provider_id,
+            surface=surface,
+        )
+        return await self._start(run, room, settings, [])
 
     async def preview(self, ask: PreviewAsk) -> Preview:
         """What the draft would cost if it were sent now, for each window. Sends and keeps nothing."""
@@ -142,56 +174,50 @@ class Conversation:
         """Somebody has opened the page: loads the default model's encoding, so that the first keystroke need not."""
         self._estimator.warm_up()
 
-    async def _start(
-        self,
-        surface: str,
-        principal: str,
-        client_id: str,
-        room: Room,
-        question: Message,
-        changes: list[Struct],
-        model: str | None = None,
-        provider_id: str | None = None,
-    ) -> Asked:
-        run_id = new_id("run")
+    async def _start(self, run: Run, room: Room, settings: RoomSettings, changes: list[Struct]) -> Asked:
+        """settings: what the run will go by."""
         answer = Message(
-            id=new_id("msg"),
+            id=run.answer_id,
             room_id=room.id,
-            parent_id=question.id,
+            parent_id=run.question_id,
             role="assistant",
             text="",
             status="queued" if self._runs.is_running(room.id) else "streaming",
             created_at=now(),
-            model=model or self._estimator.model_of(room.settings),
-            provider_name=self._estimator.provider_name(room.settings, model, provider_id),
-            run_id=run_id,
-        )
-        run = Run(
-            id=run_id,
-            room_id=room.id,
-            principal=principal,
-            question_id=question.id,
-            answer_id=answer.id,
-            client_id=client_id,
-            status="queued",
-            created_at=now(),
-            model=model,
-            provider_id=provider_id,
-            surface=surface,
+            model=self._estimator.model_of(settings),
+            provider_name=self._estimator.provider_name(settings),
+            run_id=run.id,
         )
         leaf = ChangeRoom(id=room.id, leaf_id=answer.id, last_used_at=now())
         try:
             await self._store.commit(*changes, AddMessage(answer), AddRun(run), leaf)
         except Conflict:
-            if (known := await self._known(principal, client_id)) is not None:
+            if (known := await self._known(run.principal, run.client_id)) is not None:
                 return known  # the same question was sent twice at once
             raise
         self._runs.enqueue(run)
-        return await self._asked(principal, run)
+        return await self._asked(run.principal, run)
+
+    async def _make_way(self, room: Room, ask: Ask) -> None:
+        """What becomes of the answers that are under way in the room. Raises Conflict (`room_busy`)."""
+        under_way = self._runs.under_way(room.id)
+        if under_way and ask.multitask == "reject":
+            raise Conflict(
+                "This conversation is answering another question.",
+                "이 대화에서 다른 질문에 답하는 중입니다.",
+                code="room_busy",
+                param="multitask",
+                hint="Wait for its end, or send multitask “enqueue” or “interrupt”.",
+                hint_ko="끝날 때까지 기다리거나 multitask를 “enqueue” 또는 “interrupt”로 보내십시오.",
+                details={"run_id": under_way[0]},
+            )
+        if ask.multitask == "interrupt":
+            for run_id in reversed(under_way):
+                await self._runs.stop(ask.principal, run_id, "drain")
 
     async def _known(self, principal: str, client_id: str) -> Asked | None:
         run = await self._store.run_by_client_id(principal, client_id)
-        return None if run is None else await self._asked(principal, run)
+        return None if run is None else structs.replace(await self._asked(principal, run), repeated=True)
 
     async def _asked(self, principal: str, run: Run) -> Asked:
         room = await self._rooms.room(principal, run.room_id)
@@ -216,8 +242,23 @@ class Conversation:
             )
         return parent_id
 
+    async def _past_failures(self, room: Room) -> str | None:
+        """The newest answer but for those that failed without a word: who asks again after a refusal asks in its
+        place, and the model does not hear everything twice.
+        """
+        leaf_id = room.leaf_id
+        while leaf_id is not None:
+            leaf = await self._store.message(leaf_id, room.principal)
+            if leaf is None or leaf.status != "failed" or leaf.text or leaf.parent_id is None:
+                break
+            question = await self._store.message(leaf.parent_id, room.principal)
+            leaf_id = None if question is None else question.parent_id
+        return leaf_id
+
     def _check(self, ask: Ask) -> None:
         _check_client_id(ask.client_id)
+        if ask.options is not None:
+            check(ask.options)
         if not ask.text.strip() and not ask.attachment_ids:
             raise BadInput("The question is empty.", "질문이 비어 있습니다.", code="empty_question", param="text")
         self._check_length(ask.text)
@@ -263,6 +304,7 @@ class Conversation:
             leaf_id=None,
             created_at=at,
             last_used_at=at,
+            conversation_id=ask.conversation_id,
         )
 
 

@@ -16,6 +16,8 @@ from talkmeter.messages import (
 
 
 class AddRoom(Struct, frozen=True):
+    """Raises Conflict (`room_exists`) if its id, or its conversation_id among its principal's, is taken."""
+
     room: Room
 
 
@@ -70,6 +72,7 @@ class ChangeRun(Struct, frozen=True, kw_only=True):
     finished_at: int | UnsetType = UNSET
     stop_mode: StopMode | UnsetType = UNSET
     system_prompt: str | UnsetType = UNSET
+    first_prompt: str | UnsetType = UNSET
 
 
 class AppendRunEvents(Struct, frozen=True):

@@ -9,17 +9,20 @@ from msgspec import UNSET, Struct, structs
 
 from talkmeter.clock import now
 from talkmeter.completions import CompletionRequest, Provider, Providers
+from talkmeter.conversation.callers import Callers
 from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEvents, SetMessageStatus
+from talkmeter.conversation.counting import Counting
+from talkmeter.conversation.history import History
 from talkmeter.conversation.images import Images
-from talkmeter.conversation.requests import chat_body, wire_message
+from talkmeter.conversation.requests import chat_body, images_sent, wire_message
 from talkmeter.conversation.run_lines import run_line
 from talkmeter.conversation.runlog import RunLog
-from talkmeter.conversation.settings import Defaults, resolve
+from talkmeter.conversation.settings import Defaults, for_run, resolve
 from talkmeter.conversation.store import ConversationStore
-from talkmeter.conversation.window import cut_window
 from talkmeter.errors import NotFound, StoreError, TalkmeterError
 from talkmeter.ids import new_ordered_id
-from talkmeter.messages import ALL_MESSAGES, MessageStatus, Room, RoomSettings, Run, RunEvent, StopMode
+from talkmeter.messages import ALL_MESSAGES, MessageStatus, Room, RoomSettings, Run, RunEvent, StopMode, TokenWindow
+from talkmeter.metering.admission import Whose, tags_text
 from talkmeter.metering.ledger import Outcome, SettleEntry
 from talkmeter.metering.meter import Call, CallContext, Meter
 
@@ -80,15 +83,25 @@ class Prepared(Struct, frozen=True):
     provider: Provider
     request: CompletionRequest
     context: CallContext
-    system_prompt: str
+    whose: Whose
+    settings: RoomSettings
 
 
 class Driver:
     def __init__(
-        self, store: ConversationStore, meter: Meter, providers: Providers, images: Images, defaults: Defaults
+        self,
+        store: ConversationStore,
+        meter: Meter,
+        providers: Providers,
+        images: Images,
+        defaults: Defaults,
+        callers: Callers,
+        counting: Counting,
     ) -> None:
         self._store = store
+        self._history = History(store, counting)
         self._meter = meter
+        self._callers = callers
         self._providers = providers
         self._images = images
         self._defaults = defaults
@@ -114,12 +127,10 @@ class Driver:
         if room is None:
             raise NotFound("The room is gone.", "대화방이 없습니다.", code="room_not_found")
         settings = settings_of(run, room, self._defaults)
+        whose = self._callers.of_run(run, settings.model or "")
         provider = self._providers.pick(settings.provider_id, settings.model or "")
-        window = settings.window if settings.window is not None else ALL_MESSAGES
-        # Failed answers are not sent, so a window of N messages can reach further back than N rows.
-        branch = await self._store.branch(run.question_id, None if window == ALL_MESSAGES else 2 * window + 20)
-        sent = cut_window(branch, window).sent
-        urls = await self._images.data_urls([item for message in sent for item in message.attachments])
+        sent = (await self._history.cut(run.question_id, settings)).sent
+        urls = await self._images.data_urls([item for message in sent for item in images_sent(message)])
         body = chat_body(settings, [wire_message(message, urls) for message in sent])
         return Prepared(
             provider,
@@ -127,13 +138,17 @@ class Driver:
             CallContext(
                 surface=run.surface,
                 principal=run.principal,
+                key_id=run.key_id,
+                tags=tags_text(run.tags),
                 room_id=run.room_id,
                 run_id=run.id,
                 question_id=run.question_id,
                 answer_id=run.answer_id,
-                window=window,
+                # One by tokens is kept as the messages that it came to: what was sent can be told from that for ever.
+                window=len(sent) if isinstance(settings.window, TokenWindow) else settings.window or ALL_MESSAGES,
             ),
-            settings.system_prompt or "",
+            whose,
+            settings,
         )
 
     async def _open(self, live: LiveRun, prepared: Prepared) -> Call:
@@ -142,8 +157,15 @@ class Driver:
             prepared.request,
             prepared.provider,
             prepared.context,
-            ChangeRun(id=run.id, status="running", started_at=now(), system_prompt=prepared.system_prompt or UNSET),
+            ChangeRun(
+                id=run.id,
+                status="running",
+                started_at=now(),
+                system_prompt=prepared.settings.system_prompt or UNSET,
+                first_prompt=prepared.settings.first_prompt or UNSET,
+            ),
             SetMessageStatus(run.answer_id, "streaming"),
+            whose=prepared.whose,
         )
         if live.stop_mode is not None:
             call.cut()  # stopped while it was being prepared: it need not leave at all
@@ -213,29 +235,33 @@ def finish(run: Run, text: str, end: End, error: dict[str, Any] | None) -> tuple
 
 def settings_of(run: Run, room: Room, defaults: Defaults) -> RoomSettings:
     """The room's settings, with what this very run asks for, filled up from the defaults."""
-    settings = room.settings
+    settings = for_run(room.settings, run.options)
     if run.model is not None:
         settings = structs.replace(settings, model=run.model, provider_id=run.provider_id)
     return resolve(settings, defaults)
 
 
 def error_of(error: TalkmeterError) -> dict[str, Any]:
-    """A message's `error` from one of ours."""
+    """A message's `error` from one of ours. http_status and details: what a door may answer with."""
     return {
         "code": error.code,
         "message": error.message if not error.hint else f"{error.message} {error.hint}",
         "message_ko": error.message_ko if not error.hint_ko else f"{error.message_ko} {error.hint_ko}",
         "status": None,
         "retry_after": None,
+        "http_status": error.status,
+        "details": error.details,
     }
 
 
-UNEXPECTED = {
+UNEXPECTED: dict[str, Any] = {
     "code": "internal_error",
     "message": "Something unexpected went wrong before the question was sent; the log has the details.",
     "message_ko": "질문을 보내기 전에 예상하지 못한 문제가 생겼습니다. 자세한 내용은 로그에 있습니다.",
     "status": None,
     "retry_after": None,
+    "http_status": 500,
+    "details": {},
 }
 
 

@@ -51,13 +51,11 @@ class Estimator:
     def model_of(self, settings: RoomSettings) -> str:
         return resolve(settings, self._defaults).model or ""
 
-    def provider_name(self, settings: RoomSettings, model: str | None, provider_id: str | None) -> str | None:
+    def provider_name(self, settings: RoomSettings) -> str | None:
         """The provider that would be asked; None if none can be: the run will say why."""
         resolved = resolve(settings, self._defaults)
         try:
-            return self._providers.pick(
-                provider_id if model else resolved.provider_id, model or resolved.model or ""
-            ).name
+            return self._providers.pick(resolved.provider_id, resolved.model or "").name
         except TalkmeterError:
             return None
 
@@ -126,7 +124,8 @@ class Estimator:
         model = settings.model or ""
         counts = self._counting.messages(messages, model)
         tokens = [count.total for count in counts]
-        return ladders.Course(tokens, frame(settings, model), all(count.quality == "exact" for count in counts))
+        exact = all(count.quality == "exact" for count in counts)
+        return ladders.Course(tokens, frame(settings, model), exact, [each.role == "user" for each in messages])
 
     async def _branch(self, leaf_id: str | None) -> Sequence[Message]:
         """The messages up to leaf_id. One branch is remembered: the one that is being typed at."""

@@ -8,46 +8,65 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from talkmeter.conversation.values import Rung
-from talkmeter.conversation.window import LADDER
-from talkmeter.messages import ALL_MESSAGES
+from talkmeter.conversation.window import LADDER, fitting
+from talkmeter.messages import ALL_MESSAGES, TokenWindow, Window
 
 CACHE_FROM = 1024  # providers cache prefixes from this size on, …
 CACHE_STEP = 128  # … in steps of this many tokens (OpenAI's prompt caching guide)
 
 
 class Course(Struct, frozen=True):
-    """The branch by figures: tokens of each sendable message, oldest first, the draft last; and of the frame."""
+    """The branch by figures: tokens of each sendable message, oldest first, the draft last; and of the frame.
+
+    questions: which of them are questions; empty: all, as if any could be the first that is sent.
+    """
 
     tokens: Sequence[int]
     frame: int
     exact: bool = True
+    questions: Sequence[bool] = ()
 
 
-def windows_for(own: int) -> tuple[int, ...]:
-    """The ladder's windows with the room's own among them, ascending, all last."""
+def windows_for(own: Window) -> tuple[Window, ...]:
+    """The ladder's windows with the room's own among them: numbers ascending, all, and last one by tokens."""
+    if isinstance(own, TokenWindow):
+        return (*LADDER, own)
     return (*sorted({*LADDER, own} - {ALL_MESSAGES}), ALL_MESSAGES)
 
 
-def prompt_tokens(course: Course, window: int) -> int:
-    sent = course.tokens if window == ALL_MESSAGES else course.tokens[-window:]
-    return course.frame + sum(sent)
+def messages_sent(course: Course, window: Window) -> int:
+    count = len(course.tokens)
+    if isinstance(window, TokenWindow):
+        return fitting(course.tokens, course.questions or [True] * count, window.tokens - course.frame)
+    return count if window == ALL_MESSAGES else min(window, count)
 
 
-def cached_forecast(course: Course, window: int, own: int) -> int:
+def prompt_tokens(course: Course, window: Window) -> int:
+    return course.frame + sum(course.tokens[len(course.tokens) - messages_sent(course, window) :])
+
+
+def cached_forecast(course: Course, window: Window, own: Window) -> int:
     """Tokens of the longest prefix that the last request of this room had too, as a provider would cache it.
 
     own: the room's window, with which the last request is taken to have gone out. The prefix stays only while neither
     request leaves anything out: a window that slides changes all that follows the system prompt.
     """
     before = len(course.tokens) - 2  # messages up to the last question; its answer and the draft are new
-    kept = all(each == ALL_MESSAGES or count <= each for each, count in ((own, before), (window, before + 2)))
+    kept = _holds(course, own, before) and _holds(course, window, before + 2)
     prefix = course.frame + (sum(course.tokens[:-2]) if kept else 0)
     return prefix // CACHE_STEP * CACHE_STEP if prefix >= CACHE_FROM else 0
 
 
+def _holds(course: Course, window: Window, count: int) -> bool:
+    """Whether the first `count` messages all go out with this window."""
+    if isinstance(window, TokenWindow):
+        return course.frame + sum(course.tokens[: max(count, 0)]) <= window.tokens
+    return window == ALL_MESSAGES or count <= window
+
+
 def ladder(
     course: Course,
-    own: int,
+    own: Window,
     limit: int | None,
     price: Callable[[int, int], tuple[int | None, int | None]],
 ) -> tuple[Rung, ...]:
@@ -57,13 +76,13 @@ def ladder(
 
 def _rung(
     course: Course,
-    window: int,
-    own: int,
+    window: Window,
+    own: Window,
     limit: int | None,
     price: Callable[[int, int], tuple[int | None, int | None]],
 ) -> Rung:
     count = len(course.tokens)
-    sent = count if window == ALL_MESSAGES else min(window, count)
+    sent = messages_sent(course, window)
     prompt = prompt_tokens(course, window)
     cached = cached_forecast(course, window, own)
     low, high = price(prompt, cached)

@@ -1,7 +1,8 @@
 """After a start: settles what a dead process left open, and takes up the questions that were waiting."""
 
+import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from msgspec import structs
@@ -14,24 +15,32 @@ from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
-from talkmeter.metering.meter import settle_recovered
 from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.recovered import settle_recovered
+
+AT_A_TIME = 100  # entries that are settled together
 
 log = logging.getLogger(__name__)
+
+OpenText = Callable[[str, str], str | None]
 
 
 class RecoveryStore(ConversationStore, LedgerStore, Protocol):
     """Both views of the same store."""
 
 
-async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
+def _plain(_entry_id: str, kept: str) -> str | None:
+    return kept
+
+
+async def settle_open_entries(store: RecoveryStore, prices: PriceBook, open_text: OpenText = _plain) -> int:
     """Settles every entry that is still open, with the text that had been persisted; how many there were.
 
+    open_text: what was kept of a call that passed through, by the entry's id; None if it cannot be read any more.
     Must be done before anything new is sent, and by one process only.
     """
     entries = await store.open_entries()
-    for entry in entries:
-        await _settle(store, prices, entry)
+    await _settle_all(store, prices, entries, open_text)
     for run in await store.unfinished_runs():
         if run.status == "running":  # its entry was settled, yet the run was not ended with it
             await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), "interrupted", None))
@@ -41,19 +50,32 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook) -> int:
     return len(entries)
 
 
-async def settle_abandoned(store: RecoveryStore, prices: PriceBook, ids: Collection[str]) -> int:
+async def settle_abandoned(
+    store: RecoveryStore, prices: PriceBook, ids: Collection[str], open_text: OpenText = _plain
+) -> int:
     """Settles those of these entries that are still open, since the process that opened them is gone; how many."""
     entries = [entry for entry in await store.open_entries() if entry.opening.id in ids]
-    for entry in entries:
-        await _settle(store, prices, entry)
+    await _settle_all(store, prices, entries, open_text)
     return len(entries)
 
 
-async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry) -> None:
+async def _settle_all(
+    store: RecoveryStore, prices: PriceBook, entries: Sequence[LedgerEntry], open_text: OpenText
+) -> None:
+    """Many at a time: the store commits together what comes together, and a start waits for all of them."""
+    for first in range(0, len(entries), AT_A_TIME):
+        some = entries[first : first + AT_A_TIME]
+        await asyncio.gather(*(_settle(store, prices, entry, open_text) for entry in some))
+
+
+async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, open_text: OpenText) -> None:
     opening = entry.opening
     if opening.run_id is None:  # it passed through the gateway
-        kept = await store.partial_texts(opening.id)
-        if not any(kept):  # nobody knows whether it was sent at all, or answered: its prompt may not have been billed
+        opened = [open_text(opening.id, text) for text in await store.partial_texts(opening.id)]
+        kept = [text for text in opened if text is not None]
+        # Without any nobody knows whether it was sent at all, or answered: its prompt may not have been billed. And
+        # what can only be read in part says nothing of the whole.
+        if not any(kept) or len(kept) < len(opened):
             entry = structs.replace(entry, opening=structs.replace(opening, preflight_tokens=None))
         await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
         return

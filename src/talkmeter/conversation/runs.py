@@ -7,7 +7,7 @@ call of its own: *drain* ends the answer for the reader and reads on for the bil
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from msgspec import Struct
 
@@ -57,13 +57,17 @@ class Runs:
 
     def is_running(self, room_id: str) -> bool:
         """Whether an answer is being written or waits in this room."""
-        return any(not live.log.ended for live in self._rooms.get(room_id, ()))
+        return bool(self.under_way(room_id))
+
+    def under_way(self, room_id: str) -> list[str]:
+        """The ids of the runs that are being answered or wait in a room, in their order."""
+        return [live.run.id for live in self._rooms.get(room_id, ()) if not live.log.ended]
 
     def running(self) -> int:
         """How many answers are being written or wait, in all rooms."""
         return sum(len(queue) for queue in self._rooms.values())
 
-    async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+    async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent, None]:
         """A run's events with a seq above `after`, up to and with its end. Raises NotFound at the first step."""
         live = self._live.get(run_id)
         if live is not None and live.run.principal == principal:

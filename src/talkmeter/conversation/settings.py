@@ -6,7 +6,7 @@ from msgspec import UNSET, structs
 
 from talkmeter.conversation.values import RoomChange
 from talkmeter.errors import BadInput
-from talkmeter.messages import RoomSettings
+from talkmeter.messages import RoomSettings, TokenWindow
 
 FIELDS = RoomSettings.__struct_fields__
 
@@ -43,6 +43,13 @@ def overlay(settings: RoomSettings, over: RoomSettings | None) -> RoomSettings:
     return structs.replace(settings, **said)
 
 
+def for_run(settings: RoomSettings, options: RoomSettings | None) -> RoomSettings:
+    """What one run goes by: its options over the room's settings. A model of its own finds its own provider."""
+    if options is not None and options.model is not None:
+        settings = structs.replace(settings, provider_id=None)
+    return overlay(settings, options)
+
+
 def change(settings: RoomSettings, wanted: RoomChange) -> RoomSettings:
     """The fields that are set on `wanted`; None there means back to the default."""
     said = {name: value for name in FIELDS if (value := getattr(wanted, name)) is not UNSET}
@@ -53,12 +60,16 @@ def change(settings: RoomSettings, wanted: RoomChange) -> RoomSettings:
 
 def check(settings: RoomSettings) -> None:
     """Raises BadInput for what no provider could mean. Ranges that differ by model are left to the provider."""
-    _whole("window", settings.window, 0, 1_000_000)
+    if isinstance(settings.window, TokenWindow):
+        _whole("window.tokens", settings.window.tokens, 1, 100_000_000)
+    else:
+        _whole("window", settings.window, 0, 1_000_000)
     _whole("max_tokens", settings.max_tokens, 1, 10_000_000)
     _number("temperature", settings.temperature)
     _number("top_p", settings.top_p)
     _text("model", settings.model, 200)
     _text("system_prompt", settings.system_prompt, 400_000)
+    _text("first_prompt", settings.first_prompt, 400_000)
 
 
 def _whole(name: str, value: int | None, low: int, high: int) -> None:

@@ -37,10 +37,18 @@ class ConversationStore(Protocol):
 
     async def room(self, room_id: str, principal: str) -> Room | None: ...
 
+    async def named_room(self, conversation_id: str, principal: str) -> Room | None:
+        """By the name that a client has made for it."""
+        ...
+
     async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage: ...
 
     async def message(self, message_id: str, principal: str) -> Message | None:
         """With its attachments."""
+        ...
+
+    async def message_ids(self, room_id: str) -> Sequence[str]:
+        """Of all branches."""
         ...
 
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:

@@ -1,18 +1,23 @@
 """What conversation takes from a surface and gives back to it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from talkmeter.messages import Message, Room, RoomSettings
+from talkmeter.messages import Message, Room, RoomSettings, Window
 from talkmeter.metering.ledger import LedgerEntry, Quality, Totals
+
+# A question to a room that is answering waits its turn, is refused, or has the answers under way stopped and drained.
+Multitask = Literal["enqueue", "reject", "interrupt"]
 
 
 class Ask(Struct, frozen=True, kw_only=True):
     """A question, translated from a surface's dialect.
 
-    room_id None makes a room with the settings `room`. parent_id UNSET: the room's leaf; None: first in the room.
-    The same (principal, client_id) again gives the same answer and never asks twice.
+    room_id None makes a room with the settings `room`, known by `conversation_id` too. parent_id UNSET: the room's
+    newest answer; None: first in the room. options: for this answer only. multitask: what if the room is answering.
+    past_failures: not one that failed without a word, but what its question followed. The same (principal, client_id)
+    again gives the same answer and never asks twice.
     """
 
     surface: str
@@ -23,6 +28,12 @@ class Ask(Struct, frozen=True, kw_only=True):
     parent_id: str | None | UnsetType = UNSET
     attachment_ids: tuple[str, ...] = ()
     room: RoomSettings | None = None
+    conversation_id: str | None = None
+    options: RoomSettings | None = None
+    past_failures: bool = False
+    multitask: Multitask = "enqueue"
+    key_id: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
@@ -34,10 +45,13 @@ class MessageView(Struct, frozen=True, kw_only=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
+    """A question that is kept, and its answer. repeated: it had been asked before, by the same client_id."""
+
     room: Room
     question: MessageView
     answer: MessageView
     run_id: str
+    repeated: bool = False
 
 
 class RoomView(Struct, frozen=True, kw_only=True):
@@ -63,11 +77,12 @@ class RoomChange(Struct, frozen=True, kw_only=True):
     leaf_id: str | UnsetType = UNSET
     model: str | None | UnsetType = UNSET
     provider_id: str | None | UnsetType = UNSET
-    window: int | None | UnsetType = UNSET
+    window: Window | None | UnsetType = UNSET
     system_prompt: str | None | UnsetType = UNSET
     temperature: float | None | UnsetType = UNSET
     top_p: float | None | UnsetType = UNSET
     max_tokens: int | None | UnsetType = UNSET
+    first_prompt: str | None | UnsetType = UNSET
 
 
 class PreviewAsk(Struct, frozen=True, kw_only=True):
@@ -84,7 +99,7 @@ class PreviewAsk(Struct, frozen=True, kw_only=True):
 class Rung(Struct, frozen=True, kw_only=True):
     """What the next message would cost with one window. Money in picodollars, None = not known."""
 
-    window: int
+    window: Window
     messages_sent: int
     prompt_tokens: int
     cached_tokens: int
@@ -100,7 +115,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     quality: Quality
     context_window: int | None
     reserved_output: int | None
-    window: int
+    window: Window
     fits: bool
     fits_window: int | None
     draft_tokens: int

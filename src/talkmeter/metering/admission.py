@@ -74,7 +74,7 @@ class Admission:
         if not budgets and not whose.rates:
             await self._store.submit(opening)
             return Admitted(opening)
-        rates = _take(whose.rates, asked, opening.opened_at)
+        rates = take_rates(whose.rates, _tokens(asked), opening.opened_at)
         if not budgets:
             return await self._commit(opening, None, None, rates, None)
         try:
@@ -136,16 +136,26 @@ class Admission:
         return Admitted(opening, headers, [f"{one.name}; {one.percent}%" for one in warned], count)
 
 
-def _take(limits: Sequence[RateLimit], asked: Asked, at: int) -> TakeRates | None:
-    """What the call takes from the buckets: one request, and the tokens it looks like."""
-    tokens = asked.request_bytes // BYTES_PER_TOKEN + (asked.max_output_tokens or 0) * asked.choices
+def take_rates(limits: Sequence[RateLimit], tokens: int | None, at: int) -> TakeRates | None:
+    """What a call takes from the buckets: one request, and the tokens it looks like. None: not billed by tokens."""
     items: list[RateItem] = []
     for limit in limits:
         if limit.requests is not None:
             items.append(RateItem(f"{limit.id}:requests", "requests", limit.requests, 1))
-        if limit.tokens is not None and asked.billing != NOTHING:
+        if limit.tokens is not None and tokens is not None:
             items.append(RateItem(f"{limit.id}:tokens", "tokens", limit.tokens, max(1, tokens)))
     return TakeRates(tuple(sorted(items, key=lambda item: item.id)), at) if items else None
+
+
+def tags_text(tags: Sequence[str]) -> str | None:
+    """Tags as an entry keeps them."""
+    return msgspec.json.encode(tags).decode() if tags else None
+
+
+def _tokens(asked: Asked) -> int | None:
+    if asked.billing == NOTHING:
+        return None
+    return asked.request_bytes // BYTES_PER_TOKEN + (asked.max_output_tokens or 0) * asked.choices
 
 
 def _body(asked: Asked, *, once: bool) -> Mapping[str, Any]:

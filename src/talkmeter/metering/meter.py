@@ -10,7 +10,7 @@ Whatever happens between open and settle, even SIGKILL, the entry is there and s
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -26,17 +26,19 @@ from talkmeter.completions import (
     UpstreamNotReached,
     UpstreamSilent,
 )
-from talkmeter.errors import Conflict, StoreError
+from talkmeter.errors import Conflict
+from talkmeter.metering.admission import Whose, take_rates
 from talkmeter.metering.bounds import bounds_of, output_asked
 from talkmeter.metering.budget_store import Reserve
 from talkmeter.metering.budgets import BudgetBook
-from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, SettleEntry
+from talkmeter.metering.ledger import LedgerStore, OpenEntry, SettleEntry
 from talkmeter.metering.pricebook import PriceBook
-from talkmeter.metering.reservations import flagged, release, reservations_text
-from talkmeter.metering.settlement import Ending, EndKind, Figures, Reading, decide_figures, decide_outcome
+from talkmeter.metering.reservations import release, reservations_text
+from talkmeter.metering.settlement import Ending, EndKind
+from talkmeter.metering.settling import commit_until_done, settle
 from talkmeter.metering.sse import EventTooLarge
 from talkmeter.metering.tap import AnswerTooLong, StreamUnreadable, Tap
-from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt, count_texts
+from talkmeter.metering.tokens import PromptCount, count_completion, count_prompt
 from talkmeter.metering.upstream_words import (
     error_of_answer,
     error_of_refusal,
@@ -52,10 +54,12 @@ ERROR_BODY_LIMIT = 64 << 10  # bytes of a refusal that are read; the rest says n
 
 
 class CallContext(Struct, frozen=True, kw_only=True):
-    """Whose call this is and what it answers; goes onto the ledger entry as it is."""
+    """Whose call this is and what it answers; goes onto the ledger entry as it is. tags: JSON text."""
 
     surface: str
     principal: str
+    key_id: str | None = None
+    tags: str | None = None
     room_id: str | None = None
     run_id: str | None = None
     question_id: str | None = None
@@ -87,34 +91,49 @@ class Meter:
         self._limits = limits or MeterLimits()
         self._budgets = budgets
 
-    async def open(self, request: CompletionRequest, provider: Provider, context: CallContext, *also: Struct) -> "Call":
+    async def open(
+        self,
+        request: CompletionRequest,
+        provider: Provider,
+        context: CallContext,
+        *also: Struct,
+        whose: Whose | None = None,
+    ) -> "Call":
         """Counts the request and commits its open entry, with what budgets set aside for it and together with `also`.
 
-        Nothing has been sent yet. Raises BudgetRefused, StoreError: then nothing was stored and nothing may be sent.
+        whose: None: the principal's alone. Nothing has been sent yet.
+        Raises BudgetRefused, RateLimited, StoreError: then nothing was stored and nothing may be sent.
         """
+        whose = whose or Whose(user_id=context.principal)
         count, request_bytes = await asyncio.to_thread(_measure, request)
         opened_at, began = now(), time.monotonic_ns()
         limits = self._prices.limits(provider.id, request.model, opened_at)
         bounds = bounds_of(request.path, request.body, request_bytes=request_bytes, count=count, limits=limits)
         worst = self._prices.worst_case(bounds, provider.id, request.model, opened_at)
         opening = self._opening(request, provider, context, count, opened_at, worst)
-        reserve = self._reserve(opening, worst)
-        if reserve is None:
+        reserve = self._reserve(opening, worst, whose)
+        rates = take_rates(whose.rates, count.total + (opening.max_output_tokens or 0), opened_at)
+        if reserve is None and rates is None:
             await self._store.commit(opening, *also)
         else:
-            opening = structs.replace(opening, reservations=reservations_text(reserve))
-            await self._commit_within_budget(reserve, opening, *also)
+            opening = structs.replace(opening, reservations=reservations_text(reserve, rates))
+            aside = [change for change in (reserve, rates) if change is not None]
+            await self._commit_within_limits(*aside, opening, *also)
         return Call(self._store, self._prices, self._limits, provider, request, opening, began)
 
-    def _reserve(self, opening: OpenEntry, worst: WorstCase) -> Reserve | None:
+    def _reserve(self, opening: OpenEntry, worst: WorstCase, whose: Whose) -> Reserve | None:
         if self._budgets is None:
             return None
         budgets = self._budgets.applicable(
-            user_id=opening.principal, room_id=opening.room_id, provider_id=opening.provider_id
+            user_id=whose.user_id,
+            key_id=whose.key_id,
+            room_id=opening.room_id,
+            tags=whose.tags,
+            provider_id=opening.provider_id,
         )
         return self._budgets.reservation(budgets, worst, opening.opened_at, entry_id=opening.id)
 
-    async def _commit_within_budget(self, *changes: Struct) -> None:
+    async def _commit_within_limits(self, *changes: Struct) -> None:
         try:
             await self._store.commit(*changes)
         except Conflict as conflict:
@@ -300,93 +319,6 @@ class Call:
     async def settle(self, change: SettleEntry, *also: Struct) -> None:
         """Commits the settlement, what budgets release and `also` in one transaction; a full disk is waited out."""
         await commit_until_done(self._store, change, *release(self.opening, change), *also)
-
-
-def settle(
-    opening: OpenEntry,
-    prices: PriceBook,
-    ending: Ending,
-    tap: Reading | None,
-    *,
-    completion_tokens: int,
-    at: int,
-    drained: bool = False,
-    stopped: bool = False,
-    figures: Figures | None = None,
-) -> SettleEntry:
-    """The settlement of an entry, settled at `at`. figures: where they have been decided already. Pure."""
-    figures = figures or decide_figures(
-        ending,
-        tap,
-        prompt_tokens=opening.preflight_tokens,
-        completion_tokens=completion_tokens,
-        quality=opening.preflight_quality or "exact",
-        drained=drained,
-    )
-    tier = tap.service_tier if tap else None
-    served = tap.model if tap else None
-    change = SettleEntry(
-        id=opening.id,
-        outcome=decide_outcome(ending, tap, stopped=stopped),
-        provenance=figures.provenance,
-        usage=figures.usage,
-        raw_usage=tap.raw_usage if tap else None,
-        cost=prices.cost(
-            figures.usage,
-            opening.provider_id,
-            (served, opening.model_requested),
-            tier,
-            opening.opened_at,
-            opening.billing,
-        ),
-        settled_at=at,
-        first_byte_at=ending.first_byte_at,
-        model_served=served,
-        service_tier=tier,
-        finish_reason=tap.finish_reason if tap else None,
-        http_status=ending.http_status,
-        error=ending.error,
-        problem=tap.problem if tap else None,
-        upstream_id=tap.upstream_id if tap else None,
-    )
-    return flagged(opening, change)
-
-
-async def commit_until_done(store: LedgerStore, change: SettleEntry, *also: Struct) -> None:
-    """Tries again while the store cannot take it: a settlement may wait for the disk, it may not be dropped."""
-    delay = 0.1
-    warned = 0.0
-    while True:
-        try:
-            await store.commit(change, *also)
-        except Conflict as conflict:
-            log.error("entry %s was settled already: %s", change.id, conflict)
-            return
-        except StoreError as error:
-            if time.monotonic() - warned > 30:
-                warned = time.monotonic()
-                log.error("entry %s cannot be settled yet: %s", change.id, error)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, 5.0)
-        else:
-            return
-
-
-async def settle_recovered(
-    store: LedgerStore, prices: PriceBook, entry: LedgerEntry, texts: Sequence[str], *also: Struct
-) -> None:
-    """Settles an entry that a dead process left open, from the partial texts, shown or not, that it had persisted.
-
-    Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
-    """
-    opening = entry.opening
-    tokens = await asyncio.to_thread(count_texts, texts, opening.model_requested)
-    ending = Ending(kind="cut")
-    at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
-    change = settle(opening, prices, ending, None, completion_tokens=tokens, at=at)
-    if not any(texts) and change.usage is not None:  # it may have been killed before the first byte went out
-        change = msgspec.structs.replace(change, provenance="estimated")
-    await commit_until_done(store, change, *release(opening, change), *also)
 
 
 def _measure(request: CompletionRequest) -> tuple[PromptCount, int]:

@@ -37,11 +37,11 @@ from talkmeter.metering.ledger import (
     OpenEntry,
     SettleEntry,
 )
-from talkmeter.metering.meter import commit_until_done, settle
 from talkmeter.metering.passing_tap import PassingTap
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
+from talkmeter.metering.settling import commit_until_done, settle
 from talkmeter.metering.tokens import PromptCount, count_texts
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
 from talkmeter.metering.usage import Usage
@@ -54,10 +54,17 @@ PENDING = ("queued", "in_progress")  # an answer that is made later; asking for 
 
 
 class PassingMeter:
-    """Opens and settles the entries of calls that pass through, and keeps what a crash would lose."""
+    """Opens and settles the entries of calls that pass through, and keeps, sealed, what a crash would lose."""
 
-    def __init__(self, store: LedgerStore, prices: PriceBook, budgets: BudgetBook | None = None) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        prices: PriceBook,
+        budgets: BudgetBook | None = None,
+        seal: Callable[[str, str], str] = lambda _entry_id, text: text,
+    ) -> None:
         self.store = store
+        self.seal = seal
         self.prices = prices
         self.admission = Admission(store, prices, budgets)
         self._live: set[PassingCall] = set()
@@ -130,9 +137,8 @@ class PassingMeter:
         opening, usage = entry.opening, tap.usage
         assert usage is not None
         tier = tap.service_tier
-        cost = self.prices.cost(
-            usage, opening.provider_id, (tap.model, opening.model_requested), tier, opening.opened_at, opening.billing
-        )
+        models = tap.model, opening.model_requested
+        cost = self.prices.cost(usage, opening.provider_id, models, tier, opening.opened_at, opening.billing, tap.uses)
         assert entry.settlement is not None
         also = correction(opening, entry.settlement, usage, cost)
         change = CorrectEntry(
@@ -382,7 +388,10 @@ class PassingCall:
         texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
         if texts or changes:
             self._kept += 1
-            changes += [KeepPartial(entry_id=id_, part=part, seq=self._kept, text=text) for part, text in texts]
+            seal = self._meter.seal
+            changes += [
+                KeepPartial(entry_id=id_, part=part, seq=self._kept, text=seal(id_, text)) for part, text in texts
+            ]
         return changes
 
     def _now(self) -> int:

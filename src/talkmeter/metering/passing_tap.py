@@ -9,13 +9,16 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from talkmeter.metering.odd_json import object_at, read_loosely
 from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
+from talkmeter.metering.tool_fees import uses_in
 from talkmeter.metering.unpacking import PACKED, Unpackable, Unpacker
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
@@ -24,7 +27,6 @@ ENDS = 128 << 10  # bytes of either
 TEXT_LIMIT = 16 << 20  # characters
 NOTHING = (b"", b"null")
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FAILED = frozenset({"response.failed", "error"})
 _ENDED = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _DELTAS = frozenset(
     {
@@ -63,6 +65,7 @@ class _Response(Struct):
     status: Any = None
     usage: Raw = Raw()
     error: Raw = Raw()
+    output: Raw = Raw()
 
 
 class _Event(Struct):
@@ -85,7 +88,24 @@ class _Event(Struct):
     error: Raw = Raw()
 
 
+class _Ended(Struct):
+    finish_reason: Any = None
+
+
+class _Usual(Struct):
+    """Of a chat completion in one piece all that is needed where its usage is said."""
+
+    object: Any = None
+    id: Any = None
+    model: Any = None
+    service_tier: Any = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+    choices: list[_Ended] = []
+
+
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_usual = msgspec.json.Decoder(_Usual).decode
 _count_items = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -114,6 +134,7 @@ class PassingTap:
         self.finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.error: dict[str, Any] | None = None
+        self.uses: Mapping[str, int] = {}
         self.items: int | None = None  # of `data`: pictures, embeddings
         self.done = False
 
@@ -216,12 +237,36 @@ class PassingTap:
     def _read_whole(self) -> None:
         body, self._carry = self._carry, b""
         if not self._first:
-            self._event(body)
+            if not self._read_usual(body):
+                self._event(body)
             return
         for match in reversed(list(_USAGE.finditer(body))):
-            if (raw := _object_at(body, match.end() - 1)) is not None:
+            if (raw := object_at(body, match.end() - 1)) is not None:
                 self._take_usage(raw)
                 return
+
+    def _read_usual(self, body: bytes) -> bool:
+        """Whether this was all there is to read: with the usage nobody needs the text."""
+        try:
+            usual = _decode_usual(body)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        usage = bytes(usual.usage)
+        if usual.object != "chat.completion" or usage in NOTHING or bytes(usual.error) not in NOTHING:
+            return False
+        self._take_usage(usage)
+        if self.usage is None:
+            return False
+        if type(usual.model) is str:
+            self.model = usual.model
+        if type(usual.service_tier) is str:
+            self.service_tier = usual.service_tier
+        if type(usual.id) is str:
+            self.upstream_id = usual.id
+        for choice in usual.choices:
+            if type(choice.finish_reason) is str:
+                self.finish_reason = choice.finish_reason
+        return True
 
     def _event(self, data: bytes) -> None:
         if not data:
@@ -232,7 +277,7 @@ class PassingTap:
         try:
             event = _decode(data)
         except (msgspec.MsgspecError, RecursionError):
-            loose = _loosely(data)
+            loose = read_loosely(data, _Event)
             if loose is None:
                 return
             event = loose
@@ -267,6 +312,8 @@ class PassingTap:
         elif kind in _ENDED:
             self.done = True
             status = event.response.status if event.response is not None else None
+            if event.response is not None:
+                self.uses = uses_in(bytes(event.response.output))
             self.finish_reason = status if isinstance(status, str) else kind.rpartition(".")[2]
         elif kind.endswith((".completed", ".done")) and bytes(event.usage) not in NOTHING:
             self.done = True
@@ -304,6 +351,7 @@ class PassingTap:
             if type(event.status) is str:
                 self.finish_reason = event.status
             if (output := bytes(event.output)) not in NOTHING:
+                self.uses = uses_in(output)
                 for place, text in enumerate(texts_in(json.loads(output))):
                     self._said.add(text, place)
         data = bytes(event.data)
@@ -330,34 +378,3 @@ def _data_of(block: bytes) -> bytes:
     """The data of one event's lines (LF)."""
     parts = [line[5:].removeprefix(b" ") for line in block.split(b"\n") if line.startswith(b"data:")]
     return b"\n".join(parts)
-
-
-def _object_at(body: bytes, start: int) -> bytes | None:
-    """The JSON object that begins at `start`; None if it is not one."""
-    try:
-        text = body[start:].decode("utf-8", "replace")
-        value, _ = json.JSONDecoder().raw_decode(text)
-    except ValueError:
-        return None
-    return json.dumps(value).encode()
-
-
-def _loosely(data: bytes) -> _Event | None:
-    """A second try for JSON that is legal but odd (lone surrogates, NaN); what stays odd is None."""
-    try:
-        value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _name: None)
-        return msgspec.convert(value, _Event) if _is_plain(value) else None
-    except (ValueError, RecursionError, msgspec.MsgspecError):
-        return None
-
-
-def _is_plain(value: Any) -> bool:
-    """Raw fields cannot be made from values; they are put back as bytes."""
-    if not isinstance(value, dict):
-        return False
-    for part in (value, value.get("response")):
-        if isinstance(part, dict):
-            for name in ("usage", "error", "output", "data", "item"):
-                if name in part:
-                    part[name] = Raw(json.dumps(part[name]).encode())
-    return True

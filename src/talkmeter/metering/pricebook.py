@@ -5,19 +5,20 @@ its host, then OpenAI's list by exact model name, else its models are unpriced. 
 says which it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from talkmeter.clock import now
-from talkmeter.metering.billing import TOKENS, cost_of, is_priced
-from talkmeter.metering.cost import Cost
+from talkmeter.metering.billing import NOTHING, TOKENS, cost_of, is_priced
+from talkmeter.metering.cost import Cost, price_quantities
 from talkmeter.metering.ledger import LedgerEntry, PriceEntry
 from talkmeter.metering.models_info import UNKNOWN, ModelLimits, model_limits
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, PriceBookStore
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_provider
 from talkmeter.metering.reservations import correction
+from talkmeter.metering.tool_fees import uses_charged, with_fees
 from talkmeter.metering.usage import Usage
 from talkmeter.metering.worst_case import Bounds, Tariff, WorstCase, tariff, tariff_key, worst_within
 
@@ -76,12 +77,19 @@ class PriceBook:
         tier: str | None,
         at: int,
         billing: str = TOKENS,
+        uses: Mapping[str, int] | None = None,
     ) -> Cost:
-        """What a call has cost; models: served, requested. tier: the `service_tier` of the response."""
+        """What a call has cost; models: served, requested. tier: the `service_tier` of the response.
+
+        uses: of tools that cost a fee each, by their unit.
+        """
         priced = self.priced(provider_id, models, at, billing)
-        return cost_of(
-            usage, billing, self.table, provider=priced.price_list, model=priced.model, tier=normal_tier(tier), at=at
-        )
+        about: Any = {"provider": priced.price_list, "model": priced.model, "tier": normal_tier(tier), "at": at}
+        cost = cost_of(usage, billing, self.table, **about)
+        if not uses or billing == NOTHING:  # who asks for an answer again does not pay for it again
+            return cost
+        size = usage.prompt_tokens or 0 if usage is not None else 0
+        return with_fees(cost, price_quantities(uses, self.table, prompt_tokens=size, **about))
 
     def limits(self, provider_id: str, model: str, at: int) -> ModelLimits:
         """What the list that prices a model says of its context window and its longest answer, else OpenAI's."""
@@ -139,6 +147,9 @@ class PriceBook:
         """The price, with what it changes in the budgets that held the worst case so far."""
         settlement = entry.settlement
         assert settlement is not None  # an open entry has nothing to price
+        uses = uses_charged(settlement.cost)
+        if uses is None:
+            return ()
         cost = self.cost(
             settlement.usage,
             entry.opening.provider_id,
@@ -146,6 +157,7 @@ class PriceBook:
             settlement.service_tier,
             entry.opening.opened_at,
             entry.opening.billing,
+            uses,
         )
         if cost.picodollars is None:
             return ()

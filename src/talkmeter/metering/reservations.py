@@ -5,6 +5,7 @@ exactly what was reserved. What a call has used is counted where it is known; wh
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct, structs
@@ -62,7 +63,10 @@ def reservations_text(reserve: Reserve | None, rates: TakeRates | None = None) -
 
 
 def reservations_of(opening: OpenEntry) -> Reservations:
-    return NONE if opening.reservations is None else _decode(opening.reservations)
+    return NONE if opening.reservations is None else _reservations(opening.reservations)
+
+
+_reservations = lru_cache(maxsize=512)(_decode)  # a settlement asks twice, and many calls set the same aside
 
 
 def spent_of(reserved: Reserved, usage: Usage | None, cost: Cost) -> int:

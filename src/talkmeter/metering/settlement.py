@@ -14,6 +14,7 @@
 An explicit zero is a report; a missing figure is never a zero.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -37,6 +38,7 @@ class Reading(Protocol):
     finish_reason: str | None
     upstream_id: str | None
     error: dict[str, Any] | None
+    uses: Mapping[str, int]  # of tools with a fee, by their unit
 
 
 class Ending(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ The bytes themselves go on untouched. What cannot be understood is counted, not 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -72,6 +73,7 @@ class Tap:
         self.finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.error: dict[str, Any] | None = None
+        self.uses: Mapping[str, int] = {}  # Chat Completions do not tell
         self.done = False
         self.malformed = 0
 

@@ -58,15 +58,12 @@ _SESSION_EXISTS = Refusal("session_exists", "This session exists already.", "이
 def save_provider(at: Transaction, change: SaveProvider) -> None:
     revise(at)
     values = rows.provider_values(change.provider)
-    replaced = {**values, "this": change.provider.id}
-    del replaced["id"]
     taken = Refusal(
         "provider_name_taken",
         f"There is already a provider named “{change.provider.name}”.",
         f"이름이 “{change.provider.name}”인 제공자가 이미 있습니다.",
     )
-    if at.run(_REPLACE_PROVIDER, replaced, taken) == 0:
-        at.run(_ADD_PROVIDER, values, taken)
+    at.replace_or_add(_REPLACE_PROVIDER, _ADD_PROVIDER, values, taken)
 
 
 def delete_provider(at: Transaction, change: DeleteProvider) -> None:

@@ -81,8 +81,8 @@ _run_changes: dict[tuple[str, ...], Statement] = {}
 def add_room(at: Transaction, change: AddRoom) -> None:
     exists = Refusal(
         "room_exists",
-        f"There is a room {change.room.id} already.",
-        f"대화방 {change.room.id}이(가) 이미 있습니다.",
+        f"There is a room {change.room.conversation_id or change.room.id} already.",
+        f"대화방 {change.room.conversation_id or change.room.id}이(가) 이미 있습니다.",
     )
     at.run(_ADD_ROOM, rows.room_values(change.room), exists)
 

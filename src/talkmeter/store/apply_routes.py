@@ -23,15 +23,12 @@ _DELETE = Statement(delete(model_routes).where(model_routes.c.id == THIS))
 def save_route(at: Transaction, change: SaveRoute) -> None:
     revise(at)
     values = rows.route_values(change.route)
-    replaced = {**values, "this": change.route.id}
-    del replaced["id"]
     taken = Refusal(
         "pattern_taken",
         f"There is already a route for “{change.route.pattern}”.",
         f"“{change.route.pattern}” 경로가 이미 있습니다.",
     )
-    if at.run(_REPLACE, replaced, taken) == 0:
-        at.run(_ADD, values, taken)
+    at.replace_or_add(_REPLACE, _ADD, values, taken)
 
 
 def delete_route(at: Transaction, change: DeleteRoute) -> None:

@@ -11,10 +11,42 @@ from typing import Any
 from talkmeter.errors import StoreBusy
 
 _TRY_AGAIN = 0.05  # seconds
+_LOOK_AGAIN = 0.5
+
+
+class Held:
+    """A lock while it is held. A database server that is restarted lets go of all of them."""
+
+    def __init__(self, lock: Any, acquire: Callable[[], Any | None]) -> None:
+        self._lock = lock
+        self._acquire = acquire
+
+    async def lost(self) -> None:
+        """Takes the lock again whenever it was let go of. Returns only if another process has been quicker."""
+        while await asyncio.to_thread(self._renew):  # noqa: ASYNC110 - the driver has no event for it
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def _renew(self) -> bool:
+        try:
+            self._lock.execute("SELECT 1")
+        except Exception:  # noqa: BLE001 (whatever the driver says: this connection holds nothing any more)
+            self.close()
+            try:
+                lock = self._acquire()
+            except Exception:  # noqa: BLE001 (the database is away, for every other process as well)
+                return True
+            if lock is None:
+                return False
+            self._lock = lock
+        return True
+
+    def close(self) -> None:
+        """Lets go."""
+        self._lock.close()
 
 
 @asynccontextmanager
-async def exclusive(acquire: Callable[[], Any | None], about: str, *, wait: bool) -> AsyncIterator[None]:
+async def exclusive(acquire: Callable[[], Any | None], about: str, *, wait: bool) -> AsyncIterator[Held]:
     """acquire: gives something whose `close()` lets go of the lock, or None while another has it."""
     while (lock := acquire()) is None:
         if not wait:
@@ -26,10 +58,11 @@ async def exclusive(acquire: Callable[[], Any | None], about: str, *, wait: bool
                 hint_ko="다른 프로세스를 먼저 종료하거나, 별도의 데이터 폴더를 지정하십시오.",
             )
         await asyncio.sleep(_TRY_AGAIN)
+    held = Held(lock, acquire)
     try:
-        yield
+        yield held
     finally:
-        lock.close()
+        held.close()
 
 
 def lock_beside(database: Path, name: str) -> Callable[[], sqlite3.Connection | None]:

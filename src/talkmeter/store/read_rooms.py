@@ -16,6 +16,7 @@ _room = rooms.c
 _run = runs.c
 
 _ROOM = select(rooms).where(_room.id == THIS, _room.principal == WHOSE)
+_NAMED_ROOM = select(rooms).where(_room.conversation_id == THIS, _room.principal == WHOSE)
 _TOTAL = select(func.count()).select_from(rooms).where(_room.principal == WHOSE)
 _FIRST_ROOMS = (
     select(rooms)
@@ -59,6 +60,11 @@ _FILES = _files_of_room()
 
 def room(connection: Connection, room_id: str, principal: str) -> Room | None:
     row = connection.execute(_ROOM, {"this": room_id, "whose": principal}).one_or_none()
+    return None if row is None else rows.room(row)
+
+
+def named_room(connection: Connection, conversation_id: str, principal: str) -> Room | None:
+    row = connection.execute(_NAMED_ROOM, {"this": conversation_id, "whose": principal}).one_or_none()
     return None if row is None else rows.room(row)
 
 

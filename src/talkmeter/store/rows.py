@@ -70,6 +70,7 @@ def room(row: Row) -> Room:
         created_at=row.created_at,
         last_used_at=row.last_used_at,
         message_count=row.message_count,
+        conversation_id=row.conversation_id,
     )
 
 
@@ -109,11 +110,14 @@ def attachment(row: Row) -> Attachment:
 
 
 def run_values(run: Run) -> dict[str, Any]:
-    return _fields(run)
+    return {**_fields(run), "tags": to_json(run.tags) if run.tags else None, "options": json_or_none(run.options)}
 
 
 def run(row: Row) -> Run:
-    return Run(**{name: getattr(row, name) for name in Run.__struct_fields__})
+    values = {name: getattr(row, name) for name in Run.__struct_fields__}
+    values["tags"] = () if row.tags is None else _texts(row.tags)
+    values["options"] = None if row.options is None else _room_settings(row.options)
+    return Run(**values)
 
 
 def run_event_values(run_id: str, event: RunEvent) -> dict[str, Any]:

@@ -43,9 +43,9 @@ def _position() -> Column[int]:
     return Column("position", number, Identity(always=False), primary_key=True)
 
 
-def _some_rows(name: str, condition: str, *columns: str) -> Index:
+def _some_rows(name: str, condition: str, *columns: str, unique: bool = False) -> Index:
     """An index over the rows that meet a condition, so that the others do not pay for it."""
-    return Index(name, *columns, sqlite_where=text(condition))
+    return Index(name, *columns, sqlite_where=text(condition), unique=unique)
 
 
 @event.listens_for(metadata, "before_create")
@@ -158,7 +158,9 @@ rooms = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger, nullable=False),
     Column("message_count", Integer, nullable=False),
+    Column("conversation_id", Text),  # since 0007: the name that a client has made for it
     Index("ix_rooms_order", "principal", "pinned", "last_used_at", "id"),
+    _some_rows("ix_rooms_named", "conversation_id IS NOT NULL", "principal", "conversation_id", unique=True),
 )
 
 messages = Table(
@@ -222,6 +224,7 @@ runs = Table(
     Column("provider_id", Text),
     Column("surface", Text, nullable=False),
     Column("system_prompt", Text),
+    *(Column(name, Text) for name in ("key_id", "tags", "options", "first_prompt")),  # since 0007; two are JSON
     UniqueConstraint("principal", "client_id"),
     _some_rows("ix_runs_unfinished", "status IN ('queued', 'running')", "position"),
 )
@@ -273,14 +276,11 @@ ledger_entries = Table(
     Column("prompt_tokens", BigInteger),
     Column("cached_tokens", BigInteger),
     Column("cache_write_tokens", BigInteger),
-    Column("prompt_audio_tokens", BigInteger),
-    Column("prompt_image_tokens", BigInteger),
+    *(Column(name, BigInteger) for name in ("prompt_audio_tokens", "prompt_image_tokens")),
     Column("completion_tokens", BigInteger),
     Column("reasoning_tokens", BigInteger),
-    Column("completion_audio_tokens", BigInteger),
-    Column("completion_image_tokens", BigInteger),
-    Column("cached_audio_tokens", BigInteger),
-    Column("cached_image_tokens", BigInteger),
+    *(Column(name, BigInteger) for name in ("completion_audio_tokens", "completion_image_tokens")),
+    *(Column(name, BigInteger) for name in ("cached_audio_tokens", "cached_image_tokens")),
     Column("cache_write_1h_tokens", BigInteger),
     Column("raw_usage", Text),  # JSON, verbatim
     Column("cost_picodollars", BigInteger),

@@ -40,7 +40,7 @@ from talkmeter.store import (
 )
 from talkmeter.store.ballast import Ballast, NoBallast
 from talkmeter.store.databases import Database, database, watch_file
-from talkmeter.store.exclusive import exclusive
+from talkmeter.store.exclusive import Held, exclusive
 from talkmeter.store.migrate import prepare
 from talkmeter.store.readers import Readers
 from talkmeter.store.remote import RemoteWriter
@@ -96,7 +96,7 @@ class Store:
         await self._readers.read(read_sums.check)
         await self._writer.submit(())
 
-    def exclusive(self, name: str, *, wait: bool = True) -> AbstractAsyncContextManager[None]:
+    def exclusive(self, name: str, *, wait: bool = True) -> AbstractAsyncContextManager[Held]:
         """Only one process at a time is inside `async with store.exclusive(name)`, whatever way the others end.
 
         Raises StoreBusy at once if another is and `wait` is false.
@@ -247,12 +247,18 @@ class Store:
     async def room(self, room_id: str, principal: str) -> Room | None:
         return await self._readers.read(lambda connection: read_rooms.room(connection, room_id, principal))
 
+    async def named_room(self, conversation_id: str, principal: str) -> Room | None:
+        return await self._readers.read(lambda at: read_rooms.named_room(at, conversation_id, principal))
+
     async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage:
         """Raises BadInput for a cursor that no page has given."""
         return await self._readers.read(lambda connection: read_rooms.page(connection, principal, cursor, limit))
 
     async def message(self, message_id: str, principal: str) -> Message | None:
         return await self._readers.read(lambda connection: read_messages.message(connection, message_id, principal))
+
+    async def message_ids(self, room_id: str) -> Sequence[str]:
+        return await self._readers.read(lambda connection: read_messages.message_ids(connection, room_id))
 
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
         return await self._readers.read(lambda connection: read_messages.branch(connection, leaf_id, limit))

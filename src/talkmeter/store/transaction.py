@@ -80,6 +80,14 @@ class Transaction:
         if self.run(statement, values) == 0:
             raise otherwise.conflict()
 
+    def replace_or_add(
+        self, replace: Statement, add: Statement, values: Mapping[str, Any], clash: Refusal | None = None
+    ) -> None:
+        """The row with the id of the values (`this`, to the statement that replaces), or else a new one."""
+        others = {name: value for name, value in values.items() if name != "id"}
+        if self.run(replace, {**others, "this": values["id"]}, clash) == 0:
+            self.run(add, values, clash)
+
     def _execute(self, statement: Statement, values: Mapping[str, Any]) -> Any:
         text = statement.text(self._dialect)
         if self._refuses_nul:

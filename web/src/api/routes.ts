@@ -1,7 +1,7 @@
 import { request } from './client'
 import type {
   AskAnswer, AskBody, Bootstrap, Message, Model, Preview, PreviewBody, PriceAnswer, PriceRow, Provider,
-  ProviderTest, Receipt, Room, RoomAnswer, RoomPage, RoomPatch, SessionState, Settings, SettingsAnswer, StopMode,
+  Preferences, ProviderTest, Receipt, Room, RoomAnswer, RoomPage, RoomPatch, SessionState, Settings, SettingsAnswer, StopMode,
 } from './types'
 
 /** Newest messages of a room in one page; older ones follow on scroll. */
@@ -20,6 +20,9 @@ export const bootstrap = (): Promise<Bootstrap> => request('GET', '/api/bootstra
 export const readSettings = (): Promise<SettingsAnswer> => request('GET', '/api/settings')
 export const changeSettings = (change: Partial<Settings>): Promise<SettingsAnswer> =>
   request('PATCH', '/api/settings', { body: change })
+/** What one chooses for oneself; null goes back to what holds for everybody. */
+export const changePreferences = (change: Preferences): Promise<{ settings: Settings }> =>
+  request('PATCH', '/api/preferences', { body: change })
 
 export const providers = (): Promise<{ providers: Provider[] }> => request('GET', '/api/providers')
 export interface ProviderBody {

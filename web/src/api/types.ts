@@ -23,6 +23,9 @@ export interface Settings {
   theme: Theme
 }
 
+/** What users choose for themselves; null: what holds for everybody. */
+export type Preferences = { [name in 'language' | 'theme']?: Settings[name] | null }
+
 export interface SettingsAnswer {
   settings: Settings
   /** Setting name → where it is fixed (flag, environment, file). */
@@ -91,11 +94,14 @@ export interface Bootstrap {
   limits: Limits
 }
 
+/** How many messages go along, 0 = all; or the newest ones with which the request has at most so many tokens. */
+export type HistoryWindow = number | { tokens: number }
+
 /** What a room may say differently from the settings; null keeps the setting. */
 export interface RoomOptions {
   model: string | null
   provider_id: string | null
-  window: number | null
+  window: HistoryWindow | null
   system_prompt: string | null
   temperature: number | null
   top_p: number | null
@@ -238,7 +244,7 @@ export interface PreviewBody {
 }
 
 export interface Rung {
-  window: number
+  window: HistoryWindow
   messages_sent: number
   prompt_tokens: number
   cached_tokens: number
@@ -254,7 +260,7 @@ export interface Preview {
   quality: 'exact' | 'estimate'
   context_window: number | null
   reserved_output: number | null
-  window: number
+  window: HistoryWindow
   fits: boolean
   fits_window: number | null
   draft_tokens: number

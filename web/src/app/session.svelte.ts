@@ -1,6 +1,6 @@
 import { whenSignedOut } from '../api/client'
 import * as api from '../api/routes'
-import type { Bootstrap, Limits, Model, Provider, Role, Settings } from '../api/types'
+import type { Bootstrap, Limits, Model, Preferences, Provider, Role, Settings } from '../api/types'
 import { locale, speak } from '../i18n/index.svelte'
 import type { Display } from '../i18n/money'
 import { tell } from './channel'
@@ -68,6 +68,12 @@ class Session {
 
   async change(change: Partial<Settings>): Promise<void> {
     await this.take((await api.changeSettings(change)).settings)
+    tell({ about: 'settings' })
+  }
+
+  /** Language and theme, for oneself alone. */
+  async prefer(change: Preferences): Promise<void> {
+    await this.take((await api.changePreferences(change)).settings)
     tell({ about: 'settings' })
   }
 

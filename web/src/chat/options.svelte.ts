@@ -1,5 +1,5 @@
 import { settings } from '../app/session.svelte'
-import type { RoomOptions } from '../api/types'
+import type { HistoryWindow, RoomOptions } from '../api/types'
 import { rooms } from '../rooms/rooms.svelte'
 import type { Conversation } from './conversation.svelte'
 import type { Draft } from './draft.svelte'
@@ -24,7 +24,7 @@ export function modelInForce(own: RoomOptions): { model: string; providerId: str
   return { model: settings().default_model, providerId: settings().default_provider_id }
 }
 
-export function windowInForce(own: RoomOptions): number {
+export function windowInForce(own: RoomOptions): HistoryWindow {
   return own.window ?? settings().default_window
 }
 

@@ -1,6 +1,7 @@
 import { isAbort } from '../api/errors'
 import * as api from '../api/routes'
 import type { Preview, PreviewBody, Rung } from '../api/types'
+import { keyOf, rank } from './windows'
 
 const DEBOUNCE_MS = 150
 
@@ -46,11 +47,10 @@ export class Previewer {
 
 /** The rung of the window in force: what would go out if Enter was pressed now. */
 export function rungInForce(preview: Preview): Rung | undefined {
-  return preview.ladder.find((rung) => rung.window === preview.window)
+  return preview.ladder.find((rung) => keyOf(rung.window) === keyOf(preview.window))
 }
 
-/** The rungs in the order of their windows; 0 is "all" and stands last. */
+/** The rungs in the order of their windows. */
 export function ladderOf(preview: Preview): Rung[] {
-  const rank = (window: number): number => (window === 0 ? Number.POSITIVE_INFINITY : window)
   return [...preview.ladder].sort((a, b) => rank(a.window) - rank(b.window))
 }

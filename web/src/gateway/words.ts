@@ -21,7 +21,13 @@ const ORIGINS: Record<Origin, PlainKey> = {
   preflight: 'origin_open',
   running: 'origin_open',
 }
-const SURFACES: Record<string, PlainKey> = { web: 'surface_web', openai: 'surface_openai' }
+const SURFACES: Record<string, PlainKey> = {
+  web: 'surface_web',
+  openai: 'surface_openai',
+  ask: 'surface_ask',
+  websocket: 'surface_websocket',
+  grpc: 'surface_grpc',
+}
 const PERIODS: Record<Period, PlainKey> = {
   day: 'period_day',
   week: 'period_week',

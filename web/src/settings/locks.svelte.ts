@@ -1,7 +1,7 @@
 import { notifyError } from '../app/notices.svelte'
 import { session } from '../app/session.svelte'
 import * as api from '../api/routes'
-import type { Settings } from '../api/types'
+import type { Preferences, Settings } from '../api/types'
 
 /** Which settings are fixed elsewhere (flag, environment, file) and cannot be changed on the page. */
 class Locks {
@@ -23,6 +23,15 @@ class Locks {
 }
 
 export const locks = new Locks()
+
+/** Store at once what one chooses for oneself. */
+export async function prefer(change: Preferences): Promise<void> {
+  try {
+    await session.prefer(change)
+  } catch (error) {
+    notifyError(error)
+  }
+}
 
 /** Store a change at once; a refusal is shown and what holds stays on the page. */
 export async function save(change: Partial<Settings>): Promise<void> {

@@ -7,6 +7,7 @@ from typing import Protocol
 from talkmeter.completions import UpstreamBroke, UpstreamSilent
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.heads import HEAD_BYTES, Malformed
+from talkmeter.providers.http.plain import Plain
 from talkmeter.providers.http.timeouts import Timeouts
 
 
@@ -102,6 +103,13 @@ class HttpAnswer:
             self.fail(UpstreamBroke("stream", "it was closed"))
 
     # --- for the connection
+
+    def take(self, plain: Plain) -> None:
+        """All of it at once."""
+        self.status, self.reason, self.headers, body = plain
+        self.parsed = self.has_head = self.complete = True
+        if body:
+            self._pieces.append(body)
 
     async def head(self, upload: asyncio.Task[None] | None = None) -> None:
         """Returns when the head is there. Raises UpstreamSilent or UpstreamBroke, and what the upload raises.

@@ -13,6 +13,7 @@ from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.answer import HttpAnswer
 from talkmeter.providers.http.failures import NOT_HTTP, reason_of
 from talkmeter.providers.http.heads import HEAD_BYTES, MOST_INTERIM, Framing, Malformed, could_begin, frame
+from talkmeter.providers.http.plain import read_plain
 from talkmeter.providers.http.timeouts import Timeouts
 from talkmeter.providers.http.uploads import Upload
 
@@ -148,6 +149,14 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self.abort()  # nobody has asked for anything
             return
+        if not answer.has_head and not self._head and answer.method != "HEAD":
+            plain = read_plain(data)
+            if plain is not None:
+                self._keep = True
+                answer.take(plain)
+                answer.wake()
+                self._finish(answer)
+                return
         try:
             if not answer.has_head:
                 rest = self._read_head(answer, data)

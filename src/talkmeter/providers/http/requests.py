@@ -1,7 +1,7 @@
 """The bytes of a request's head. Pure. Nothing that a caller gives can become a line of its own."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -24,6 +24,7 @@ METHODS = BODILESS | {"PATCH", "POST", "PUT"}
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PLAIN = bytes({*range(32, 127), *range(128, 256), 9})  # what may stand in a value
+_ID = re.compile(r"[!-~]{1,256}")
 _PATH = re.compile(r"[!-\"$-~]+")
 
 
@@ -46,18 +47,26 @@ def head(
     return b"%b %b HTTP/1.1\r\n%b%b%b\r\n" % (method.encode(), target, own, lines, framing)
 
 
-def header_lines(headers: Iterable[tuple[bytes, bytes]], call_id: str = "") -> bytes:
+def header_lines(headers: Sequence[tuple[bytes, bytes]], call_id: str = "") -> bytes:
     """One line for each header, the call's id and our name. Raises BadInput for what would be more than a line."""
+    if not call_id:
+        return _lines(tuple(headers), False)
+    if not call_id.isalnum() and _ID.fullmatch(call_id) is None:
+        raise _refuse("a header holds what no header can", "헤더에 쓸 수 없는 글자가 있습니다")
+    return b"%bX-Client-Request-Id: %b\r\n" % (_lines(tuple(headers), True), call_id.encode())
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[bytes, bytes], ...], named: bool) -> bytes:
+    """named: without a request id of the caller's own, as ours is the one that both sides name."""
     lines, agent = [], AGENT
     for header in headers:
         if (lower := _special(header[0])) is not None:
             if lower == b"user-agent":
                 agent = b""
-            elif call_id:
-                continue  # a request id of the caller's own: ours is the one that both sides name
+            elif named:
+                continue
         lines.append(b"%b: %b\r\n" % header)
-    if call_id:
-        lines.append(b"X-Client-Request-Id: %b\r\n" % call_id.encode())
     block = b"".join(lines)
     # One look at the whole: whatever is no plain character is the line ends that we have written, and no more.
     if block.translate(None, _PLAIN) != b"\r\n" * len(lines) or len(block) > LONGEST_HEADERS:

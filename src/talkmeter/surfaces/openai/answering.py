@@ -4,12 +4,12 @@ import asyncio
 import logging
 from typing import Any
 
+from talkmeter.conversation.gateway.headers import client_headers
 from talkmeter.conversation.gateway.passage import Passage
+from talkmeter.conversation.gateway.problems import problem
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.ids import new_id
-from talkmeter.surfaces.openai.headers import client_headers
 from talkmeter.surfaces.openai.heads import COST_HEADER
-from talkmeter.surfaces.openai.problems import problem
 from talkmeter.surfaces.openai.services import Client
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,12 @@ class Answering:
 
     async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
         client = self.client
-        extra = [(CALL_HEADER, passage.entry_id.encode())]
+        call_id = passage.entry_id.encode()
+        extra = [(CALL_HEADER, call_id)]
         admitted = passage.admitted
         if admitted is not None and (admitted.headers or admitted.warnings):
             extra += admitted.headers
-            extra += [(WARNING_HEADER, warning.encode("ascii", "replace")) for warning in admitted.warnings]
+            extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
         body = b""
         if passage.is_json:
             body = await _beginning(passage)
@@ -62,7 +63,7 @@ class Answering:
             if cost is not None:
                 extra.append((COST_HEADER, cost))
         self._begun = True
-        await client.start(passage.status, client_headers(passage.headers, extra))
+        await client.start(passage.status, client_headers(passage.headers, extra, call_id))
         while not passage.ended:
             if body:
                 await client.write(body)
@@ -108,6 +109,11 @@ class Answering:
         )
         await self.client.start(status, headers)
         await self.client.finish(body)
+
+
+def _printable(text: str) -> bytes:
+    """In UTF-8, as clients read it; what would end a header is left out."""
+    return "".join([character if character.isprintable() else "?" for character in text]).encode("utf-8", "replace")
 
 
 async def _beginning(passage: Passage) -> bytes:

@@ -4,10 +4,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from talkmeter.accounts.principals import Principal
+from talkmeter.accounts.entrance import Entrance
 from talkmeter.conversation.gateway.passing_on import Gateway
-from talkmeter.metering.admission import Whose
-from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.conversation.gateway.requests import Requests
 
 
 class Client(Protocol):
@@ -30,32 +29,11 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewayOptions:
-    """local: whether requests without a key are answered on this machine. groups: the endpoints that are switched on.
-
-    hosts: names by which this server may be called, besides those of loopback. members_share: whether members may reach
-    what all keys share with the provider (files, batches, …). body_bytes: the largest body that is read for its model.
-    """
-
-    local: bool = True
-    groups: frozenset[str] = frozenset()
-    hosts: frozenset[str] = frozenset()
-    members_share: bool = False
-    body_bytes: int = 64 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
 class Services:
-    """principal: who a token speaks for; raises a TalkmeterError that says why nobody. models: `/v1/models`' list.
-
-    whose: what budgets and limits go by, for a principal and the tags of a request. entry_of_answer: the entry whose
-    answer the provider gave that id. price_of: picodollars as dollars, for a header.
-    """
+    """entrance: who comes in. models: `/v1/models`' list. price_of: picodollars as dollars, for a header."""
 
     gateway: Gateway
-    options: GatewayOptions
-    principal: Callable[[str], Principal]
-    whose: Callable[[Principal, tuple[str, ...]], Whose]
+    requests: Requests
+    entrance: Entrance
     models: Callable[[], Awaitable[Sequence[dict[str, Any]]]]
-    entry_of_answer: Callable[[str], Awaitable[LedgerEntry | None]]
     price_of: Callable[[int], str]

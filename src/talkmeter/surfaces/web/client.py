@@ -2,7 +2,6 @@
 answer written straight to the connection. What a header may hold and how a body ends is as strict here as in uvicorn.
 """
 
-import re
 from asyncio import Task, Transport
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -51,7 +50,6 @@ class WholeRequest:
             raise error
 
 
-_FORBIDDEN = re.compile(rb"[\x00\r\n]")
 _NO_BODY = frozenset({204, 304})
 
 
@@ -93,21 +91,19 @@ class Client:
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        head = [STATUS_LINE[status]]
-        given = (*cycle.default_headers, *headers)
+        given = [*cycle.default_headers, *headers]
         for name, value in given:
             if name == b"content-length":
                 self._left = int(value)
-            head += (name, b": ", value, b"\r\n")
-        if _FORBIDDEN.search(b"".join([name + value for name, value in given])):
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in given])
+        # One look at the whole: a header that holds a line end of its own could be taken for two.
+        if not lines.count(b"\n") == lines.count(b"\r") == len(given) or b"\0" in lines:
             raise ValueError("a header holds a line break")
-        if not cycle.keep_alive:
-            head.append(b"connection: close\r\n")
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         if self._left is None and status not in _NO_BODY:
             self._chunked = True
-            head.append(b"transfer-encoding: chunked\r\n")
-        head.append(b"\r\n")
-        self._head = b"".join(head)
+            end = b"transfer-encoding: chunked\r\n" + end
+        self._head = b"%b%b%b" % (STATUS_LINE[status], lines, end)
 
     def flush(self) -> None:
         """Sends the head although there is no body yet."""

@@ -6,8 +6,9 @@ uvicorn has none of these. This protocol refuses in clean HTTP and closes so tha
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -99,7 +100,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_at = 0.0  # when body bytes last came, loop time
     _refusal: Refusal | None = None
     _refused = False
-    _client: Client | None = None
+    _upgraded = False
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -107,6 +108,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._clients: deque[Client] = deque()  # of the requests that have no whole answer yet, the oldest first
         limit = self.limits.connections_per_address
         if self.client is not None:
             self.addresses[self.client[0]] += 1
@@ -117,13 +119,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        if self._client is not None:
-            self._client.leave()
+        for client in tuple(self._clients):
+            client.leave()
         self._resume_stall()
         if self.client is not None:
-            self.addresses[self.client[0]] -= 1
-            if self.addresses[self.client[0]] <= 0:
-                del self.addresses[self.client[0]]
+            _leave(self.addresses, self.client[0])
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -138,7 +138,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if before != "body":
             self._section_bytes += len(data)
         super().data_received(data)
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._upgraded or self.transport.is_closing():
             return
         # Bytes that came together with an earlier request's cannot be told apart: those count once parsed.
         if self._begun - begun > 1 or (self._begun > begun and before == "body"):
@@ -163,7 +163,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         cycle = WholeRequest(self.transport, self.flow, self.server_state.default_headers, self.on_response_complete)
         self.cycle = cycle  # type: ignore[assignment]  # as far as uvicorn looks at it, it is one
-        client = self._client = Client(cycle)
+        client = Client(cycle)
+        self._clients.append(client)
         task = self.loop.create_task(programs.answer(head, body, self.client, client))
         self.tasks.add(task)
         task.add_done_callback(cycle.over)
@@ -200,7 +201,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()  # may find the address unreadable: then this is still a broken header section
-        client = self._client = Client(self.cycle)
+        if self.parser.should_upgrade() and self._should_upgrade():
+            self._upgraded = True
+            return
+        client = Client(self.cycle)
+        self._clients.append(client)
         extensions: Any = {"talkmeter.client": client}
         self.scope["extensions"] = extensions  # its task begins after this
         self._reading = "body"
@@ -215,6 +220,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._reading = "nothing"
+        if self._upgraded:
+            return
         if self.cycle is not None and self.cycle.response_complete:
             # uvicorn stops its keep-alive clock at the first byte and would not start it again here.
             self._unset_keepalive_if_required()
@@ -223,14 +230,34 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:
-        client, self._client = self._client, None
+        client = self._clients.popleft()
         super().on_response_complete()
-        if client is not None:
-            client.let_go()
+        client.let_go()
         if self._reading == "body" and not self.pipeline and not self.transport.is_closing():
             # Answered before the body was read (too large, refused): the rest is thrown away, for a while.
             self._unset_keepalive_if_required()
             self._arm(self.limits.linger_seconds, self.transport.close)
+
+    # --- a WebSocket
+
+    def _should_upgrade(self) -> bool:
+        """A request with a body or another method than GET is answered as if it had not asked for it."""
+        names = {name for name, _ in self.headers}
+        plain = names.isdisjoint((b"content-length", b"transfer-encoding"))
+        return plain and self.scope["method"] == "GET" and super()._should_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hands the connection over, which goes on counting. Not while an earlier request is being answered on it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse(BAD_REQUEST)
+            return
+        self._disarm()
+        super().handle_websocket_upgrade()
+        socket: Any = self.transport.get_protocol()
+        if not socket.handshake_initiated:  # its headers are more than a WebSocket's may be
+            self._refuse(BAD_REQUEST)
+        if self.client is not None:
+            socket.on_lost = partial(_leave, self.addresses, self.client[0])
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         self._refuse(self._refusal or BAD_REQUEST)
@@ -314,6 +341,12 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle.disconnected = True
         cycle.message_event.set()
         return True
+
+
+def _leave(addresses: Counter[str], address: str) -> None:
+    addresses[address] -= 1
+    if addresses[address] <= 0:
+        del addresses[address]
 
 
 def refusal_response(refusal: Refusal) -> bytes:

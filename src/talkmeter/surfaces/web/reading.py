@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from talkmeter.errors import BadInput
-from talkmeter.surfaces.web.json_body import load_json, parse_json
+from talkmeter.strict_json import load_json, parse_json
 from talkmeter.surfaces.web.limits import too_large
 
 T = TypeVar("T")

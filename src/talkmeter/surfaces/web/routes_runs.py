@@ -10,8 +10,9 @@ from starlette.responses import Response
 from talkmeter.accounts.principals import Principal
 from talkmeter.errors import NotFound
 from talkmeter.messages import RunEvent
+from talkmeter.event_stream import END_KINDS, EventStream, encode_event
 from talkmeter.surfaces.web.access import Access, WebRoute
-from talkmeter.surfaces.web.events import END_KINDS, EventStream, encode_event, resume_after
+from talkmeter.surfaces.web.events import resume_after
 from talkmeter.surfaces.web.reading import json_answer, read_json
 from talkmeter.surfaces.web.services import Services
 from talkmeter.surfaces.web.shapes import StopBody

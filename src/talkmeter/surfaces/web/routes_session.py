@@ -92,7 +92,7 @@ class SessionRoutes:
                 "principal": principal.user_id,
                 "name": (await services.users.fetch(principal.user_id)).name,
                 "role": principal.role,
-                "settings": services.settings.page_values(),
+                "settings": services.preferences.page_values(principal.user_id),
                 "providers": [
                     provider_json(account) if principal.role == "owner" else provider_name_json(account)
                     for account in services.providers.all()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.preferences import Preferences
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import Routes
 from talkmeter.accounts.sessions import Sessions
@@ -15,6 +16,7 @@ from talkmeter.accounts.users import Users
 from talkmeter.completions import UpstreamModel
 from talkmeter.conversation.asking import Conversation
 from talkmeter.conversation.images import Images
+from talkmeter.conversation.importing.uploads import Uploads
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
@@ -83,6 +85,7 @@ class Services:
     budgets: BudgetBook
     upstreams: Upstreams
     settings: Settings
+    preferences: Preferences
     sessions: Sessions
     passwords: Passwords
     users: Users
@@ -90,6 +93,7 @@ class Services:
     providers: ProviderAccounts
     routes: Routes
     calls: CallStore
+    uploads: Uploads
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]
     hosts: tuple[str, ...]

@@ -1,0 +1,155 @@
+"""Who may come in by a door for programs. Shared by all of them; no I/O.
+
+A key opens the doors that it names. Without a key only programs on this machine are answered (principal `local`), and
+nothing that a web page of another origin makes a browser send.
+
+    principal = entrance.principal("ask", caller_of(scope["client"], headers))
+    gone = entrance.end_of(principal)     # done once its key is revoked: what is open for it must close then
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from talkmeter.accounts.keys import Keys, allows_door
+from talkmeter.accounts.principals import LOCAL_PRINCIPAL, Principal
+from talkmeter.accounts.tokens import PREFIX
+from talkmeter.errors import BadInput, Forbidden, NotSignedIn
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
+_PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"via"})
+
+Headers = Mapping[bytes, bytes]  # names in lower case
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who knocks. address: the connection's other end, None where it has none. proxied: it speaks for somebody else.
+
+    host: the name by which we were called; None where the protocol has none that a browser would set. origin, site:
+    `Origin` and `Sec-Fetch-Site`, as browsers send them.
+    """
+
+    address: str | None
+    token: str | None = None
+    proxied: bool = False
+    host: str | None = None
+    origin: str | None = None
+    site: str | None = None
+
+
+class Entrance:
+    """local: whether programs on this machine need no key. hosts: our names, lower case, besides those of loopback."""
+
+    def __init__(self, keys: Keys, hosts: Collection[str] = (), local: Callable[[], bool] = lambda: True) -> None:
+        self._keys = keys
+        self._hosts = hosts
+        self._local = local
+
+    def principal(self, door: str, caller: Caller) -> Principal:
+        """Raises InvalidKey, NotSignedIn, Forbidden or BadInput (421), each saying what to do."""
+        token, without = caller.token, self._local() and is_this_machine(caller)
+        if token is not None and (token.startswith(PREFIX) or not without):
+            principal = self._keys.principal(token)
+            if principal.key is not None and not allows_door(principal.key, door):
+                raise _not_for(door)
+            return principal
+        if not without:
+            raise NotSignedIn(
+                "No API key was given.",
+                "API 키가 없습니다.",
+                code="invalid_api_key",
+                hint="Send Authorization: Bearer tm_…; `talkmeter keys create NAME` makes a key.",
+                hint_ko="Authorization: Bearer tm_… 를 보내십시오. 키는 `talkmeter keys create 이름`으로 만듭니다.",
+            )
+        _refuse_pages(caller, self._hosts)
+        return LOCAL_PRINCIPAL
+
+    def end_of(self, principal: Principal) -> "asyncio.Future[None] | None":
+        """Done once the principal's key is revoked or its user disabled; None: there is no key that could be.
+
+        It is everybody's who asks: add a callback or wait for it, but never cancel it.
+        """
+        return None if principal.key is None else self._keys.end_of(principal.key)
+
+
+def caller_of(client: Any, headers: Headers) -> Caller:
+    """Of an HTTP request or a WebSocket's upgrade. client: its address and port, or None."""
+    host, origin, site = (_text(headers.get(name)) for name in (b"host", b"origin", b"sec-fetch-site"))
+    return Caller(
+        address=None if client is None else client[0],
+        token=token_of(headers),
+        proxied=not _PROXIED.isdisjoint(headers),
+        host=host or "",
+        origin=origin,
+        site=site,
+    )
+
+
+def token_of(headers: Headers) -> str | None:
+    """`Authorization: Bearer …`."""
+    scheme, _, token = (_text(headers.get(b"authorization")) or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    return token.strip()
+
+
+def is_this_machine(caller: Caller) -> bool:
+    """Whether the connection comes from this machine, and is not passed on for somebody else by a proxy."""
+    if caller.address is None or caller.proxied:
+        return False
+    if caller.address in ("127.0.0.1", "::1"):
+        return True
+    try:
+        address = ipaddress.ip_address(caller.address)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _refuse_pages(caller: Caller, hosts: Collection[str]) -> None:
+    """Without a key nothing is answered that a foreign page makes a browser send, not even under a name of its own."""
+    host = None if caller.host is None else caller.host.lower()
+    if host is not None and _name(host) not in LOOPBACK_NAMES and _name(host) not in hosts:
+        raise BadInput(
+            "This server does not answer to that host name without a key.",
+            "키가 없으면 이 서버는 그 호스트 이름으로 응답하지 않습니다.",
+            code="unknown_host",
+            status=421,
+            hint="Use http://localhost, or send an API key.",
+            hint_ko="http://localhost 를 쓰거나 API 키를 보내십시오.",
+        )
+    ours = caller.origin is None or urlsplit(caller.origin).netloc.lower() == host
+    if caller.site not in (None, "same-origin", "none") or not ours:
+        raise Forbidden(
+            "Web pages of other origins need an API key.",
+            "다른 출처의 웹 페이지는 API 키가 필요합니다.",
+            code="foreign_origin",
+            hint="Send Authorization: Bearer tm_….",
+            hint_ko="Authorization: Bearer tm_… 를 보내십시오.",
+        )
+
+
+def _name(host: str) -> str:
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return name.removesuffix(".")
+
+
+def _not_for(door: str) -> Forbidden:
+    return Forbidden(
+        f"This key is not for {_DOORS.get(door, door)}.",
+        f"이 키로는 {_DOORS.get(door, door)}을(를) 쓸 수 없습니다.",
+        code="door_not_allowed",
+        hint=f"Use a key whose doors include {door}.",
+        hint_ko=f"{door}을(를) 쓸 수 있는 키를 사용하십시오.",
+    )
+
+
+_DOORS = {"openai": "/v1", "ask": "/ask", "websocket": "WebSocket", "grpc": "gRPC"}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

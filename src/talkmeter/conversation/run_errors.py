@@ -1,0 +1,40 @@
+"""What a run's error means to who asked, as an HTTP status. Pure.
+
+The error: `{"code", "message", "message_ko", "status", "retry_after"}` as on a message; ours have `http_status` and
+`details` besides.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Error = Mapping[str, Any]
+
+BAD_GATEWAY, UNAVAILABLE, TIMED_OUT = 502, 503, 504
+
+
+def status_of(error: Error) -> int:
+    """Ours as we say it. A provider's refusal of the request is the asker's to put right; whatever it says of its own
+    state, or of the key that is ours and not the asker's, is not.
+    """
+    own = error.get("http_status")
+    if own is not None:
+        return int(own)
+    status = error["status"]
+    if status is None:
+        return TIMED_OUT if error["code"] == "upstream_silent" else BAD_GATEWAY
+    if status in (401, 403, 407) or not 400 <= status < 500:
+        return UNAVAILABLE if status in (503, 529) else BAD_GATEWAY
+    return int(status)
+
+
+def retry_after(error: Error) -> int | None:
+    """Seconds, whole; None where nobody says."""
+    seconds = error.get("retry_after") or error.get("details", {}).get("retry_after")
+    return None if seconds is None else max(1, round(seconds))
+
+
+def names_no_model(error: Error) -> bool:
+    """Whether the provider does not know the model: then it helps to be told which there are."""
+    return error["status"] in (400, 404) and (
+        "model_not_found" in str(error["code"]) or "does not exist" in error["message"]
+    )

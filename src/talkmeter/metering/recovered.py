@@ -1,0 +1,31 @@
+"""The settlement of a call whose process has died."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
+
+from talkmeter.clock import now
+from talkmeter.metering.ledger import LedgerEntry, LedgerStore
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.reservations import release
+from talkmeter.metering.settlement import Ending
+from talkmeter.metering.settling import commit_until_done, settle
+from talkmeter.metering.tokens import count_texts
+
+
+async def settle_recovered(
+    store: LedgerStore, prices: PriceBook, entry: LedgerEntry, texts: Sequence[str], *also: Struct
+) -> None:
+    """Settles an entry that a dead process left open, from the partial texts, shown or not, that it had persisted.
+
+    Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
+    """
+    opening = entry.opening
+    tokens = await asyncio.to_thread(count_texts, texts, opening.model_requested)
+    ending = Ending(kind="cut")
+    at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
+    change = settle(opening, prices, ending, None, completion_tokens=tokens, at=at)
+    if not any(texts) and change.usage is not None:  # it may have been killed before the first byte went out
+        change = structs.replace(change, provenance="estimated")
+    await commit_until_done(store, change, *release(opening, change), *also)

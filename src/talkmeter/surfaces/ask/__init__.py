@@ -1,0 +1,1 @@
+"""`POST /ask/{conversation_id}`: a conversation backend over plain HTTP."""

@@ -1,0 +1,1 @@
+"""Made by tools/make_protos.py from proto/; not edited."""

@@ -1,0 +1,176 @@
+"""One call: who makes it, what is written to its client, and how it ends. Thin I/O around grpc.aio's context."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from talkmeter.accounts.principals import Principal
+from talkmeter.accounts.tags import tags_of
+from talkmeter.clock import now
+from talkmeter.errors import InvalidKey, TalkmeterError
+from talkmeter.surfaces.grpc.entering import DOOR, Metadata, caller_of, metadata_of
+from talkmeter.surfaces.grpc.services import Services
+from talkmeter.surfaces.grpc.statuses import status_of
+from talkmeter.surfaces.grpc.trailers import Pairs
+
+log = logging.getLogger(__name__)
+
+LATE_SECONDS = 0.5
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Failed(Exception):
+    """The call ends with this status, and with these trailing metadata beside its details."""
+
+    def __init__(self, status: Status, trailers: Pairs = ()) -> None:
+        super().__init__(status.message)
+        self.status = status
+        self.trailers = trailers
+
+
+class Unread(Exception):
+    """The client has left what was written to it unread for too long."""
+
+
+class Rpc:
+    """principal: who calls. peer: the connection. deadline: whether the client has set one."""
+
+    def __init__(self, services: Services, context: Context, principal: Principal, metadata: Metadata) -> None:
+        self.principal = principal
+        self.peer = context.peer()
+        self.deadline = context.time_remaining() is not None
+        self._services = services
+        self._context = context
+        self._metadata = metadata
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Raises BadInput."""
+        said = self._metadata.get("x-talkmeter-tags")
+        return tags_of(None if said is None else said.encode())
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the client's deadline has passed: by its own clock that is a little before ours."""
+        return self.deadline and self._context.time_remaining() < LATE_SECONDS
+
+    async def begin(self, metadata: Pairs) -> None:
+        """Sends the initial metadata, before the first message."""
+        await self._in_time(self._context.send_initial_metadata(metadata))
+
+    async def write(self, reply: Message) -> None:
+        """Waits while the client does not read. Raises Unread."""
+        await self._in_time(self._context.write(reply))
+
+    def trail(self, metadata: Pairs) -> None:
+        """The trailing metadata of a call that ends well."""
+        self._context.set_trailing_metadata(metadata)
+
+    async def _in_time(self, writing: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._services.limits.write_seconds) as limit:
+                await writing
+        except TimeoutError:
+            if limit.expired():
+                raise Unread from None
+            raise
+
+
+# Gives the one reply, or writes as many as it likes and gives None.
+Answer = Callable[[Rpc, Any], Awaitable[Message | None]]
+Handler = Callable[[Any, Context], Awaitable[Message | None]]
+
+
+def answering(services: Services, answer: Answer) -> Handler:
+    """A handler for grpc.aio. Raises Unread, after which no status can be sent either, until the client reads."""
+
+    async def handler(request: Any, context: Context) -> Message | None:
+        try:
+            return await _answer(services, context, answer, request)
+        except (asyncio.CancelledError, grpc.aio.AbortError, Unread):
+            raise
+        except Failed as failed:
+            await _abort(context, failed.status, failed.trailers)
+        except TalkmeterError as error:
+            await _abort(context, status_of(error, now()))
+        except Exception:
+            log.exception("grpc_failed")
+            await _abort(context, status_of(_internal(), now()))
+
+    return handler
+
+
+async def _answer(services: Services, context: Context, answer: Answer, request: Any) -> Message | None:
+    metadata = metadata_of(context.invocation_metadata() or ())
+    principal = services.entrance.principal(DOOR, caller_of(context.peer(), metadata))
+    async with _while_allowed(services, principal):
+        return await answer(Rpc(services, context, principal, metadata), request)
+
+
+@asynccontextmanager
+async def _while_allowed(services: Services, principal: Principal) -> AsyncIterator[None]:
+    """Breaks off once the key is revoked, or the server's longest time for a call is over."""
+    loop, gone = asyncio.get_running_loop(), services.entrance.end_of(principal)
+    inside = True
+
+    def leave(_: object) -> None:
+        if inside:
+            limit.reschedule(loop.time())
+
+    try:
+        async with asyncio.timeout(services.limits.answer_seconds) as limit:
+            if gone is not None:
+                gone.add_done_callback(leave)
+            try:
+                yield
+            finally:
+                inside = False
+                if gone is not None:
+                    gone.remove_done_callback(leave)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise _revoked() if gone is not None and gone.done() else _too_long(services.limits.answer_seconds) from None
+
+
+async def _abort(context: Context, status: Status, trailers: Pairs = ()) -> NoReturn:
+    said = rpc_status.to_status(status)
+    await context.abort(said.code, said.details, (*trailers, *said.trailing_metadata))
+
+
+def _revoked() -> InvalidKey:
+    return InvalidKey(
+        "This key has just been revoked, or its user disabled.",
+        "이 키가 방금 폐기되었거나 사용자가 비활성화되었습니다.",
+        hint="An answer that had begun is finished and kept.",
+        hint_ko="이미 시작된 답변은 끝까지 작성되어 보관됩니다.",
+        details={"reason": "revoked"},
+    )
+
+
+def _too_long(seconds: float) -> TalkmeterError:
+    return TalkmeterError(
+        f"One call may take {seconds:g} seconds here.",
+        f"호출 하나는 {seconds:g}초까지만 이어질 수 있습니다.",
+        code="call_too_long",
+        status=504,
+        hint="The answer goes on; Follow has the rest.",
+        hint_ko="답변은 계속됩니다. 나머지는 Follow로 받으십시오.",
+    )
+
+
+def _internal() -> TalkmeterError:
+    return TalkmeterError(
+        "Something went wrong inside Talkmeter.",
+        "Talkmeter 내부에서 문제가 생겼습니다.",
+        hint="The log has the details.",
+        hint_ko="자세한 내용은 로그에 있습니다.",
+    )

@@ -1,0 +1,39 @@
+"""What is kept of an answer under way is of use to the next process, and to nobody who has only the database."""
+
+import asyncio
+
+from support import books
+from support.gate import chat
+
+WORDS = "kumquat persimmon quince medlar"
+
+
+async def test_no_file_of_the_database_tells_what_an_answer_says(gate):
+    gate.simulator.script({"gate": True, "answer": WORDS})
+    connection = await gate.open("chat/completions", chat(stream=True))
+    await gate.simulator.step(4)
+    await connection.head()
+    text = b""
+    while b"quince" not in text:
+        text += await connection.chunk()
+    async with asyncio.timeout(20):
+        while not (kept := [row["text"] for row in _partials(gate) if row["text"]]):
+            await asyncio.sleep(0.02)
+    assert all(text.startswith("sealed:") for text in kept)
+    files = b"".join(path.read_bytes() for path in gate.data_dir.glob("talkmeter.db*"))
+    assert b"sealed:" in files
+    assert not any(word.encode() in files for word in WORDS.split())
+    (entry_id,) = gate.entries()
+    assert await gate.application.settle_for([entry_id]) == 1, "as another process does once this one is dead"
+    entry = gate.entries()[entry_id]
+    assert (entry["outcome"], entry["provenance"]) == ("interrupted", "counted")
+    assert 0 < entry["completion_tokens"] <= 12
+    assert _partials(gate) == []
+    await connection.close()
+    await gate.simulator.step(1000)
+    await gate.ledger()
+
+
+def _partials(gate):
+    with books.reading(gate.data_dir) as connection:
+        return books.rows(connection, "SELECT text FROM partial_texts ORDER BY seq")
