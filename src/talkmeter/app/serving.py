@@ -101,13 +101,7 @@ async def _answer(
     if len(shares) > 1:
         application.accounts.sealer.make_key()
         workers = Workers(application, shares, lock.fd)
-    door = programs(application)
-    kind = protocol(application, door if workers is None else None)
-    if workers is not None:
-        kind = taking_over(kind, workers.answer)
-    surfaces = build_surfaces(application, door, beside[0].getsockname()[1] if beside else 0)
-    config = server_config(application, surfaces, kind, SocketProtocol(application))
-    server = Server(config, application.tls, handshake_limits(application.accounts.settings))
+    server = _server(application, workers, beside)
     calm_collector()
     stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
@@ -123,14 +117,7 @@ async def _answer(
         _say_facts(application, url, link, beside, say)
         _open_browser(application, link)
         grpc.open(say)
-        aside = [
-            asyncio.create_task(_beside("begin", application.begin()), name="begin"),
-            asyncio.create_task(_beside("watch", application.watch()), name="watch"),
-        ]
-        if held is not None:
-            aside.append(asyncio.create_task(_beside("hold", _hold(held, stop)), name="hold"))
-        if application.tls is not None:
-            aside.append(asyncio.create_task(_beside("tls", tls.watch(application.tls)), name="tls"))
+        aside = _go_on_beside(application, held, stop)
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         seconds = f"{application.accounts.settings.get('shutdown_seconds'):g}"
         say(f"Stopping: answers under way have {seconds} s to finish. Once more to stop at once.")
@@ -145,6 +132,26 @@ async def _answer(
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
+
+
+def _server(application: Application, workers: Workers | None, beside: list[socket.socket]) -> Server:
+    door = programs(application)
+    kind = protocol(application, door if workers is None else None)
+    if workers is not None:
+        kind = taking_over(kind, workers.answer)
+    surfaces = build_surfaces(application, door, beside[0].getsockname()[1] if beside else 0)
+    config = server_config(application, surfaces, kind, SocketProtocol(application))
+    return Server(config, application.tls, handshake_limits(application.accounts.settings))
+
+
+def _go_on_beside(application: Application, held: Held | None, stop: StopSignal) -> list[asyncio.Task[None]]:
+    """What goes on for as long as the server answers."""
+    works = {"begin": application.begin(), "watch": application.watch()}
+    if held is not None:
+        works["hold"] = _hold(held, stop)
+    if application.tls is not None:
+        works["tls"] = tls.watch(application.tls)
+    return [asyncio.create_task(_beside(name, work), name=name) for name, work in works.items()]
 
 
 def _bind_sockets_port(resolved: Resolved, host: str, say: Say) -> list[socket.socket]:
