@@ -1,6 +1,8 @@
 """Identifiers: a readable prefix and 128 bits from the system's random source, in lower-case base 32."""
 
 import base64
+import hashlib
+import json
 import os
 import time
 
@@ -16,8 +18,12 @@ os.register_at_fork(after_in_child=_random.clear)
 
 def new_id(kind: str) -> str:
     """`room_5v…` (26 characters after the prefix). Unguessable, so an id found in a log opens nothing by luck."""
-    number = int.from_bytes(os.urandom(16))
-    return f"{kind}_{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -10, -10)])}"
+    return _spelt(kind, os.urandom(16))
+
+
+def derived_id(kind: str, *names: str) -> str:
+    """The same for the same names, and so as guessable as these: for what has an identity elsewhere."""
+    return _spelt(kind, hashlib.sha256(json.dumps(names).encode()).digest()[:16])
 
 
 def new_ordered_id(kind: str) -> str:
@@ -36,3 +42,8 @@ def new_ordered_id(kind: str) -> str:
         _random.extend([letters[at : at + _CHANCE] for at in range(_CHANCE, len(letters), _CHANCE)])
         chance = letters[:_CHANCE]
     return f"{kind}_{moment[1]}{chance}"
+
+
+def _spelt(kind: str, chance: bytes) -> str:
+    number = int.from_bytes(chance)
+    return f"{kind}_{''.join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -10, -10)])}"

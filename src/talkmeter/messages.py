@@ -57,7 +57,10 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class RoomSettings(Struct, frozen=True, kw_only=True):
-    """What a room says about its requests. None: the default of the settings."""
+    """What a room says about its requests. None: the default of the settings.
+
+    first_prompt: opens every request, as the person's first word, with an acknowledgement.
+    """
 
     model: str | None = None
     provider_id: str | None = None
@@ -66,6 +69,7 @@ class RoomSettings(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    first_prompt: str | None = None
 
 
 class Room(Struct, frozen=True, kw_only=True):
@@ -107,6 +111,7 @@ class Run(Struct, frozen=True, kw_only=True):
     key_id: str | None = None  # of the API key that asked; None: a browser, or a program on this machine
     tags: tuple[str, ...] = ()  # what budgets go by, beside the key and its user
     options: RoomSettings | None = None  # asked for with this very run, over the room's
+    first_prompt: str | None = None  # as it was sent
 
 
 class RunEvent(Struct, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ VIEWS: dict[str, View] = {
     "parameters": parameters,
     **{
         f"settings-{section}": settings(section)
-        for section in ("providers", "models", "defaults", "appearance", "users")
+        for section in ("providers", "models", "defaults", "appearance", "users", "data")
     },
     "gateway-calls": gateway("calls", None),
     **{f"gateway-{section}": gateway(section, "main .add") for section in ("keys", "budgets", "routes")},

@@ -197,3 +197,20 @@ async def test_the_default_window_of_the_settings_holds_for_new_rooms(chat: Chat
         assert (await chat.entry())["messages_sent"] == 2
     finally:
         await chat.call("PATCH", "/api/settings", {"default_window": int(before)})
+
+
+async def test_a_window_by_tokens_is_chosen_shown_and_kept(chat: ChatPage) -> None:
+    await talk(chat)
+    ladder = await open_ladder(chat)
+    await ladder.get_by_role("spinbutton").fill("60")
+    await ladder.get_by_label("Counted in").select_option("tokens")
+    await ladder.get_by_role("button", name="Apply").click()
+    await expect(chat.composer.get_by_role("button", name="History sent: Up to 60 tokens")).to_be_visible()
+    assert (await chat.room())["room"]["window"] == {"tokens": 60}
+    await chat.type("say: a third answer")
+    own = rung(ladder, "Up to 60 tokens")
+    await expect(own).to_have_attribute("aria-pressed", "true")
+    await chat.asked("say: a third answer")
+    receipt = await chat.entry()
+    assert receipt["prompt_tokens"] <= 60
+    assert receipt["window"] == receipt["messages_sent"] == len(receipt["sent"]) < 5

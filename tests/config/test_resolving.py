@@ -8,6 +8,7 @@ import pytest
 
 from talkmeter.config import BY_NAME, TABLE, Resolved, resolve, unknown_variables
 from talkmeter.errors import SettingError
+from talkmeter.metering.tokens import ENCODING_NAMES
 
 
 def at(tmp_path: Path, text: str = "", flags: dict | None = None, **environ: str) -> Resolved:
@@ -33,6 +34,22 @@ def test_flag_beats_environment_beats_file_beats_default(tmp_path):
 
 def test_an_empty_variable_is_not_set(tmp_path):
     assert at(tmp_path, TALKMETER_PORT="").source("port") == "default"
+
+
+def test_the_variables_of_the_easy_backend_mean_what_they_meant(tmp_path):
+    given = {"GPT_ENGINE": "text-davinci-003", "ENCODING_NAME": "p50k_base"}
+    resolved = at(tmp_path, FIRST_PROMPT="Hello", CUSTOM_BASE_PROMPT="Be brief.", **given)
+    assert resolved.get("default_model") == "text-davinci-003"
+    assert resolved.get("assumed_encoding") == "p50k_base"
+    assert resolved.get("default_first_prompt") == "Hello"
+    assert resolved.get("default_system_prompt") == "Be brief."
+    assert at(tmp_path, TALKMETER_DEFAULT_MODEL="gpt-4o", **given).get("default_model") == "gpt-4o"
+    with pytest.raises(SettingError, match=r"ENCODING_NAME"):
+        at(tmp_path, ENCODING_NAME="p51k_base")
+
+
+def test_the_encodings_to_choose_from_are_those_that_we_have():
+    assert BY_NAME["assumed_encoding"].choices == ENCODING_NAMES
 
 
 def test_openai_variables_make_settings(tmp_path):

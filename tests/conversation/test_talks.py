@@ -327,6 +327,25 @@ async def test_after_a_refusal_the_next_question_takes_the_place_of_the_refused_
     assert [said.text for said in told.messages if said.role == "user"] == ["two"]
 
 
+async def test_the_first_prompt_opens_every_request_whatever_the_window(tmp_path):
+    given = {"default_first_prompt": "You answer in rhymes.", "default_system_prompt": "Be brief.", "default_window": 1}
+    async with workspace(tmp_path, defaults=given) as desk:
+        for text in ("one", "two"):
+            done = await answered(desk, talk(text, "trip"))
+            receipt = await desk.receipts.receipt("local", done.entry.opening.id)
+            assert [(line.role, line.excerpt) for line in receipt.sent] == [
+                ("system", "Be brief."),
+                ("user", "You answer in rhymes."),
+                ("assistant", "Understood."),
+                ("user", text),
+            ]
+            assert done.usage.prompt_tokens == done.entry.opening.preflight_tokens
+        told = await desk.talks.history(LOCAL_PRINCIPAL, "trip")
+        assert [said.text for said in told.messages if said.role == "user"] == ["one", "two"]
+        narrow = await answered(desk, talk("three", "trip", options=RoomSettings(window=TokenWindow(tokens=40))))
+        assert narrow.entry.opening.window == 1
+
+
 async def test_rooms_of_all_doors_are_in_one_list(desk):
     await answered(desk, talk("one", "trip", principal=Principal(user_id=ME, role="owner")))
     await desk.answer("two")

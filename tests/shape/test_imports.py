@@ -22,7 +22,8 @@ BREAKS = {
     "Surfaces do not know each other": [
         ("surfaces/ask/__init__.py", "from talkmeter.surfaces.web import guard"),
     ],
-    "Only the composition root picks surfaces, providers, a store or the simulator": [
+    "Only the composition root picks what stands at the edges": [
+        ("cli/data.py", "from talkmeter.importing import formats"),
         ("cli/commands.py", "from talkmeter.store import open_store"),
         ("cli/prices.py", "import talkmeter.providers.registry"),
         ("__main__.py", "from talkmeter.simulator import server"),

@@ -27,6 +27,7 @@ LATER = {
     "rich": "tables and progress bars of other commands",
     "sqlalchemy.dialects.postgresql": "a PostgreSQL database",
     "sqlalchemy.orm": "nothing: the store is Core only",
+    "talkmeter.importing": "an import",
     "talkmeter.simulator": "answers while there is no provider",
     "tiktoken": "the first count",
     "urllib.request": "nothing",

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from talkmeter.metering.tokens import ENCODING_NAMES, encoding_for
+from talkmeter.metering.tokens import ENCODING_NAMES, assume, encoding_for
 from talkmeter.metering.tokens.models import traits_for
 
 KNOWN = {
@@ -74,3 +74,14 @@ def test_any_name_gets_an_answer(model):
 
 def test_overlong_names_are_cut_before_they_are_remembered():
     assert encoding_for("gpt-4o" + "x" * 1_000_000) == ("o200k_base", True)
+
+
+def test_what_no_rule_knows_counts_by_the_encoding_that_is_assumed():
+    assert encoding_for("somebodys-model") == ("o200k_base", False)
+    try:
+        assume("p50k_base")
+        assert encoding_for("somebodys-model") == ("p50k_base", False)
+        assert traits_for("somebodys-model").encoding == "p50k_base"
+        assert encoding_for("gpt-4") == ("cl100k_base", True)
+    finally:
+        assume("o200k_base")

@@ -56,6 +56,8 @@ TABLE: dict[tuple[str, str], tuple[Access, str | None]] = {
     ("GET", "/api/calls/export"): (SIGNED_IN, None),
     ("POST", "/api/attachments"): (SIGNED_IN, None),
     ("GET", "/api/attachments/{id}"): (SIGNED_IN, "attachment"),
+    ("GET", "/api/imports"): (SIGNED_IN, None),
+    ("POST", "/api/imports"): (SIGNED_IN, None),
     ("GET", "/api/prices"): (SIGNED_IN, None),
     ("POST", "/api/prices"): (OWNER, None),
     ("DELETE", "/api/prices/{id:path}"): (OWNER, "price"),

@@ -255,7 +255,7 @@ async def test_the_content_type_must_say_json(house: House):
 
 
 async def test_too_large_bodies_are_413_by_word_and_by_deed(open_house):
-    house = await open_house(body_bytes=10_000, upload_bytes=20_000)
+    house = await open_house(body_bytes=10_000, upload_bytes=20_000, import_bytes=20_000)
     for size, path in ((10_001, "/api/ask"), (20_001, "/api/ask"), (20_001, "/api/attachments")):
         answer = await house.send("POST", path, content=b" " * size)
         assert (answer.status, answer.code) == (413, "body_too_large"), (size, path)

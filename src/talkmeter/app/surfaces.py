@@ -99,6 +99,7 @@ def services_of(application: Application) -> Services:
         providers=accounts.providers,
         routes=accounts.routes,
         calls=store,
+        uploads=application.uploads,
         check_store=store.check,
         ledger_sums=store.ledger_sums,
         hosts=application.hosts,

@@ -23,7 +23,9 @@ from talkmeter.accounts.users import Users
 from talkmeter.app.call_log import CallLog
 from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.app.telemetry import Telemetry
-from talkmeter.app.tls import Tls, open_tls
+from talkmeter.app.tls import open_tls
+from talkmeter.app.uploads import FOLDER as IMPORTS
+from talkmeter.app.uploads import ImportUploads
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -46,6 +48,7 @@ from talkmeter.metering.meter import Meter, MeterLimits
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices.rows import PICODOLLARS
+from talkmeter.metering.tokens import assume
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
 from talkmeter.store import Store, open_remote_store, open_store
@@ -99,6 +102,7 @@ class Application:
         self.store = store
         self.accounts = accounts
         get = accounts.settings.get
+        assume(get("assumed_encoding"))
         self.simulator: Simulator = simulator or InProcessSimulator(
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
@@ -113,13 +117,12 @@ class Application:
             max_bytes=get("upload_bytes"),
             max_pixels=get("upload_pixels"),
         )
+        self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
-        self.hosts = hosts_of(accounts.settings, self.tls)
-        self.entrance = Entrance(
-            accounts.keys,
-            frozenset(self.hosts),
-            lambda: get("gateway_local"),
-        )
+        named = (host.strip().lower() for host in get("allowed_hosts"))
+        # By which names the server may be called, besides those of this machine: as set, and as its certificate says.
+        self.hosts = (*named, *(self.tls.facts.hosts if self.tls is not None else ()))
+        self.entrance = Entrance(accounts.keys, frozenset(self.hosts), lambda: get("gateway_local"))
         self.callers = Callers(accounts.users, accounts.keys)
         driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)
         self.runs = Runs(store, driver)
@@ -212,6 +215,7 @@ class Application:
 
     async def close(self) -> None:
         """After `end_runs`, and once no request is being answered any more."""
+        await self.uploads.close()
         await self.client.close()
         await self.simulator.stop()
         with contextlib.suppress(StoreError):  # nothing that a stop should fail for
@@ -300,12 +304,6 @@ def make_data_dir(folder: Path) -> None:
             code="data_dir_unusable",
             param="data_dir",
         ) from None
-
-
-def hosts_of(settings: Settings, tls: Tls | None) -> tuple[str, ...]:
-    """By which names the server may be called, besides those of this machine: as set, and as its certificate says."""
-    named = tuple(host.strip().lower() for host in settings.get("allowed_hosts"))
-    return named if tls is None else (*named, *tls.facts.hosts)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -10,6 +10,7 @@ from talkmeter import __version__
 from talkmeter.cli.budgets import budgets
 from talkmeter.cli.cert import cert
 from talkmeter.cli.data import add_data_commands
+from talkmeter.cli.importing import import_
 from talkmeter.cli.keys import keys
 from talkmeter.cli.ledger import calls, usage
 from talkmeter.cli.logs import logs
@@ -98,6 +99,7 @@ talkmeter.add_command(calls)
 talkmeter.add_command(reconcile)
 talkmeter.add_command(cert)
 talkmeter.add_command(logs)
+talkmeter.add_command(import_)
 add_data_commands(talkmeter)
 
 

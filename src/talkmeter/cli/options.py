@@ -38,7 +38,7 @@ def resolved(flags: dict[str, Any]) -> Resolved:
 
 def fail(error: TalkmeterError) -> int:
     """Prints what was wrong and what to do, in the reader's language; the exit status."""
-    korean = _reads_korean()
+    korean = reads_korean()
     click.secho(error.message_ko if korean else error.message, err=True, fg="red")
     hint = error.hint_ko if korean else error.hint
     if hint:
@@ -46,13 +46,13 @@ def fail(error: TalkmeterError) -> int:
     return 2 if isinstance(error, SettingError) else 1
 
 
-def _reads_korean() -> bool:
+def reads_korean() -> bool:
     return any((os.environ.get(name) or "").startswith("ko") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
 
 
 def _option(setting: Setting) -> Callable[[F], F]:
     flag = "--" + setting.name.replace("_", "-")
-    text = setting.help_ko if _reads_korean() else setting.help
+    text = setting.help_ko if reads_korean() else setting.help
     if setting.kind == "bool":
         declared = NEGATED.get(setting.name, f"{flag}/--no-{flag[2:]}")
         return click.option(declared, setting.name, default=None, help=text)

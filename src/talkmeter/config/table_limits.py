@@ -46,6 +46,16 @@ LIMITS = (
         help_ko="이미지 하나의 최대 픽셀 수(머리 부분에서 읽음).",
     ),
     Setting(
+        name="import_bytes",
+        kind="int",
+        default=2_000_000_000,
+        group="limits",
+        minimum=1,
+        maximum=1_000_000_000_000,
+        help="The largest file that the page may import conversations from; `talkmeter import` has no such limit.",
+        help_ko="페이지에서 대화를 가져올 때 올릴 수 있는 파일의 최대 바이트 수. `talkmeter import`에는 제한이 없습니다.",
+    ),
+    Setting(
         name="images_per_message",
         kind="int",
         default=10,

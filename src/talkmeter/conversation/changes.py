@@ -72,6 +72,7 @@ class ChangeRun(Struct, frozen=True, kw_only=True):
     finished_at: int | UnsetType = UNSET
     stop_mode: StopMode | UnsetType = UNSET
     system_prompt: str | UnsetType = UNSET
+    first_prompt: str | UnsetType = UNSET
 
 
 class AppendRunEvents(Struct, frozen=True):

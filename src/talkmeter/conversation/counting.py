@@ -2,9 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
-from talkmeter.conversation.requests import wire_message
+from talkmeter.conversation.requests import opening, wire_message
 from talkmeter.messages import Message, RoomSettings
 from talkmeter.metering.tokens import MessageCount, frame_tokens, message_tokens
 
@@ -41,12 +40,6 @@ def count_message(message: Message, model: str) -> MessageCount:
 
 
 def frame(settings: RoomSettings, model: str) -> int:
-    """Tokens around the messages: what opens the answer, and the system prompt."""
-    return frame_tokens(model) + system_count(settings, model)
-
-
-def system_count(settings: RoomSettings, model: str) -> int:
-    if not settings.system_prompt:
-        return 0
-    system: dict[str, Any] = {"role": "system", "content": settings.system_prompt}
-    return message_tokens(system, model).total
+    """Tokens around the messages: what opens the answer, and what opens every request."""
+    before = opening(settings.system_prompt, settings.first_prompt)
+    return frame_tokens(model) + sum(message_tokens(each, model).total for each in before)

@@ -14,7 +14,7 @@ from talkmeter.conversation.changes import ChangeRun, FinishMessage, ForgetRunEv
 from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.history import History
 from talkmeter.conversation.images import Images
-from talkmeter.conversation.requests import chat_body, wire_message
+from talkmeter.conversation.requests import chat_body, images_sent, wire_message
 from talkmeter.conversation.run_lines import run_line
 from talkmeter.conversation.runlog import RunLog
 from talkmeter.conversation.settings import Defaults, for_run, resolve
@@ -84,7 +84,7 @@ class Prepared(Struct, frozen=True):
     request: CompletionRequest
     context: CallContext
     whose: Whose
-    system_prompt: str
+    settings: RoomSettings
 
 
 class Driver:
@@ -130,7 +130,7 @@ class Driver:
         whose = self._callers.of_run(run, settings.model or "")
         provider = self._providers.pick(settings.provider_id, settings.model or "")
         sent = (await self._history.cut(run.question_id, settings)).sent
-        urls = await self._images.data_urls([item for message in sent for item in message.attachments])
+        urls = await self._images.data_urls([item for message in sent for item in images_sent(message)])
         body = chat_body(settings, [wire_message(message, urls) for message in sent])
         return Prepared(
             provider,
@@ -148,7 +148,7 @@ class Driver:
                 window=len(sent) if isinstance(settings.window, TokenWindow) else settings.window or ALL_MESSAGES,
             ),
             whose,
-            settings.system_prompt or "",
+            settings,
         )
 
     async def _open(self, live: LiveRun, prepared: Prepared) -> Call:
@@ -157,7 +157,13 @@ class Driver:
             prepared.request,
             prepared.provider,
             prepared.context,
-            ChangeRun(id=run.id, status="running", started_at=now(), system_prompt=prepared.system_prompt or UNSET),
+            ChangeRun(
+                id=run.id,
+                status="running",
+                started_at=now(),
+                system_prompt=prepared.settings.system_prompt or UNSET,
+                first_prompt=prepared.settings.first_prompt or UNSET,
+            ),
             SetMessageStatus(run.answer_id, "streaming"),
             whose=prepared.whose,
         )

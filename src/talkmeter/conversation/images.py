@@ -13,7 +13,7 @@ from talkmeter.conversation.store import ConversationStore
 from talkmeter.errors import NotFound, StoreFull, TooLarge, TooManyPixels, UnsupportedMedia
 from talkmeter.ids import new_id
 from talkmeter.messages import Attachment
-from talkmeter.metering.tokens import NotAnImage, image_size
+from talkmeter.metering.tokens import ImageInfo, NotAnImage, image_size
 
 NAME_LIMIT = 200  # characters of a file's name that are kept
 
@@ -27,8 +27,59 @@ class Images:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
 
+    @property
+    def max_bytes(self) -> int:
+        return self._max_bytes
+
     async def add(self, principal: str, name: str, data: bytes) -> Attachment:
         """Checks, writes (fsynced) and records an upload. Raises TooLarge, UnsupportedMedia or TooManyPixels."""
+        attachment = self.described(
+            data, id=new_id("file"), principal=principal, name=name, file=new_id("blob"), created_at=now()
+        )
+        await self.write(attachment, data)
+        await self._store.commit(AddAttachment(attachment))
+        return attachment
+
+    def described(
+        self,
+        data: bytes,
+        *,
+        id: str,  # noqa: A002 (the field's name)
+        principal: str,
+        name: str,
+        file: str,
+        created_at: int,
+        room_id: str | None = None,
+        message_id: str | None = None,
+    ) -> Attachment:
+        """The row of an image that is in order. Raises TooLarge, UnsupportedMedia or TooManyPixels."""
+        info = self._checked(data)
+        return Attachment(
+            id=id,
+            room_id=room_id,
+            message_id=message_id,
+            principal=principal,
+            name=name[:NAME_LIMIT],
+            mime=info.mime,
+            bytes=len(data),
+            width=info.width,
+            height=info.height,
+            sha256=hashlib.sha256(data).hexdigest(),
+            file=file,
+            created_at=created_at,
+        )
+
+    async def write(self, attachment: Attachment, data: bytes, *, anew: bool = False) -> None:
+        """To its file, fsynced. anew: over what a killed process may have left there. Raises StoreFull."""
+        try:
+            await asyncio.to_thread(_write, self._folder, attachment.file, data, anew=anew)
+        except OSError as error:
+            raise StoreFull(
+                f"The image cannot be written: {error.strerror}.",
+                f"이미지를 저장할 수 없습니다: {error.strerror}.",
+            ) from error
+
+    def _checked(self, data: bytes) -> ImageInfo:
         if len(data) > self._max_bytes:
             raise TooLarge(
                 f"The image has {len(data)} bytes; {self._max_bytes} are allowed.",
@@ -43,29 +94,7 @@ class Images:
                 f"The image is {info.width} × {info.height}; {self._max_pixels} pixels are allowed.",
                 f"이미지가 {info.width} × {info.height}입니다. {self._max_pixels}픽셀까지 허용됩니다.",
             )
-        attachment = Attachment(
-            id=new_id("file"),
-            room_id=None,
-            message_id=None,
-            principal=principal,
-            name=name[:NAME_LIMIT],
-            mime=info.mime,
-            bytes=len(data),
-            width=info.width,
-            height=info.height,
-            sha256=hashlib.sha256(data).hexdigest(),
-            file=new_id("blob"),
-            created_at=now(),
-        )
-        try:
-            await asyncio.to_thread(_write, self._folder, attachment.file, data)
-        except OSError as error:
-            raise StoreFull(
-                f"The image cannot be written: {error.strerror}.",
-                f"이미지를 저장할 수 없습니다: {error.strerror}.",
-            ) from error
-        await self._store.commit(AddAttachment(attachment))
-        return attachment
+        return info
 
     async def open(self, principal: str, attachment_id: str) -> tuple[Attachment, Path]:
         """Raises NotFound, for another's image as for none at all."""
@@ -94,8 +123,10 @@ def _unlink(folder: Path, files: Sequence[str]) -> None:
         (folder / file).unlink(missing_ok=True)
 
 
-def _write(folder: Path, file: str, data: bytes) -> None:
+def _write(folder: Path, file: str, data: bytes, *, anew: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    if anew:
+        (folder / file).unlink(missing_ok=True)
     descriptor = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(data)

@@ -4,17 +4,18 @@ What was sent is found again from the branch (messages never change) and the win
 line are those that were counted before sending. After the room's deletion the figures remain, the texts are gone.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
 from talkmeter.conversation.counting import Counting
+from talkmeter.conversation.requests import opening
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.conversation.values import LeftOutLine, Receipt, SentLine, TokenLine
 from talkmeter.conversation.window import cut_window
 from talkmeter.errors import NotFound
-from talkmeter.messages import ALL_MESSAGES, Message
+from talkmeter.messages import ALL_MESSAGES, Message, Run
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry, Quality
 from talkmeter.metering.tokens import Line
 
@@ -46,7 +47,7 @@ class Receipts:
         raw = entry.settlement.raw_usage if entry.settlement else None
         return Receipt(
             entry=entry,
-            sent=tuple(sent_lines(opening, lines, sent, (run and run.system_prompt) or "")),
+            sent=tuple(sent_lines(opening, lines, sent, _opened_with(run))),
             left_out=tuple(self._left_out(left_out, opening.model_requested)),
             lines=tuple(prompt_lines(entry, lines)),
             output_lines=tuple(output_lines(entry)),
@@ -72,32 +73,37 @@ class Receipts:
 
 
 def sent_lines(
-    opening: OpenEntry, lines: Sequence[Line], sent: Sequence[Message], system_prompt: str
+    entry: OpenEntry, lines: Sequence[Line], sent: Sequence[Message], before: Sequence[Mapping[str, Any]]
 ) -> list[SentLine]:
-    """One line for each message of the request; the system prompt, if any, is the first and has no message."""
-    messages_sent = opening.messages_sent or 0
-    system = messages_sent - len(sent) if sent else 0
+    """One line for each message of the request. before: what stood before the room's messages, as far as is known."""
+    messages_sent = entry.messages_sent or 0
+    first = messages_sent - len(sent) if sent else 0
     by_message: dict[int | None, list[Line]] = {}
     for line in lines:
         by_message.setdefault(line.message, []).append(line)
     found: list[SentLine] = []
     for index in range(messages_sent):
         of_message = by_message.get(index, [])
-        message = sent[index - system] if sent and index >= system else None
-        is_system = bool(sent) and index < system
+        message = sent[index - first] if sent and index >= first else None
+        known = before[index] if index < min(first, len(before)) else None
+        role, text = ("unknown", "") if known is None else (known["role"], known["content"])
         found.append(
             SentLine(
                 message_id=message.id if message else None,
-                role=message.role if message else ("system" if is_system else "unknown"),
-                excerpt=(message.text if message else system_prompt if is_system else "")[:EXCERPT],
+                role=message.role if message else role,
+                excerpt=(message.text if message else text)[:EXCERPT],
                 tokens=sum(line.tokens for line in of_message if line.kind not in ("framing", "image")),
                 framing_tokens=sum(line.tokens for line in of_message if line.kind == "framing"),
                 image_tokens=sum(line.tokens for line in of_message if line.kind == "image"),
                 quality="exact" if all(line.quality == "exact" for line in of_message) else "estimate",
-                gone=message is None and not is_system,
+                gone=message is None and known is None,
             )
         )
     return found
+
+
+def _opened_with(run: Run | None) -> list[dict[str, Any]]:
+    return [] if run is None else opening(run.system_prompt, run.first_prompt)
 
 
 KINDS = {"text": "message", "framing": "framing", "prime": "framing", "image": "images"}

@@ -69,6 +69,7 @@ def check(settings: RoomSettings) -> None:
     _number("top_p", settings.top_p)
     _text("model", settings.model, 200)
     _text("system_prompt", settings.system_prompt, 400_000)
+    _text("first_prompt", settings.first_prompt, 400_000)
 
 
 def _whole(name: str, value: int | None, low: int, high: int) -> None:

@@ -47,6 +47,10 @@ class ConversationStore(Protocol):
         """With its attachments."""
         ...
 
+    async def message_ids(self, room_id: str) -> Sequence[str]:
+        """Of all branches."""
+        ...
+
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
         """The newest `limit` messages (None: all) from the root to leaf_id, oldest first, with attachments."""
         ...

@@ -13,11 +13,11 @@ _TURNS = frozenset(
 
 
 def title_of(text: str) -> str:
-    line = next((line for each in text.splitlines() if (line := _plain(each))), "")
+    line = next((line for each in text.splitlines() if (line := plain(each))), "")
     return line if len(line) <= LONGEST else line[: _end(line)].rstrip() + "…"
 
 
-def _plain(line: str) -> str:
+def plain(line: str) -> str:
     """Without what is not to be seen but would disturb what stands beside it."""
     return "".join(
         one for one in line if one not in _TURNS and (one == "\t" or unicodedata.category(one) != "Cc")

@@ -82,6 +82,7 @@ class RoomChange(Struct, frozen=True, kw_only=True):
     temperature: float | None | UnsetType = UNSET
     top_p: float | None | UnsetType = UNSET
     max_tokens: int | None | UnsetType = UNSET
+    first_prompt: str | None | UnsetType = UNSET
 
 
 class PreviewAsk(Struct, frozen=True, kw_only=True):

@@ -37,11 +37,11 @@ from talkmeter.metering.ledger import (
     OpenEntry,
     SettleEntry,
 )
-from talkmeter.metering.meter import commit_until_done, settle
 from talkmeter.metering.passing_tap import PassingTap
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
+from talkmeter.metering.settling import commit_until_done, settle
 from talkmeter.metering.tokens import PromptCount, count_texts
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
 from talkmeter.metering.usage import Usage

@@ -7,10 +7,10 @@ from msgspec import Struct, structs
 
 from talkmeter.clock import now
 from talkmeter.metering.ledger import LedgerEntry, LedgerStore
-from talkmeter.metering.meter import commit_until_done, settle
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import release
 from talkmeter.metering.settlement import Ending
+from talkmeter.metering.settling import commit_until_done, settle
 from talkmeter.metering.tokens import count_texts
 
 

@@ -18,6 +18,7 @@ _DEEPEST = 1_000_000  # no branch is that long; ends the walk should parents eve
 _MESSAGE = (
     select(messages).join(rooms, rooms.c.id == _message.room_id).where(_message.id == THIS, rooms.c.principal == WHOSE)
 )
+_IDS = select(_message.id).where(_message.room_id == THIS)
 _OF_MESSAGE = select(attachments).where(_file.message_id == THIS).order_by(_file.place, _file.position)
 _OF_ROOM = (
     select(attachments)
@@ -94,6 +95,10 @@ def message(connection: Connection, message_id: str, principal: str) -> Message 
         return None
     found = connection.execute(_OF_MESSAGE, {"this": message_id})
     return rows.message(row, tuple(rows.attachment(each) for each in found))
+
+
+def message_ids(connection: Connection, room_id: str) -> Sequence[str]:
+    return list(connection.execute(_IDS, {"this": room_id}).scalars())
 
 
 def branch(connection: Connection, leaf_id: str, limit: int | None) -> Sequence[Message]:

@@ -224,7 +224,7 @@ runs = Table(
     Column("provider_id", Text),
     Column("surface", Text, nullable=False),
     Column("system_prompt", Text),
-    *(Column(name, Text) for name in ("key_id", "tags", "options")),  # since 0007; tags and options are JSON
+    *(Column(name, Text) for name in ("key_id", "tags", "options", "first_prompt")),  # since 0007; two are JSON
     UniqueConstraint("principal", "client_id"),
     _some_rows("ix_runs_unfinished", "status IN ('queued', 'running')", "position"),
 )

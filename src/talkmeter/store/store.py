@@ -257,6 +257,9 @@ class Store:
     async def message(self, message_id: str, principal: str) -> Message | None:
         return await self._readers.read(lambda connection: read_messages.message(connection, message_id, principal))
 
+    async def message_ids(self, room_id: str) -> Sequence[str]:
+        return await self._readers.read(lambda connection: read_messages.message_ids(connection, room_id))
+
     async def branch(self, leaf_id: str, limit: int | None) -> Sequence[Message]:
         return await self._readers.read(lambda connection: read_messages.branch(connection, leaf_id, limit))
 

@@ -1,6 +1,6 @@
 /** The places of the page. Every place has an address, so a reload or a second tab finds it again. */
-export type Section = 'providers' | 'models' | 'defaults' | 'appearance' | 'users'
-export const SECTIONS: readonly Section[] = ['providers', 'models', 'defaults', 'appearance', 'users']
+export type Section = 'providers' | 'models' | 'defaults' | 'appearance' | 'users' | 'data'
+export const SECTIONS: readonly Section[] = ['providers', 'models', 'defaults', 'appearance', 'users', 'data']
 
 export type GatewaySection = 'calls' | 'keys' | 'budgets' | 'routes'
 export const GATEWAY_SECTIONS: readonly GatewaySection[] = ['calls', 'keys', 'budgets', 'routes']

@@ -32,7 +32,7 @@ from talkmeter.metering.tokens.images import (
     image_tokens,
 )
 from talkmeter.metering.tokens.inputs import count_completion, count_embeddings, count_legacy_prompt, count_texts
-from talkmeter.metering.tokens.models import EncodingChoice, encoding_for
+from talkmeter.metering.tokens.models import EncodingChoice, assume, encoding_for
 from talkmeter.metering.tokens.responses import count_responses_prompt
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "TextTooLong",
     "Uncountable",
     "UnknownEncoding",
+    "assume",
     "count_completion",
     "count_embeddings",
     "count_legacy_prompt",

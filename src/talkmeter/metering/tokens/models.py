@@ -58,9 +58,9 @@ _RULES: tuple[tuple[re.Pattern[str], EncodingChoice], ...] = tuple(
         (r"code-(davinci|cushman)-.*|(davinci|cushman)-codex", "p50k_base", _KNOWN),
         (r"(text-)?(davinci|curie|babbage|ada)(-001)?", "r50k_base", _KNOWN),
         (r"(text-(similarity|search)|code-search)-.*", "r50k_base", _KNOWN),
-        (r".*", "o200k_base", _ASSUMED),
     )
 )
+_assumed = EncodingChoice("o200k_base", _ASSUMED)
 
 _ROUTE = re.compile(r"(?:.*/)?(?:openai|azure)/(?=[^/]+$)")
 _REASONING = re.compile(r"(gpt-([5-9]|[12]\d)|o\d|codex-mini).*")  # gpt-35 is gpt-3.5
@@ -81,14 +81,22 @@ def bare_name(model: str) -> str:
 def encoding_for(model: str) -> EncodingChoice:
     """Return the encoding that counts for `model`; never fails.
 
-    A name that no rule knows gets o200k_base with ``known=False``, so every figure of it is an estimate.
+    A name that no rule knows gets the assumed one with ``known=False``, so every figure of it is an estimate.
     """
     return _encoding_of(bare_name(model))
 
 
 @lru_cache(maxsize=1024)
 def _encoding_of(name: str) -> EncodingChoice:
-    return next(choice for pattern, choice in _RULES if pattern.fullmatch(name))
+    return next((choice for pattern, choice in _RULES if pattern.fullmatch(name)), _assumed)
+
+
+def assume(encoding: str) -> None:
+    """From now on models that no rule knows count by this encoding. Said once, before anything is counted."""
+    global _assumed  # noqa: PLW0603 (what a name means is asked for everywhere, by name alone)
+    _assumed = EncodingChoice(encoding, _ASSUMED)
+    _encoding_of.cache_clear()
+    _traits_of.cache_clear()
 
 
 def traits_for(model: str) -> ModelTraits:

@@ -192,11 +192,11 @@ class AskDoor:
     async def _failed(self, answered: Answered, request_id: str, *, korean: bool) -> Whole:
         if answered.status in UNSENDABLE:
             answered = structs.replace(answered, error=WAITS)
-        hint = ""
+        models = ""
         if names_no_model(answered.error or INTERRUPTED):
             names = list(await self._services.models())
-            hint = f"There are: {', '.join(names[:MODELS_NAMED])}{', …' if len(names) > MODELS_NAMED else ''}."
-        status, headers, body = failed(answered, request_id, hint, korean=korean)
+            models = ", ".join([*names[:MODELS_NAMED], *(["…"] if len(names) > MODELS_NAMED else [])])
+        status, headers, body = failed(answered, request_id, models, korean=korean)
         return Whole(body, status, headers)
 
 

@@ -18,8 +18,8 @@ class AskBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     parent_id: Annotated[
         str | None, Meta(description="The answer that this question follows; null, empty or `new`: the newest.")
     ] = None
-    model: Annotated[str | None, Meta(max_length=200)] = None
-    system_prompt: Annotated[str | None, Meta(max_length=400_000)] = None
+    model: Annotated[str, Meta(max_length=200)] | None = None
+    system_prompt: Annotated[str, Meta(max_length=400_000)] | None = None
     window: Annotated[
         int | TokenWindow | None,
         Meta(description='How many messages are sent, 0: all; or `{"tokens": 3200}`: as many as fit.'),

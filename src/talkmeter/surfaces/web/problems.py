@@ -13,17 +13,18 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 def problem_json(error: TalkmeterError, request_id: str) -> dict[str, Any]:
     """The body for an error. Details stand beside the message, but never in its place."""
+    return {"error": {**error_object(error), "request_id": request_id}}
+
+
+def error_object(error: TalkmeterError) -> dict[str, Any]:
     return {
-        "error": {
-            **error.details,
-            "code": error.code,
-            "message": error.message,
-            "message_ko": error.message_ko,
-            "hint": error.hint,
-            "hint_ko": error.hint_ko,
-            "param": error.param,
-            "request_id": request_id,
-        }
+        **error.details,
+        "code": error.code,
+        "message": error.message,
+        "message_ko": error.message_ko,
+        "hint": error.hint,
+        "hint_ko": error.hint_ko,
+        "param": error.param,
     }
 
 

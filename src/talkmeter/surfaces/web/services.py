@@ -16,6 +16,7 @@ from talkmeter.accounts.users import Users
 from talkmeter.completions import UpstreamModel
 from talkmeter.conversation.asking import Conversation
 from talkmeter.conversation.images import Images
+from talkmeter.conversation.importing.uploads import Uploads
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.rooms import Rooms
 from talkmeter.conversation.runs import Runs
@@ -92,6 +93,7 @@ class Services:
     providers: ProviderAccounts
     routes: Routes
     calls: CallStore
+    uploads: Uploads
     check_store: Callable[[], Awaitable[None]]
     ledger_sums: Callable[[], Awaitable[Sequence[LedgerSums]]]
     hosts: tuple[str, ...]

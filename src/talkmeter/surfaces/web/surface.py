@@ -14,6 +14,7 @@ from talkmeter.surfaces.web.routes_asking import AskingRoutes
 from talkmeter.surfaces.web.routes_attachments import AttachmentRoutes
 from talkmeter.surfaces.web.routes_budgets import BudgetRoutes
 from talkmeter.surfaces.web.routes_calls import CallRoutes
+from talkmeter.surfaces.web.routes_imports import ImportRoutes
 from talkmeter.surfaces.web.routes_keys import KeyRoutes
 from talkmeter.surfaces.web.routes_models import ModelRouteRoutes
 from talkmeter.surfaces.web.routes_operators import OperatorRoutes
@@ -42,7 +43,7 @@ def web_surface(services: Services, static: Path = STATIC) -> ASGIApp:
     limits = GateLimits(
         hosts=services.hosts,
         hsts_seconds=settings.get("hsts_seconds"),
-        body_bytes=max(settings.get("body_bytes"), settings.get("upload_bytes")),
+        body_bytes=max(settings.get(name) for name in ("body_bytes", "upload_bytes", "import_bytes")),
     )
     return Gate(router, limits, requests.observe)
 
@@ -61,6 +62,7 @@ def web_routes(services: Services, requests: RequestMetrics, static: Path = STAT
         *ReceiptRoutes(services).routes(),
         *CallRoutes(services).routes(),
         *AttachmentRoutes(services).routes(),
+        *ImportRoutes(services).routes(),
         *PriceRoutes(services).routes(),
         *BudgetRoutes(services).routes(),
         *ModelRouteRoutes(services).routes(),

@@ -12,7 +12,7 @@ def upgrade() -> None:
     with op.batch_alter_table("rooms") as batch:
         batch.add_column(sa.Column("conversation_id", sa.Text()))
     with op.batch_alter_table("runs") as batch:
-        for name in ("key_id", "tags", "options"):
+        for name in ("key_id", "tags", "options", "first_prompt"):
             batch.add_column(sa.Column(name, sa.Text()))
     named = sa.text("conversation_id IS NOT NULL")
     op.create_index(

@@ -1,0 +1,1 @@
+"""ChatGPT's own export: conversations.json, or its newer pieces, with the images beside it."""
