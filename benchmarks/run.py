@@ -28,6 +28,7 @@ ALL = {
     "ledger": "ledger",
     "chat": "chat",
     "grpc": "grpc_streams",
+    "sockets": "sockets",
     "page": "page_answer",
 }
 

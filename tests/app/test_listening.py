@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from talkmeter.app import listening
-from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
+from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, url_of
 from talkmeter.errors import SettingError
 
 
@@ -143,3 +143,25 @@ def test_workers_share_a_port_that_nobody_else_can_have(monkeypatch, system):
         for sockets in shares:
             for one in sockets:
                 one.close()
+
+
+def test_a_port_beside_the_main_one():
+    """Nobody's choice can be gone without, somebody's cannot; 0 is none."""
+    assert bind_beside("localhost", 0, "websocket_port", chosen=True) == ([], None)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        sockets, error = bind_beside("127.0.0.1", port, "websocket_port", chosen=False)
+        assert sockets == []
+        assert (error.code, error.param) == ("port_taken", "websocket_port")
+        assert f"--websocket-port {port + 1}" in error.hint
+        with pytest.raises(SettingError):
+            bind_beside("127.0.0.1", port, "websocket_port", chosen=True)
+    with pytest.raises(SettingError) as caught:
+        bind_beside("192.0.2.1", 9001, "websocket_port", chosen=False)
+    assert caught.value.code == "cannot_listen"
+    sockets, error = bind_beside("127.0.0.1", port, "websocket_port", chosen=False)
+    assert error is None
+    for one in sockets:
+        one.close()

@@ -8,7 +8,7 @@ import pytest
 from support.gate import chat, gate_open
 from support.simulator_requests import FORM, form
 from support.upstreams import Scripted, reply
-from talkmeter.surfaces.openai.endpoints import find_endpoint
+from talkmeter.conversation.gateway.endpoints import find_endpoint
 
 SPENDING = [
     "threads/runs", "threads/thread_1/runs", "threads/thread_1/runs/run_1/submit_tool_outputs", "fine_tuning/jobs",

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from urllib.request import Request, urlopen
 
 import pytest
 from click.testing import CliRunner
 
 from support.chatgpt_export import BEGAN, archive, conversation, image_part, multimodal, node, talk
-from support.talkmeter_process import environment, run, signed_in
+from support.talkmeter_process import environment, run, serving, signed_in
 from talkmeter.cli import commands
 from talkmeter.cli.importing import LEFT_OUT
 from talkmeter.conversation.importing.values import FORMATS, LeftOut
@@ -102,6 +103,22 @@ def test_into_the_rooms_of_a_user(talkmeter, export):
 def test_what_is_said_of_every_kind_and_format():
     assert set(LEFT_OUT) == set(LeftOut.__args__)
     assert set(FORMATS) == set(formats.FORMATS)
+
+
+def test_an_old_client_goes_on_with_its_conversation(talkmeter, tmp_path):
+    """By the same path and without a key, as it always did."""
+    (tmp_path / "conversations").mkdir()
+    said = ["User: My name is Kim.\n\n\nChatGPT: Hello Kim.<|im_end|>\n"]
+    (tmp_path / "conversations" / "old-one.json").write_text(json.dumps(said))
+    assert talkmeter("import", "easy-backend", tmp_path, "--user", "local")[0] == 0
+    with serving(tmp_path / "data") as process:
+        address = f"http://127.0.0.1:{process.port}/ask/old-one"
+        body = json.dumps({"prompt": "What is my name?"}).encode()
+        with urlopen(Request(address, body, {"Content-Type": "application/json"}), timeout=60) as answer:
+            assert json.load(answer)["conversation_id"] == "old-one"
+        with urlopen(address, timeout=60) as answer:
+            history = answer.read().decode()
+    assert history.index("My name is Kim.") < history.index("Hello Kim.") < history.index("What is my name?")
 
 
 def many(tmp_path, count):

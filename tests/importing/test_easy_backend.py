@@ -6,6 +6,8 @@ import zipfile
 
 import pytest
 
+from support.store_values import a_room
+from talkmeter.conversation.changes import AddRoom
 from talkmeter.errors import BadInput
 
 AT = 1_675_000_000_000_000  # µs
@@ -69,6 +71,23 @@ async def test_all_of_them_in_an_archive(take, rooms, folder, tmp_path):
         out.writestr("chatgpt/deeper/d.json", "not looked at")
     assert (await take("easy-backend", tmp_path / "all.zip"))["messages"] == 2
     assert (await take("easy-backend", folder))["conversations"]["known"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("grpc_1a2b", "grpc_1a2b"), ("a$b", None), ("new", None), ("x" * 201, None)]
+)
+async def test_clients_go_on_by_the_id_that_they_know(take, rooms, folder, name, kept):
+    write(folder, name, [exchange("1", "one")])
+    await take("easy-backend", folder)
+    ((room, _),) = await rooms()
+    assert room.conversation_id == kept
+
+
+async def test_an_id_that_another_room_goes_by_already(take, rooms, store, folder):
+    await store.commit(AddRoom(a_room(conversation_id="c", title="asked here")))
+    write(folder, "c", [exchange("1", "one")])
+    assert (await take("easy-backend", folder))["conversations"]["new"] == 1
+    assert {(room.title, room.conversation_id) for room, _ in await rooms()} == {("asked here", "c"), ("1", None)}
 
 
 async def test_where_there_is_none(take, folder, tmp_path):

@@ -32,6 +32,7 @@ LATER = {
     "tiktoken": "the first count",
     "urllib.request": "nothing",
     "webbrowser": "--open",
+    "websockets": "the first WebSocket",
 }
 
 # The command itself; when it has ended, every module that it had imported, one name a line.

@@ -20,6 +20,7 @@ from support.raw_http import Answer, RawConnection, exchange
 from support.simulator_requests import FORM, form
 from support.wire import Message, Wire
 from talkmeter.accounts.keys import ApiKey
+from talkmeter.app.sockets import SocketProtocol
 from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, open_application
 from talkmeter.config import resolve
@@ -32,7 +33,7 @@ ENDED_SECONDS = 20  # far beyond what anything here takes; only a hang is ever t
 
 @dataclass
 class Gate:
-    """base_url: of our /v1. wire: between us and the simulator."""
+    """base_url: of our /v1. wire: between us and the simulator. sockets_port: where only WebSockets are answered."""
 
     application: Application
     simulator: Simulator
@@ -40,6 +41,8 @@ class Gate:
     base_url: str
     data_dir: Path
     database_url: str | None = None
+    server: uvicorn.Server | None = None
+    sockets_port: int = 0
 
     @property
     def root(self) -> str:
@@ -149,30 +152,36 @@ async def gate_open(folder: Path, environ: dict[str, str] | None = None, **setti
         stack.push_async_callback(application.close)
         await application.recover()
         await application.begin()
-        door = programs(application)
-        root = await stack.enter_async_context(_served(build_surfaces(application, door), protocol(application, door)))
+        server = await stack.enter_async_context(_served(application))
         stack.push_async_callback(application.end_runs, 0)
-        yield Gate(application, simulator, wire, f"{root}/v1", data_dir, settings.get("database_url"))
+        ports = [one.sockets[0].getsockname()[1] for one in server.servers]
+        base_url = f"http://127.0.0.1:{ports[0]}/v1"
+        yield Gate(application, simulator, wire, base_url, data_dir, settings.get("database_url"), server, ports[1])
 
 
 @asynccontextmanager
-async def _served(app: Any, http: Any) -> AsyncIterator[str]:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen(256)
-    listening.setblocking(False)
+async def _served(application: Application) -> AsyncIterator[uvicorn.Server]:
+    """On two ports of its own: the main one, and the one for WebSockets."""
+    listening = [socket.socket(), socket.socket()]
+    for one in listening:
+        one.bind(("127.0.0.1", 0))
+        one.listen(256)
+        one.setblocking(False)
+    door = programs(application)
     config = uvicorn.Config(
-        app, http=http, ws="none", loop="none", log_config=None, lifespan="off", proxy_headers=False,
-        server_header=False, timeout_graceful_shutdown=1,
+        build_surfaces(application, door, listening[1].getsockname()[1]), http=protocol(application, door),
+        ws=SocketProtocol(application), ws_per_message_deflate=False, loop="none", log_config=None, lifespan="off",
+        proxy_headers=False, server_header=False, timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve(sockets=[listening]))
+    task = asyncio.create_task(server._serve(sockets=listening))
     while not server.started:
         await asyncio.sleep(0.002)
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield server
     finally:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        listening.close()
+        for one in listening:
+            one.close()

@@ -1,7 +1,7 @@
-"""A worker answers /v1 only. A connection on which something else is asked goes to the main process as it is, with the
-bytes that have been read: it is the client's own connection there, with its address, its streams and its limits.
-A TLS connection cannot change its process: there the worker goes on with the encryption alone and passes on what is
-said, see `relaying`.
+"""A worker answers /v1 only, and no WebSocket. A connection on which something else is asked goes to the main process
+as it is, with the bytes that have been read: it is the client's own connection there, with its address, its streams and
+its limits. A TLS connection cannot change its process: there the worker goes on with the encryption alone and passes on
+what is said, see `relaying`.
 """
 
 import os
@@ -15,6 +15,7 @@ from talkmeter.app.control import Addresses, peers_of
 from talkmeter.app.relaying import Relayed, relaying
 
 PREFIX = b"/v1/"
+SOCKETS = b"/v1/responses"  # a GET on this very path is for a WebSocket, and those are the main process's
 LONGEST_METHOD = 32  # bytes that are waited for; whatever is longer the main process refuses
 
 # A descriptor of its own, its peers, what has been read, and the addresses of a TLS connection behind it.
@@ -22,12 +23,17 @@ HandOver = Callable[[int, str, bytes, Addresses | None], object]
 
 
 def is_for_programs(data: bytes) -> bool | None:
-    """Whether a request that begins like this is for /v1; None: it cannot be told yet."""
+    """Whether a request that begins like this is one of /v1 for a worker; None: it cannot be told yet."""
     method, space, rest = data.lstrip(b"\r\n").partition(b" ")
     if not space:
         return None if len(method) <= LONGEST_METHOD else False
     if len(rest) < len(PREFIX) and PREFIX.startswith(rest):
         return None
+    if method == b"GET":
+        if SOCKETS.startswith(rest):
+            return None
+        if rest.startswith((SOCKETS + b" ", SOCKETS + b"?")):
+            return False
     return rest.startswith(PREFIX)
 
 
@@ -99,7 +105,7 @@ def taking_over(protocol: type[HttpToolsProtocol], workers_answer: Callable[[], 
 
         def on_headers_complete(self) -> None:
             super().on_headers_complete()
-            if self.scope["path"].startswith("/v1/") and workers_answer():
+            if not self._upgraded and self.scope["path"].startswith("/v1/") and workers_answer():
                 self.cycle.keep_alive = False
 
     return Main

@@ -118,12 +118,16 @@ def handshake_limits(settings: Settings) -> HandshakeLimits:
     return HandshakeLimits(settings.get("header_seconds"), settings.get("connections_per_address"))
 
 
-def server_config(application: Application, app: ASGIApp, protocol: type[HttpToolsProtocol]) -> uvicorn.Config:
+def server_config(
+    application: Application, app: ASGIApp, protocol: type[HttpToolsProtocol], sockets: Any = "none"
+) -> uvicorn.Config:
+    """sockets: makes the protocol of a WebSocket's connection; a worker has none."""
     seconds = application.accounts.settings.get("shutdown_seconds") + LAST_ANSWERS_SECONDS
     return uvicorn.Config(
         app,
         http=protocol,
-        ws="none",
+        ws=sockets,
+        ws_per_message_deflate=False,  # a window of memory for each socket, for a few bytes of text
         lifespan="off",
         log_config=None,
         access_log=False,

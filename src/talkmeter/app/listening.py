@@ -28,16 +28,35 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
+def bind(host: str, port: int, setting: str = "port") -> list[socket.socket]:
     """Listening sockets, all on one port. `localhost` is 127.0.0.1 and ::1, where the machine has it.
 
-    Raises SettingError if the port is taken, may not be used, or the host is not one of this machine.
+    Raises SettingError if the port is taken, may not be used, or the host is not one of this machine. setting: says
+    which port it is.
     """
     for _ in range(TRIES_FOR_A_COMMON_PORT):
-        sockets = _bind_once(host, port)
+        try:
+            sockets = _bind_once(host, port)
+        except OSError as error:
+            raise _failed(host, port, error, setting) from None
         if sockets is not None:
             return sockets
     raise _failed(host, port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
+
+
+def bind_beside(host: str, port: int, setting: str, *, chosen: bool) -> tuple[list[socket.socket], SettingError | None]:
+    """The listening sockets of a further port; none if it is 0. chosen: whether somebody asked for this very port.
+
+    One that nobody chose and that cannot be had is gone without, and the error says why. Raises SettingError.
+    """
+    if port == 0:
+        return [], None
+    try:
+        return bind(host, port, setting), None
+    except SettingError as error:
+        if chosen or error.code == "cannot_listen":
+            raise
+        return [], error
 
 
 def bind_for(workers: int, host: str, port: int) -> list[list[socket.socket]]:
@@ -87,7 +106,7 @@ def usual_url(resolved: Resolved) -> str:
 
 
 def _bind_once(host: str, port: int) -> list[socket.socket] | None:
-    """None if a free port of the first address is taken on another one: another free port may do."""
+    """None if a free port of the first address is taken on another one: another free port may do. Raises OSError."""
     sockets: list[socket.socket] = []
     try:
         for family, address in _addresses(host, port):
@@ -101,9 +120,9 @@ def _bind_once(host: str, port: int) -> list[socket.socket] | None:
                     _close(sockets)
                     return None
                 raise
-    except OSError as error:
+    except OSError:
         _close(sockets)
-        raise _failed(host, port, error) from None
+        raise
     return sockets
 
 
@@ -137,24 +156,29 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         one.close()
 
 
-def _failed(host: str, port: int, error: OSError) -> SettingError:
+def _failed(host: str, port: int, error: OSError, setting: str = "port") -> SettingError:
+    flag = f"--{setting.replace('_', '-')}"
     if error.errno == errno.EADDRINUSE:
+        hint = f"Open http://localhost:{port} to see, or start with {flag} {port + 1} (0 takes any free one)."
+        hint_ko = f"http://localhost:{port} 을 열어 보거나 {flag} {port + 1} 로 시작하십시오(0: 빈 포트)."
+        if setting != "port":
+            hint, hint_ko = f"Start with {flag} {port + 1}.", f"{flag} {port + 1} 로 시작하십시오."
         return SettingError(
             f"Port {port} on {host} is taken by another program, perhaps by Talkmeter itself.",
             f"{host}의 {port}번 포트를 다른 프로그램이 쓰고 있습니다. Talkmeter가 이미 실행 중일 수 있습니다.",
-            hint=f"Open http://localhost:{port} to see, or start with --port {port + 1} (0 takes any free one).",
-            hint_ko=f"http://localhost:{port} 을 열어 보거나 --port {port + 1} 로 시작하십시오(0: 빈 포트).",
+            hint=hint,
+            hint_ko=hint_ko,
             code="port_taken",
-            param="port",
+            param=setting,
         )
     if error.errno == errno.EACCES:
         return SettingError(
             f"This user may not listen on port {port}.",
             f"이 사용자는 {port}번 포트에서 요청을 받을 수 없습니다.",
-            hint="Ports below 1024 need rights of their own; take a higher one, such as --port 8640.",
-            hint_ko="1024보다 작은 포트에는 별도의 권한이 필요합니다. --port 8640처럼 높은 포트를 쓰십시오.",
+            hint=f"Ports below 1024 need rights of their own; take a higher one, such as {flag} 8640.",
+            hint_ko=f"1024보다 작은 포트에는 별도의 권한이 필요합니다. {flag} 8640처럼 높은 포트를 쓰십시오.",
             code="port_forbidden",
-            param="port",
+            param=setting,
         )
     return SettingError(
         f"The server cannot listen on {host}, port {port}: {error.strerror or error}.",

@@ -22,8 +22,9 @@ from talkmeter.app.http_server import (
     loop_factory,
     server_config,
 )
-from talkmeter.app.listening import bind, bind_for, is_loopback, url_of
+from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
+from talkmeter.app.sockets import SocketProtocol
 from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
@@ -66,6 +67,8 @@ async def serve(resolved: Resolved, say: Say) -> int:
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
         for sockets in shares:
             ending.callback(_close, sockets)
+        beside = _bind_sockets_port(resolved, host, say)
+        ending.callback(_close, beside)
         grpc = GrpcDoor(application)
         url = url_of(host, shares[0], application.tls)
         held: Held | None = None
@@ -76,7 +79,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
         occupancy.say_where(url)
-        await _answer(application, url, shares, lock, held, grpc, say)
+        await _answer(application, url, shares, beside, lock, held, grpc, say)
     return 0
 
 
@@ -84,12 +87,13 @@ async def _answer(
     application: Application,
     url: str,
     shares: list[list[socket.socket]],
+    beside: list[socket.socket],
     lock: WorkersLock,
     held: Held | None,
     grpc: GrpcDoor,
     say: Say,
 ) -> None:
-    """shares: the listening sockets of each worker; those of one are answered by this process itself.
+    """shares: the listening sockets of each worker; those of one are answered by this process itself, as `beside`.
 
     held: what keeps other servers off the database.
     """
@@ -97,17 +101,12 @@ async def _answer(
     if len(shares) > 1:
         application.accounts.sealer.make_key()
         workers = Workers(application, shares, lock.fd)
-    door = programs(application)
-    kind = protocol(application, door if workers is None else None)
-    if workers is not None:
-        kind = taking_over(kind, workers.answer)
-    config = server_config(application, build_surfaces(application, door), kind)
-    server = Server(config, application.tls, handshake_limits(application.accounts.settings))
+    server = _server(application, workers, beside)
     calm_collector()
     stop = StopSignal()
     if hasattr(signal, "SIGUSR1"):  # sent by the commands that change something; see app.administration
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reload, application)
-    serving = asyncio.create_task(server.serve(shares[0] if workers is None else []), name="server")
+    serving = asyncio.create_task(server.serve([*(shares[0] if workers is None else []), *beside]), name="server")
     aside: list[asyncio.Task[None]] = []
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -115,17 +114,10 @@ async def _answer(
         if workers is not None:
             await workers.start(server)
         link = await _sign_in_link(application, url)
-        _say_facts(application, url, link, say)
+        _say_facts(application, url, link, beside, say)
         _open_browser(application, link)
         grpc.open(say)
-        aside = [
-            asyncio.create_task(_beside("begin", application.begin()), name="begin"),
-            asyncio.create_task(_beside("watch", application.watch()), name="watch"),
-        ]
-        if held is not None:
-            aside.append(asyncio.create_task(_beside("hold", _hold(held, stop)), name="hold"))
-        if application.tls is not None:
-            aside.append(asyncio.create_task(_beside("tls", tls.watch(application.tls)), name="tls"))
+        aside = _go_on_beside(application, held, stop)
         await asyncio.wait([serving, asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         seconds = f"{application.accounts.settings.get('shutdown_seconds'):g}"
         say(f"Stopping: answers under way have {seconds} s to finish. Once more to stop at once.")
@@ -140,6 +132,35 @@ async def _answer(
         await asyncio.wait([serving])
         stop.restore()
     serving.result()
+
+
+def _server(application: Application, workers: Workers | None, beside: list[socket.socket]) -> Server:
+    door = programs(application)
+    kind = protocol(application, door if workers is None else None)
+    if workers is not None:
+        kind = taking_over(kind, workers.answer)
+    surfaces = build_surfaces(application, door, beside[0].getsockname()[1] if beside else 0)
+    config = server_config(application, surfaces, kind, SocketProtocol(application))
+    return Server(config, application.tls, handshake_limits(application.accounts.settings))
+
+
+def _go_on_beside(application: Application, held: Held | None, stop: StopSignal) -> list[asyncio.Task[None]]:
+    """What goes on for as long as the server answers."""
+    works = {"begin": application.begin(), "watch": application.watch()}
+    if held is not None:
+        works["hold"] = _hold(held, stop)
+    if application.tls is not None:
+        works["tls"] = tls.watch(application.tls)
+    return [asyncio.create_task(_beside(name, work), name=name) for name, work in works.items()]
+
+
+def _bind_sockets_port(resolved: Resolved, host: str, say: Say) -> list[socket.socket]:
+    """The port of the WebSocket dialects. Raises SettingError if somebody asked for this very one and it is taken."""
+    chosen = resolved.source("websocket_port") != "default"
+    sockets, error = bind_beside(host, resolved.get("websocket_port"), "websocket_port", chosen=chosen)
+    if error is not None:
+        say(f"Without the WebSocket port: {error.message} {error.hint} /ws on the main port is there.")
+    return sockets
 
 
 async def _hold(held: Held, stop: StopSignal) -> None:
@@ -222,7 +243,7 @@ async def _sign_in_link(application: Application, url: str) -> str:
     return f"{url}/sign-in?token={token}"
 
 
-def _say_facts(application: Application, url: str, link: str, say: Say) -> None:
+def _say_facts(application: Application, url: str, link: str, beside: list[socket.socket], say: Say) -> None:
     host: str = application.resolved.get("host")
     where = "this machine only" if is_loopback(host) else f"all who can reach {host}"
     enabled = application.accounts.providers.enabled()
@@ -233,6 +254,8 @@ def _say_facts(application: Application, url: str, link: str, say: Say) -> None:
     say(f"  data       {application.resolved.data_dir}")
     say(f"  providers  {names}")
     say(f"  address    {url}  ({where})")
+    if beside:
+        say(f"  websocket  {url_of(host, beside, application.tls).replace('http', 'ws', 1)}")
     say(f"  sign in    {link}  (once, within 24 hours)")
 
 

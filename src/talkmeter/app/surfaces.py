@@ -7,7 +7,10 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from talkmeter.accounts.settings import Settings
+from talkmeter.app.sockets import socket_door, upgrade_required
 from talkmeter.app.wiring import Application
+from talkmeter.conversation.gateway.allowed import GatewayOptions
+from talkmeter.conversation.gateway.requests import Requests
 from talkmeter.metering.cost import plain_dollars
 from talkmeter.surfaces.ask import services as ask_door
 from talkmeter.surfaces.ask.door import AskDoor, is_for_ask
@@ -20,15 +23,22 @@ from talkmeter.surfaces.web.static import STATIC
 from talkmeter.surfaces.web.surface import web_surface
 
 
-def build_surfaces(application: Application, door: OpenAIDoor) -> ASGIApp:
-    """What answers HTTP requests: programs below /v1/ by their door and at /ask, and the page."""
+def build_surfaces(application: Application, door: OpenAIDoor, sockets_port: int = 0) -> ASGIApp:
+    """What answers: programs below /v1/ by their door and at /ask, the page, and sockets. sockets_port: is for these
+    alone; 0: there is none.
+    """
     # Only the page is told whom a proxy on this machine speaks for: a program that comes through one needs a key.
     trusted: Any = web_surface(services_of(application))
     page: Any = ProxyHeadersMiddleware(trusted, trusted_hosts=["127.0.0.1", "::1"])
     ask = AskDoor(ask_services_of(application))
+    sockets = socket_door(application, requests_of(application), sockets_port)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        if scope["type"] == "websocket":
+            await sockets(scope, receive, send)
+        elif sockets_port and scope["type"] == "http" and scope["server"][1] == sockets_port:
+            await upgrade_required(send)
+        elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await door(scope, receive, send)
         elif scope["type"] == "http" and is_for_ask(scope["path"]):
             await ask(scope, receive, send)
@@ -44,16 +54,20 @@ def programs(application: Application) -> OpenAIDoor:
 
 
 def gateway_services_of(application: Application) -> openai.Services:
-    accounts = application.accounts
-    options = gateway_options(accounts.settings)  # none of them changes while the server runs
     return openai.Services(
         gateway=application.gateway,
-        options=options,
+        requests=requests_of(application),
         entrance=application.entrance,
-        whose=application.callers.whose,
         models=application.offered_models,
-        entry_of_answer=application.passing.answers.entry_of,
         price_of=plain_dollars,
+    )
+
+
+def requests_of(application: Application) -> Requests:
+    return Requests(
+        options=gateway_options(application.accounts.settings),  # none of them changes while the server runs
+        whose=application.callers.whose,
+        entry_of_answer=application.passing.answers.entry_of,
     )
 
 
@@ -70,9 +84,9 @@ def ask_services_of(application: Application) -> ask_door.Services:
     )
 
 
-def gateway_options(settings: Settings) -> openai.GatewayOptions:
+def gateway_options(settings: Settings) -> GatewayOptions:
     get = settings.get
-    return openai.GatewayOptions(
+    return GatewayOptions(
         groups=frozenset(get("gateway_endpoints")),
         members_share=get("gateway_members_share"),
         body_bytes=get("gateway_body_bytes"),

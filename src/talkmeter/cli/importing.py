@@ -44,7 +44,7 @@ LEFT_OUT = {
 @click.command("import")
 @click.argument("form", metavar="FORMAT", type=click.Choice(FORMATS, case_sensitive=False))
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
-@click.option("--user", default="owner", show_default=True, help="Whose rooms they become; a name or an id.")
+@click.option("--user", default="owner", show_default=True, help="Whose rooms they become: a name, an id, or `local`.")
 @click.option("--dry-run", is_flag=True, help="Look at everything and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @setting_options(*EVERYWHERE, "upload_bytes", "upload_pixels")

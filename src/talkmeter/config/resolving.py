@@ -15,6 +15,7 @@ from talkmeter.config.table_grpc import GRPC
 from talkmeter.config.table_limits import LIMITS, SIMULATOR, UPSTREAM
 from talkmeter.config.table_logs import LOGS
 from talkmeter.config.table_tls import TLS
+from talkmeter.config.table_websocket import WEBSOCKET
 from talkmeter.errors import SettingError
 
 TABLE: tuple[Setting, ...] = (
@@ -23,6 +24,7 @@ TABLE: tuple[Setting, ...] = (
     *DATA,
     *GATEWAY,
     *GRPC,
+    *WEBSOCKET,
     *PROVIDER,
     *CHAT,
     *PAGE,

@@ -13,6 +13,7 @@ GROUPS = {
     "data": ("Data and keys", "데이터와 키"),
     "gateway": ("Gateway (`/v1`)", "게이트웨이(`/v1`)"),
     "grpc": ("gRPC", "gRPC"),
+    "websocket": ("WebSocket", "WebSocket"),
     "provider": ("Provider from the environment", "환경 변수로 정하는 제공자"),
     "chat": ("Conversations (also on the page)", "대화 (페이지에서도 변경 가능)"),
     "page": ("Page (also on the page)", "화면 (페이지에서도 변경 가능)"),

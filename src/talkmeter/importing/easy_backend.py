@@ -81,6 +81,7 @@ class EasyBackend:
         return ImportedConversation(
             format=FORMAT,
             id=PurePosixPath(name).stem,
+            conversation_id=PurePosixPath(name).stem,
             title="",
             created_at=at,
             last_used_at=at,

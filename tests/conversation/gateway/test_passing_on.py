@@ -298,3 +298,22 @@ async def test_the_end_waits_a_little_then_cuts_and_takes_nothing_new(street):
 def test_pauses_grow_to_their_limit():
     assert 0.2 < passing_on._pause(1) <= 0.5
     assert passing_on._pause(50) <= passing_on.LONGEST_PAUSE
+
+
+async def test_who_goes_on_from_an_answer_waits_for_its_end(street):
+    created = b'data: {"type":"response.created","response":{"id":"resp_1"}}\n\n'
+    street.providers["a"] = Provider("a", Answer(WORD, WORD), Answer(created, WORD))
+    other = await street.gateway.pass_on(ask(), client())
+    asked = Asked(endpoint="responses", model="alias", streamed=True, body=b"{}")
+    passage = await street.gateway.pass_on(ask(asked=asked), client())
+    await street.gateway.until_ended("resp_1")  # nobody knows it yet
+    await passage.read()
+    waiting = [asyncio.create_task(street.gateway.until_ended("resp_1")) for _ in range(2)]
+    await street.gateway.until_ended("resp_2")
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    await passage.read()
+    assert passage.ended
+    await asyncio.wait_for(asyncio.gather(*waiting), 20)
+    other.cut()
+    await entries(street)

@@ -1,9 +1,11 @@
 """A client that leaves before the head of its answer."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.waiting import Waiting
 from talkmeter.errors import BadInput
 
@@ -85,3 +87,30 @@ async def test_once_the_answer_is_there_nothing_is_cancelled():
     waiting.client_left()
     assert call.ends == []
     assert not waiting.gave_up()
+
+
+@pytest.mark.parametrize("disconnect", ["drain", "cut"])
+async def test_a_client_that_cancels_is_never_waited_for(disconnect):
+    """It is still there, and wants no more."""
+    waiting, call = Waiting(disconnect, 60), Call()
+    task = asyncio.create_task(waits(waiting, call))
+    await asyncio.sleep(0)
+    waiting.client_left(cut=True)
+    assert await task == "gave up"
+    assert call.ends == ["cut"]
+
+
+def passage(call):
+    gateway = SimpleNamespace(may_drain=lambda _: True)
+    return Passage(gateway, call, SimpleNamespace(status=200, headers=()), "drain")
+
+
+def test_an_answer_that_is_cancelled_is_cut_although_it_could_be_drained():
+    call = SimpleNamespace(ended=False, tap=None, drained=False, cut=lambda: setattr(call, "ended", True))
+    passage(call).client_left(cut=True)
+    assert call.ended
+    assert not call.drained
+
+
+def test_a_refusal_has_no_answer_s_id():
+    assert passage(SimpleNamespace(ended=False, tap=None)).answer_id is None

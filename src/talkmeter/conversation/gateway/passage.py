@@ -36,6 +36,7 @@ class Passage:
         self._withheld = UsageWithheld() if usage_unasked and self.is_plain_stream else None
         self.admitted: Admitted | None = None
         self.left = False
+        self.over: asyncio.Event | None = None  # set at its end, for who waits for that
         self.limit: asyncio.TimerHandle | None = None
 
     @property
@@ -59,6 +60,15 @@ class Passage:
         return tap is not None and tap.streamed and tap.plain
 
     @property
+    def answer_id(self) -> str | None:
+        """The provider's id of what it is answering, as soon as it has told it."""
+        tap = self.call.tap
+        if tap is None:
+            return None
+        tap.read()
+        return tap.upstream_id
+
+    @property
     def entry_id(self) -> str:
         return self.call.opening.id
 
@@ -79,12 +89,12 @@ class Passage:
                 return data
         return b""
 
-    def client_left(self) -> None:
-        """The client is gone: the rest is read for the bill, or the call is cancelled."""
+    def client_left(self, *, cut: bool = False) -> None:
+        """The client is gone: the rest is read for the bill, or the call is cancelled. cut: it asked for that."""
         if self.left or self.call.ended:
             return
         self.left = True
-        if self._disconnect == "cut" or not self._gateway.may_drain(self):
+        if cut or self._disconnect == "cut" or not self._gateway.may_drain(self):
             self.cut()
         else:
             self.call.drained = True

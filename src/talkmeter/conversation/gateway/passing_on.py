@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 BROKEN_FROM = 500  # statuses that count against a provider
+RESPONSES = "responses"
 REFUSAL_BYTES = 256 << 10
 LONGEST_PAUSE = 8.0
 CUT_SECONDS = 2.0
@@ -211,6 +212,15 @@ class Gateway:
             passage.limit.cancel()
             passage.limit = None
         self._draining.pop(passage, None)
+        if passage.over is not None:
+            passage.over.set()
+
+    async def until_ended(self, answer_id: str) -> None:
+        """Waits until an answer that is under way here has ended: only then can another go on from it."""
+        for passage in list(self._passages):
+            if passage.call.opening.endpoint == RESPONSES and passage.answer_id == answer_id and not passage.ended:
+                passage.over = passage.over or asyncio.Event()
+                await passage.over.wait()
 
     # --- the end
 

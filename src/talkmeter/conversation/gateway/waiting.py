@@ -10,10 +10,13 @@ from talkmeter.metering.passing import PassingCall
 
 
 class Leaver(Protocol):
-    """The client's connection, as far as the gateway cares."""
+    """The client's connection, as far as the gateway cares.
+
+    on_gone: to be told when it is lost; with `cut=True` that it wants no more, and the answer is cancelled.
+    """
 
     gone: bool
-    on_gone: Callable[[], object] | None
+    on_gone: Callable[..., object] | None
 
 
 class Waiting:
@@ -33,11 +36,11 @@ class Waiting:
         self._timer: asyncio.TimerHandle | None = None
         self.left = False
 
-    def client_left(self) -> None:
+    def client_left(self, *, cut: bool = False) -> None:
         if self.left:
             return
         self.left = True
-        if self._disconnect == "cut" or self._seconds <= 0:
+        if cut or self._disconnect == "cut" or self._seconds <= 0:
             self._give_up()
         else:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up)

@@ -8,6 +8,7 @@ from talkmeter.conversation.importing.planning import (
     Known,
     file_of,
     message_id_of,
+    name_of,
     plan,
     room_id_of,
     wanted_images,
@@ -59,7 +60,9 @@ class Importer:
     async def _known(self, room_id: str, conversation: ImportedConversation) -> Known:
         room = await self._store.room(room_id, self._principal)
         if room is None:
-            return Known(None)
+            name = name_of(conversation)
+            taken = name is not None and await self._store.named_room(name, self._principal) is not None
+            return Known(None, name_taken=taken)
         wanted = [attachment_id for attachment_id, _, _ in wanted_images(room_id, conversation, frozenset())]
         there = await self._store.attachments(wanted, self._principal) if wanted else ()
         messages = await self._store.message_ids(room_id)

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET, Struct
 
 from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom, ChangeRoom
+from talkmeter.conversation.conversation_ids import check_conversation_id, is_new
 from talkmeter.conversation.importing.values import ImportedConversation, ImportedImage, ImportedMessage, Outcome
 from talkmeter.conversation.titles import plain, title_of
+from talkmeter.errors import BadInput
 from talkmeter.ids import derived_id
 from talkmeter.messages import Attachment, Message, Room, RoomSettings
 
@@ -17,11 +19,15 @@ TITLE_LIMIT = 200  # characters, as for a title that is typed
 
 
 class Known(Struct, frozen=True):
-    """What the store has of a conversation. attachment_ids: of the images that the source has."""
+    """What the store has of a conversation. attachment_ids: of the images that the source has.
+
+    name_taken: another room goes by its conversation_id.
+    """
 
     room: Room | None
     message_ids: frozenset[str] = frozenset()
     attachment_ids: frozenset[str] = frozenset()
+    name_taken: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -33,6 +39,17 @@ class Plan(Struct, frozen=True):
 def room_id_of(principal: str, conversation: ImportedConversation) -> str:
     """Another one for each principal: two people may import the same export."""
     return derived_id("room", principal, conversation.format, conversation.id)
+
+
+def name_of(conversation: ImportedConversation) -> str | None:
+    """Its conversation_id, if a client could ask for it."""
+    name = conversation.conversation_id
+    if name is None or is_new(name):
+        return None
+    try:
+        return check_conversation_id(name)
+    except BadInput:
+        return None
 
 
 def message_id_of(room_id: str, message_id: str) -> str:
@@ -72,7 +89,11 @@ def plan(
     added += [AddAttachment(image) for each in conversation.messages for image in images.get(each.id, ())]
     leaf_id = _leaf(room_id, conversation)
     if known.room is None:
-        added = [AddRoom(_room(principal, room_id, conversation)), *added, ChangeRoom(id=room_id, leaf_id=leaf_id)]
+        added = [
+            AddRoom(_room(principal, room_id, conversation, known)),
+            *added,
+            ChangeRoom(id=room_id, leaf_id=leaf_id),
+        ]
         return Plan("new", tuple(added), len(fresh))
     if not added:
         return Plan("known", ())
@@ -89,7 +110,7 @@ def _leaf(room_id: str, conversation: ImportedConversation) -> str:
     return message_id_of(room_id, shown)
 
 
-def _room(principal: str, room_id: str, conversation: ImportedConversation) -> Room:
+def _room(principal: str, room_id: str, conversation: ImportedConversation, known: Known) -> Room:
     return Room(
         id=room_id,
         principal=principal,
@@ -99,6 +120,7 @@ def _room(principal: str, room_id: str, conversation: ImportedConversation) -> R
         leaf_id=None,
         created_at=conversation.created_at,
         last_used_at=conversation.last_used_at,
+        conversation_id=None if known.name_taken else name_of(conversation),
     )
 
 

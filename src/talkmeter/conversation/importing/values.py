@@ -51,6 +51,7 @@ class ImportedConversation(Struct, frozen=True, kw_only=True):
     """format, id: together what makes it the same conversation the next time.
 
     messages: each after its parent, siblings in their order. leaf_id: the end of the branch that was shown.
+    conversation_id: by which clients know it, if they can go on with it.
     """
 
     format: Format
@@ -62,6 +63,7 @@ class ImportedConversation(Struct, frozen=True, kw_only=True):
     leaf_id: str | None
     system_prompt: str | None = None
     pinned: bool = False
+    conversation_id: str | None = None
     left_out: Mapping[LeftOut, int] = {}
 
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from typing import Any
 
+from talkmeter.conversation.gateway.headers import client_headers
 from talkmeter.conversation.gateway.passage import Passage
+from talkmeter.conversation.gateway.problems import problem
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.ids import new_id
-from talkmeter.surfaces.openai.headers import client_headers
 from talkmeter.surfaces.openai.heads import COST_HEADER
-from talkmeter.surfaces.openai.problems import problem
 from talkmeter.surfaces.openai.services import Client
 
 log = logging.getLogger(__name__)

@@ -13,20 +13,18 @@ from msgspec import structs
 
 from talkmeter.accounts.entrance import Headers, caller_of
 from talkmeter.accounts.principals import Principal
+from talkmeter.conversation.gateway.allowed import check_endpoint, check_model, refuse_unread
+from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
+from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.conversation.gateway.waiting import client_left
 from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge
-from talkmeter.metering.admission import tags_text
-from talkmeter.metering.asked import Asked, PassingContext
-from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.metering.asked import Asked
 from talkmeter.surfaces.openai.answering import Answering
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
-from talkmeter.surfaces.openai.endpoints import Endpoint, answer_id, find_endpoint
-from talkmeter.surfaces.openai.entrance import DOOR, check_endpoint, check_model, refuse_shared, refuse_unread
-from talkmeter.surfaces.openai.fields import Fields, asked_of, end_user_of, metadata_of, read_json
 from talkmeter.surfaces.openai.forms import content_type_of, read_form
 from talkmeter.surfaces.openai.heads import PREFIX, Head, KnownHeads, head_of
-from talkmeter.surfaces.openai.services import Client, GatewayOptions, Services
+from talkmeter.surfaces.openai.services import Client, Services
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +76,8 @@ class OpenAIDoor:
         await self._answering(self._answer_whole(head, body, peer, answering), head.path, answering)
 
     async def _answer_whole(self, head: Head, body: bytes, peer: Any, answering: Answering) -> None:
-        options = self._services.options
-        principal = self._services.entrance.principal(DOOR, caller_of(peer, head.headers))
+        options = self._services.requests.options
+        principal = self._services.entrance.principal(SURFACE, caller_of(peer, head.headers))
         endpoint = check_endpoint(head.endpoint, options, head.path)
         if len(body) > options.body_bytes:
             raise _too_large(options.body_bytes)
@@ -89,17 +87,17 @@ class OpenAIDoor:
         check_model(principal, asked.model, body)
         provider_id = None
         if fields.previous_response_id is not None or fields.conversation is not None:
-            provider_id = await self._continued(fields, principal)
+            provider_id = await self._services.requests.continued(fields, principal)
         await self._pass_on(self._pass_ask(head, principal, fields, asked, body, provider_id), head, answering)
 
     async def _answer(self, scope: Any, receive: Receive, answering: Answering) -> None:
         headers = dict(scope["headers"])
-        principal = self._services.entrance.principal(DOOR, caller_of(scope.get("client"), headers))
+        principal = self._services.entrance.principal(SURFACE, caller_of(scope.get("client"), headers))
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
             return
-        endpoint = check_endpoint(find_endpoint(method, path), self._services.options, path)
+        endpoint = check_endpoint(find_endpoint(method, path), self._services.requests.options, path)
         head = head_of(scope)
         await self._pass_on(await self._ask(head, receive, endpoint, principal), head, answering)
 
@@ -109,8 +107,11 @@ class OpenAIDoor:
         await answering.passes(passage, self._services.price_of, trailer=trailer)
 
     async def _ask(self, head: Head, receive: Receive, endpoint: Endpoint, principal: Principal) -> PassAsk:
-        options, headers = self._services.options, head.headers
-        earlier, provider_id = await self._earlier(head.path, endpoint, principal, options)
+        requests, headers = self._services.requests, head.headers
+        options = requests.options
+        earlier = await requests.earlier(head.path, endpoint, principal)
+        provider_id = earlier.opening.provider_id if earlier is not None else None
+        late = earlier if self._services.gateway.entry_is_late(earlier) else None
         body: bytes | AsyncIterator[bytes] = b""
         length: int | None = None
         span: tuple[int, int] | None = None
@@ -125,7 +126,7 @@ class OpenAIDoor:
                 body, length = await _body(receive, WHOLE_BYTES), None
             else:
                 body = _pieces(receive)
-            asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=earlier is not None)
+            asked = Asked(endpoint=endpoint.name, model="", billing=endpoint.billing, late=late is not None)
         else:
             whole = body = await _body(receive, options.body_bytes)
             kind = content_type_of(head.given) if endpoint.body == "form" else b"application/json"
@@ -138,9 +139,9 @@ class OpenAIDoor:
             asked = asked_of(endpoint, fields, whole if form is None else b"", len(whole), form)
             check_model(principal, asked.model, asked.body)
             if fields.previous_response_id is not None or fields.conversation is not None:
-                provider_id = await self._continued(fields, principal)
+                provider_id = await requests.continued(fields, principal)
         ask = self._pass_ask(head, principal, fields, asked, body, provider_id)
-        return structs.replace(ask, body_length=length, model_span=span, late_for=earlier)
+        return structs.replace(ask, body_length=length, model_span=span, late_for=late)
 
     def _pass_ask(
         self,
@@ -151,61 +152,20 @@ class OpenAIDoor:
         body: bytes | AsyncIterator[bytes],
         provider_id: str | None,
     ) -> PassAsk:
-        tags, key = head.tags, principal.key
         unasked = asked.streamed and asked.endpoint in USAGE_STREAMS and not _asks_for_usage(fields)
-        return PassAsk(
-            context=PassingContext(
-                surface=SURFACE,
-                principal=principal.user_id,
-                key_id=key.id if key is not None else None,
-                end_user=end_user_of(fields),
-                tags=tags_text(tags),
-                metadata=metadata_of(fields),
-            ),
-            whose=self._services.whose(principal, tags),
+        return self._services.requests.ask(
+            surface=SURFACE,
+            principal=principal,
             asked=asked,
+            fields=fields,
+            tags=head.tags,
             method=head.method,
             path=head.target,
             headers=head.going_on(plain=unasked or (asked.streamed and head.trailer)),
             body=body,
             usage_unasked=unasked,
-            stream_options=fields.stream_options,
             provider_id=provider_id,
-            disconnect=key.disconnect if key is not None else "drain",
         )
-
-    async def _earlier(
-        self, path: str, endpoint: Endpoint, principal: Principal, options: GatewayOptions
-    ) -> tuple[LedgerEntry | None, str | None]:
-        """The call that made what this one asks about, and its provider: nobody sees another's answers."""
-        if not endpoint.shared:
-            return None, None
-        named = answer_id(path)
-        entry = await self._services.entry_of_answer(named) if named is not None else None
-        if entry is None:
-            refuse_shared(endpoint, principal, options)
-            return None, None
-        if entry.opening.principal != principal.user_id and principal.role != "owner":
-            raise NotFound(f"There is no {named!r:.80}.", f"{named!r:.80}이(가) 없습니다.", code="not_found")
-        late = entry if self._services.gateway.entry_is_late(entry) else None
-        return late, entry.opening.provider_id
-
-    async def _continued(self, fields: Fields, principal: Principal) -> str | None:
-        """Where the response is kept that this request goes on from: nobody goes on from another's."""
-        if fields.conversation is not None:
-            refuse_shared(_CONVERSATIONS, principal, self._services.options)
-        named = fields.previous_response_id
-        entry = await self._services.entry_of_answer(named) if isinstance(named, str) else None
-        if entry is not None and (entry.opening.principal == principal.user_id or principal.role == "owner"):
-            return entry.opening.provider_id
-        if named is not None and principal.role != "owner" and (entry or not self._services.options.members_share):
-            raise NotFound(
-                f"Previous response with id {named!r:.80} not found.",
-                f"이전 응답 {named!r:.80}을(를) 찾을 수 없습니다.",
-                code="previous_response_not_found",
-                param="previous_response_id",
-            )
-        return None
 
     async def _models(self, path: str, method: str, principal: Principal, answering: Answering) -> None:
         if method not in ("GET", "HEAD"):
@@ -315,4 +275,3 @@ def _internal() -> TalkmeterError:
 
 
 _NO_FIELDS = Fields()
-_CONVERSATIONS = Endpoint(name="conversations", group="other", shared=True)

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from talkmeter.conversation.gateway.fields import Fields, Form
 from talkmeter.errors import BadInput
 from talkmeter.metering.one_reading import DECIDING, refuse_spellings
-from talkmeter.surfaces.openai.fields import Fields, Form
 
 FIELD_BYTES = 64 << 10  # a longer field is none that is read here
 _BOUNDARY = re.compile(rb'boundary="?([^";,\s]{1,200})"?', re.IGNORECASE)

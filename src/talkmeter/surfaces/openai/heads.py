@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from talkmeter.accounts.tags import tags_of
+from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
+from talkmeter.conversation.gateway.headers import upstream_headers
 from talkmeter.errors import TalkmeterError
-from talkmeter.surfaces.openai.endpoints import Endpoint, find_endpoint
-from talkmeter.surfaces.openai.headers import upstream_headers
 
 PREFIX = "/v1/"
 MOST_HEADS = 512

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from talkmeter.accounts.entrance import Entrance
-from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.passing_on import Gateway
-from talkmeter.metering.admission import Whose
-from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.conversation.gateway.requests import Requests
 
 
 class Client(Protocol):
@@ -31,28 +29,11 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewayOptions:
-    """groups: the endpoints that are switched on. members_share: whether members may reach what all keys share with
-    the provider (files, batches, …). body_bytes: the largest body that is read for its model.
-    """
-
-    groups: frozenset[str] = frozenset()
-    members_share: bool = False
-    body_bytes: int = 64 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
 class Services:
-    """entrance: who comes in. models: `/v1/models`' list.
-
-    whose: what budgets and limits go by, for a principal and the tags of a request. entry_of_answer: the entry whose
-    answer the provider gave that id. price_of: picodollars as dollars, for a header.
-    """
+    """entrance: who comes in. models: `/v1/models`' list. price_of: picodollars as dollars, for a header."""
 
     gateway: Gateway
-    options: GatewayOptions
+    requests: Requests
     entrance: Entrance
-    whose: Callable[[Principal, tuple[str, ...]], Whose]
     models: Callable[[], Awaitable[Sequence[dict[str, Any]]]]
-    entry_of_answer: Callable[[str], Awaitable[LedgerEntry | None]]
     price_of: Callable[[int], str]

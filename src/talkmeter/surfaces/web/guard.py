@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -99,6 +100,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _body_at = 0.0  # when body bytes last came, loop time
     _refusal: Refusal | None = None
     _refused = False
+    _upgraded = False
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
 
@@ -121,9 +123,7 @@ class GuardedProtocol(HttpToolsProtocol):
             client.leave()
         self._resume_stall()
         if self.client is not None:
-            self.addresses[self.client[0]] -= 1
-            if self.addresses[self.client[0]] <= 0:
-                del self.addresses[self.client[0]]
+            _leave(self.addresses, self.client[0])
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -138,7 +138,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if before != "body":
             self._section_bytes += len(data)
         super().data_received(data)
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._upgraded or self.transport.is_closing():
             return
         # Bytes that came together with an earlier request's cannot be told apart: those count once parsed.
         if self._begun - begun > 1 or (self._begun > begun and before == "body"):
@@ -201,6 +201,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()  # may find the address unreadable: then this is still a broken header section
+        if self.parser.should_upgrade() and self._should_upgrade():
+            self._upgraded = True
+            return
         client = Client(self.cycle)
         self._clients.append(client)
         extensions: Any = {"talkmeter.client": client}
@@ -217,6 +220,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._reading = "nothing"
+        if self._upgraded:
+            return
         if self.cycle is not None and self.cycle.response_complete:
             # uvicorn stops its keep-alive clock at the first byte and would not start it again here.
             self._unset_keepalive_if_required()
@@ -232,6 +237,27 @@ class GuardedProtocol(HttpToolsProtocol):
             # Answered before the body was read (too large, refused): the rest is thrown away, for a while.
             self._unset_keepalive_if_required()
             self._arm(self.limits.linger_seconds, self.transport.close)
+
+    # --- a WebSocket
+
+    def _should_upgrade(self) -> bool:
+        """A request with a body or another method than GET is answered as if it had not asked for it."""
+        names = {name for name, _ in self.headers}
+        plain = names.isdisjoint((b"content-length", b"transfer-encoding"))
+        return plain and self.scope["method"] == "GET" and super()._should_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hands the connection over, which goes on counting. Not while an earlier request is being answered on it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse(BAD_REQUEST)
+            return
+        self._disarm()
+        super().handle_websocket_upgrade()
+        socket: Any = self.transport.get_protocol()
+        if not socket.handshake_initiated:  # its headers are more than a WebSocket's may be
+            self._refuse(BAD_REQUEST)
+        if self.client is not None:
+            socket.on_lost = partial(_leave, self.addresses, self.client[0])
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         self._refuse(self._refusal or BAD_REQUEST)
@@ -315,6 +341,12 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle.disconnected = True
         cycle.message_event.set()
         return True
+
+
+def _leave(addresses: Counter[str], address: str) -> None:
+    addresses[address] -= 1
+    if addresses[address] <= 0:
+        del addresses[address]
 
 
 def refusal_response(refusal: Refusal) -> bytes:

@@ -1,17 +1,27 @@
-"""For what the endpoints may be used. Pure; who comes in at all, `accounts.entrance` says."""
+"""For what a principal may use the gateway, whatever the door. Pure; who comes in at all, `accounts.entrance` says."""
 
 import re
+from dataclasses import dataclass
 
 from talkmeter.accounts.keys import allows_model, model_not_allowed
 from talkmeter.accounts.principals import Principal
+from talkmeter.conversation.gateway.endpoints import Endpoint
 from talkmeter.errors import Forbidden, NotFound
 from talkmeter.metering.billing import NOTHING
 from talkmeter.metering.one_reading import allowed_models
-from talkmeter.surfaces.openai.endpoints import Endpoint
-from talkmeter.surfaces.openai.services import GatewayOptions
 
-DOOR = "openai"
 _ESCAPED = re.compile(rb"\\u00[46]")  # a letter of a name may be written so
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayOptions:
+    """groups: the endpoints that are switched on. members_share: whether members may reach what all keys share with the
+    provider (files, batches, …). body_bytes: the largest body that is read for its model.
+    """
+
+    groups: frozenset[str] = frozenset()
+    members_share: bool = False
+    body_bytes: int = 64 << 20
 
 
 def check_endpoint(endpoint: Endpoint | None, options: GatewayOptions, path: str) -> Endpoint:

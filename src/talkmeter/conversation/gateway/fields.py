@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from talkmeter.conversation.gateway.endpoints import IMAGES, Endpoint
 from talkmeter.errors import BadInput
 from talkmeter.metering.asked import Asked
 from talkmeter.metering.cost import image_unit
-from talkmeter.surfaces.openai.endpoints import IMAGES, Endpoint
 
 METADATA_BYTES = 16 << 10
 LONGEST_END_USER = 256
@@ -77,11 +77,8 @@ def _refuse_two_models(body: bytes) -> None:
     def pairs(items: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
         return items
 
-    try:
-        top = json.loads(body, object_pairs_hook=pairs)
-    except (ValueError, RecursionError):
-        top = []
-    if isinstance(top, list) and sum(1 for name, _ in top if name == "model") > 1:
+    top = json.loads(body, object_pairs_hook=pairs, parse_int=str)  # an int of 5,000 digits would be refused
+    if sum(1 for name, _ in top if name == "model") > 1:
         raise BadInput(
             "The body names two models.", "본문에 모델이 두 번 나옵니다.", code="invalid_json", param="model"
         )

@@ -19,16 +19,20 @@ _TYPES = {
 TIMED_OUT = "upstream_silent"
 
 
-def problem(error: TalkmeterError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body. What was wrong and what to do, in English and, where a hint exists, in Korean too."""
+def error_object(error: TalkmeterError) -> tuple[int, dict[str, object]]:
+    """Status, and the object in `error`: what was wrong and what to do."""
     status = 504 if error.code == TIMED_OUT else error.status
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     if status == 429:
         kind = "insufficient_quota" if error.code == "insufficient_quota" else "rate_limit_error"
     message = error.message if not error.hint else f"{error.message} {error.hint}"
-    body = msgspec.json.encode(
-        {"error": {"message": message, "type": kind, "param": error.param, "code": error.code, **_details(error)}}
-    )
+    return status, {"message": message, "type": kind, "param": error.param, "code": error.code, **_details(error)}
+
+
+def problem(error: TalkmeterError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of an answer over HTTP."""
+    status, told = error_object(error)
+    body = msgspec.json.encode({"error": told})
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),

@@ -1,0 +1,107 @@
+"""What the gateway reads of a request, which headers go on, and from whose answers a request may go on."""
+
+import json
+
+import pytest
+
+from talkmeter.accounts.principals import Principal
+from talkmeter.conversation.gateway.allowed import GatewayOptions
+from talkmeter.conversation.gateway.endpoints import find_endpoint
+from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json
+from talkmeter.conversation.gateway.headers import upstream_headers
+from talkmeter.conversation.gateway.requests import Requests
+from talkmeter.errors import BadInput, Forbidden, NotFound
+from talkmeter.metering.admission import Whose
+from talkmeter.metering.ledger import LedgerEntry, OpenEntry
+
+DEEP = 100_000
+
+
+def entry(principal):
+    return LedgerEntry(
+        opening=OpenEntry(
+            id="call_1",
+            surface="openai",
+            principal=principal,
+            endpoint="responses",
+            provider_id="prov_1",
+            provider_name="One",
+            model_requested="m",
+            opened_at=0,
+        )
+    )
+
+
+def requests(share=False, **answers):
+    async def entry_of_answer(id_):
+        return answers.get(id_)
+
+    options = GatewayOptions(members_share=share)
+    return Requests(
+        options=options, whose=lambda principal, _: Whose(user_id=principal.user_id), entry_of_answer=entry_of_answer
+    )
+
+
+ALICE, BOB = Principal(user_id="alice", role="member"), Principal(user_id="bob", role="member")
+OWNER = Principal(user_id="owner", role="owner")
+STORED = find_endpoint("GET", "responses/resp_1")
+
+
+async def test_nobody_sees_or_goes_on_from_another_s_answer():
+    known = requests(resp_1=entry("alice"))
+    for principal in (ALICE, OWNER):
+        assert (await known.earlier("responses/resp_1", STORED, principal)).opening.principal == "alice"
+        assert await known.continued(Fields(previous_response_id="resp_1"), principal) == "prov_1"
+    with pytest.raises(NotFound):
+        await known.earlier("responses/resp_1", STORED, BOB)
+    with pytest.raises(NotFound) as refused:
+        await known.continued(Fields(previous_response_id="resp_1"), BOB)
+    assert refused.value.code == "previous_response_not_found"
+
+
+async def test_what_nobody_made_here_is_shared_or_the_owner_s():
+    for principal, known in ((OWNER, requests()), (ALICE, requests(share=True))):
+        assert await known.earlier("responses/resp_9", STORED, principal) is None
+        assert await known.continued(Fields(previous_response_id="resp_9"), principal) is None
+    with pytest.raises(Forbidden):
+        await requests().earlier("responses/resp_9", STORED, ALICE)
+    with pytest.raises(NotFound):
+        await requests().continued(Fields(previous_response_id="resp_9"), ALICE)
+    with pytest.raises(Forbidden):
+        await requests().continued(Fields(conversation="conv_1"), ALICE)
+    assert await requests().continued(Fields(conversation="conv_1"), OWNER) is None
+
+
+@pytest.mark.parametrize("second", ['"model":"b"', '"\\u006dodel":"b"', '"x":' + "9" * 5000 + ',"model":"b"'])
+def test_two_models_are_refused_however_they_are_written(second):
+    with pytest.raises(BadInput):
+        read_json(b'{"model":"a",' + second.encode() + b"}")
+
+
+def test_a_model_inside_something_else_is_none():
+    assert read_json(b'{"model":"a","x":{"model":"b"}}').model == "a"
+
+
+@pytest.mark.parametrize(("spoken", "characters"), [("안녕", 2), (5, None)])
+def test_characters_are_counted_where_there_is_a_text(spoken, characters):
+    body = json.dumps({"model": "tts", "input": spoken}).encode()
+    endpoint = find_endpoint("POST", "audio/speech")
+    assert asked_of(endpoint, read_json(body), body, len(body)).characters == characters
+
+
+@pytest.mark.parametrize(("limit", "wanted"), [("12", 12), ("-1", None), ("9" * 10, None), (0, None), (7, 7)])
+def test_a_limit_may_be_a_text_of_a_form(limit, wanted):
+    asked = asked_of(find_endpoint("POST", "responses"), Fields(model="m", max_output_tokens=limit), b"", 0)
+    assert asked.max_output_tokens == wanted
+
+
+def test_headers_that_name_a_hop_or_a_place_do_not_go_on():
+    given = [
+        (b"connection", b"x-hop, close"),
+        (b"x-hop", b"1"),
+        (b"openai-beta", b"a"),
+        (b"sec-websocket-key", b"k"),
+        (b"authorization", b"Bearer tm_1"),
+        (b"accept-encoding", b"gzip;q=0, br"),
+    ]
+    assert upstream_headers(given) == ((b"openai-beta", b"a"), (b"accept-encoding", b"identity"))
