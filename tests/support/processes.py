@@ -132,8 +132,10 @@ class SimulatorProcess(Running):
     async def script(self, *faults: dict[str, Any]) -> None:
         await self._control("POST", "/_script", list(faults))
 
-    async def step(self, events: int, wait: float = 10) -> list[dict[str, Any]]:
-        return (await self._control("POST", "/_step", {"events": events, "wait": wait}))["released"]
+    async def step(self, events: int, wait: float = 10, request: str | None = None) -> list[dict[str, Any]]:
+        """request: the id of a row of the bill; None: of all that are held back."""
+        body = {"events": events, "wait": wait, "request": request}
+        return (await self._control("POST", "/_step", body))["released"]
 
     async def clear(self) -> None:
         """A clean slate: neither bill nor script."""

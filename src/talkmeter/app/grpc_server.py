@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+INTERRUPTING_SECONDS = 10.0  # for answers that are interrupted after the grace: their clients are told so
 METADATA_BYTES = 2 << 20  # of a request beside its text: a system prompt, ids
 
 Say = Callable[[str], None]
@@ -48,7 +49,7 @@ class GrpcDoor:
         server = self._server
         if server is None:
             return await runs_ended
-        refusing = asyncio.get_running_loop().create_task(server.stop_accepting(grace))
+        refusing = asyncio.get_running_loop().create_task(server.stop_accepting(grace + INTERRUPTING_SECONDS))
         closed = await runs_ended
         await server.stop()
         await refusing
