@@ -72,14 +72,16 @@ def test_an_unknown_engine_says_so_and_names_what_exists(port):
     assert "sim-fast" in told["detail"]
 
 
-def test_the_description_finds_no_5xx(port):
+def test_the_description_finds_no_5xx(port, tmp_path):
     """schemathesis asks what the document allows, and what it does not."""
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"http://localhost:{port}/openapi.json"),
         *("--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing", "--max-examples", "15"),
         *("--include-path-regex", "^/(ask|health)", "--generation-deterministic", "--no-color"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment())
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env=environment(), cwd=tmp_path
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     tested = re.search(r"(\d+) passed", done.stdout)
     assert tested, done.stdout[-3000:]

@@ -9,6 +9,7 @@ from support.houses import House
 
 # Nobody but the provider knows what these come to, unless it says so.
 UNKNOWABLE = ("images/", "audio/")
+CUT_WORDS = 3  # one in each of up to three choices
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Found:
         """told: the calls that clients have heard of. The server has started again and nobody has asked it yet."""
         ledger = house.new_entries()
         assert told <= set(ledger), "clients were told of calls that have no entry"
-        books.check_billed(ledger, bill, unknown=True, at_most=True, unseen=True)
+        books.check_billed(ledger, bill, unknown=True, at_most=True, unseen=True, cut_words=CUT_WORDS)
         books.check_costs(ledger.values())
         for id_, entry in ledger.items():
             self._check_entry(entry, bill.get(id_))
@@ -64,7 +65,7 @@ class Found:
             assert row is not None, told
             assert row["status"] == 200, told
             assert entry["prompt_tokens"] == row["prompt_tokens"], told
-            written -= entry["completion_tokens"]
+            written = max(0, written - entry["completion_tokens"])
         speed = int(entry["model_requested"].partition("@")[2] or 0)
         if speed and written:
             self.lost_seconds.append(written / speed)

@@ -37,6 +37,7 @@ LOGS = (
         name="log_to",
         kind="list",
         default=("stderr",),
+        default_text="`stderr`",
         group="logs",
         check=_targets,
         help="Where log lines go, separated by commas: stderr, stdout, file. `talkmeter logs` reads the file.",

@@ -98,7 +98,7 @@ class Talks:
 
     def follow(self, principal: Principal, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent, None]:
         """A run's events with a seq above `after`: queued, started, reasoning, delta {"offset", "text"}, stopping, and
-        one of the ends finished, stopped, failed, interrupted. Ends without one when the server stops while the run
+        one of the ends finished, stopped, failed, interrupted; or restarting, when the server stops while the run
         waits: it goes on after the next start. Raises NotFound (`run_not_found`) at the first step.
         """
         return self._runs.follow(principal.user_id, run_id, after)

@@ -47,7 +47,8 @@ class Target(logging.Handler):
             text = "".join(as_text_line(None, "", msgspec.to_builtins(line)) + "\n" for line in lines)
         else:
             text = (b"\n".join([_encode(line) for line in lines]) + b"\n").decode()
-        with self.lock or logging._lock:  # type: ignore[attr-defined] # noqa: SLF001
+        assert self.lock is not None  # a handler always has one
+        with self.lock:
             self._out.write(text)
             self._out.flush()
 

@@ -58,6 +58,7 @@ class Sending:
         self._request_id = request_id
         self._added = [(b"x-request-id", request_id.encode()), *(CORS if open_to_all else [])]
         self.status: int | None = None
+        self.bytes = 0
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -65,6 +66,8 @@ class Sending:
             names = {name for name, _ in message["headers"]}
             secure = [pair for pair in SECURE if pair[0] not in names]
             message = {**message, "headers": [*message["headers"], *self._added, *secure]}
+        else:
+            self.bytes += len(message.get("body", b""))
         await self._send(message)
 
     def note(self, scope: Any, seconds: float) -> None:
@@ -74,10 +77,12 @@ class Sending:
             "request",
             extra={
                 "request_id": self._request_id,
+                "surface": DOOR,
+                "principal": scope.get("principal"),
                 "method": scope["method"][:16],
                 "path": scope["path"][:200],
-                "route": DOOR,
                 "status": status,
                 "milliseconds": round(seconds * 1000, 1),
+                "bytes": self.bytes,
             },
         )

@@ -88,6 +88,7 @@ class AskDoor:
         if (other := other_method(request, tuple(methods))) is not None:
             return other
         principal = self._services.entrance.principal(DOOR, caller_of(request.client, request.headers))
+        scope["principal"] = principal.user_id
         return await methods["GET" if request.method == "HEAD" else request.method](request, asked, principal)
 
     def _methods(self, path: Path) -> Mapping[str, Handle]:

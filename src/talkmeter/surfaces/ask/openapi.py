@@ -21,7 +21,8 @@ TYPES = (AskBody, StopBody, Reply, Failure, Conversation, Conversations, Deleted
 EVENTS = (
     "Server-sent events. `asked` says which run this is; then, each with its seq as `id`: `queued`, `started`, "
     "`reasoning`, `delta` (from `offset` on, the answer is `text`), `stopping`, and one of the ends `finished`, "
-    "`stopped`, `failed`, `interrupted`, whose data is the whole reply. A comment comes every 15 s."
+    "`stopped`, `failed`, `interrupted`, whose data is the whole reply. `restarting`: the server stops, and the answer "
+    "continues after the restart. A comment comes every 15 s."
 )
 ABOUT = """
 A conversation backend that remembers. **A question**: `POST /ask/{conversation_id}` with `{"prompt": "…"}`. The id is
