@@ -30,7 +30,7 @@ def said(entry):
 async def step_until_ended(gate, call):
     """Lets the held answer go on, event by event."""
     while not call.done():
-        await gate.simulator.step(100)
+        await gate.simulator.step(100, wait=0.05)
         await asyncio.sleep(0.01)
     return await call
 
