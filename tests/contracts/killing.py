@@ -1,6 +1,6 @@
 """The gateway killed at random moments under load, as often as one likes; see support/killing.py.
 
-python tests/contracts/killing.py --rounds 1000               # some twenty minutes on two cores
+python tests/contracts/killing.py --rounds 1000               # two to three seconds of CPU each
 python tests/contracts/killing.py --rounds 1000 --seed 7      # the choices of the run that printed 7
 """
 

@@ -127,7 +127,6 @@ async def test_the_server_is_killed_in_the_middle(tmp_path, steps):
         while not any(event.kind == "started" for event in events_of(connection.answer.body)):
             await connection.chunk()
         await read_until(connection, TEXT.split()[: max(0, steps - 2)])
-        await asyncio.sleep(0.5)  # what came more than a quarter of a second ago is on the disk
         seen = events_of(connection.answer.body)
         server.kill()
         await connection.close()
@@ -137,10 +136,12 @@ async def test_the_server_is_killed_in_the_middle(tmp_path, steps):
         events = events_of(again.body)
         assert events[0].data["run_id"] == seen[0].data["run_id"]
         assert (events[-1].kind, events[-1].data["status"]) == ("interrupted", "interrupted")
-        assert told(events, told(seen)) == told(seen) == events[-1].data["message"]
+        kept = events[-1].data["message"]  # the last quarter of a second need not be on the disk
+        assert told(events, told(seen)) == kept
+        assert TEXT.startswith(kept)
         whole = await exchange(f"{url}/ask/trip", body, headers={**headers, "Accept": "application/json"})
         assert (whole.status, whole.json()["error"]["code"]) == (503, "interrupted")
-        assert whole.json()["message"] == told(seen)
+        assert whole.json()["message"] == kept
         books.check_billed(books.entries(data_dir), await simulator.rows(), at_most=True)
     finally:
         server.stop()

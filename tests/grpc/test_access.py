@@ -104,3 +104,22 @@ async def test_a_budget_that_is_spent(house, client):
     assert (error.code(), found["ErrorInfo"].reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "insufficient_quota")
     assert found["QuotaFailure"].violations
     assert await house.check_books() == []
+
+
+async def test_each_call_has_a_line_in_the_log_without_what_is_said(house, client, key, caplog):
+    caplog.set_level("INFO", "talkmeter.surfaces.grpc")
+    call = client.ask(QUESTION, metadata=bearer(key[1]))
+    run_id = dict(await call.initial_metadata())["x-run-id"]
+    while await call.read() is not grpc.aio.EOF:
+        pass
+    await refusal(client.call(CALL("Follow"), run_id="run_nothing"))
+    await refusal(client.ask(QUESTION, metadata=bearer("tm_wrong")))
+    lines = [record.__dict__ for record in caplog.records if record.message == "request"]
+    said = [(line["path"], line["grpc_status"], line.get("principal")) for line in lines]
+    assert said == [
+        ("/chat.Chat/Ask", "OK", "owner"),
+        ("/talkmeter.v1.Conversations/Follow", "NOT_FOUND", "local"),
+        ("/chat.Chat/Ask", "UNAUTHENTICATED", None),
+    ]
+    assert (lines[0]["run_id"], lines[0]["key_id"], lines[0]["surface"]) == (run_id, key[0].id, "grpc")
+    assert not any("하나" in str(value) for line in lines for value in line.values())

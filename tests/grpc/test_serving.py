@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support import books
 from support.certificates import Authority, Files
-from support.grpc_house import details_of, refusal
+from support.grpc_house import Client, details_of, refusal
 from support.grpc_wire import asked, free_port, raw_ask, response_of
 from support.node import node
 from support.processes import NotStarted, start_server, start_simulator
@@ -296,5 +296,42 @@ async def test_who_is_cut_short_by_the_end_is_told_so(tmp_path, simulator):
         assert server.wait() == 0
         (entry,) = books.entries(server.data_dir).values()
         assert entry["outcome"] == "interrupted"
+    finally:
+        server.stop()
+
+
+async def test_after_a_restart_whoever_follows_again_gets_the_rest(tmp_path, simulator):
+    """Killed in the middle: what was being written is marked interrupted with what had come, what waited is answered."""
+    await simulator.script({"gate": True})
+    with_port = {"flags": ("--grpc-port", str(port := free_port())), "TALKMETER_DEFAULT_MODEL": "sim-fast"}
+    server = start_server(tmp_path / "data", simulator.url, **with_port)
+    try:
+        assert "gRPC" in server.process.stdout.readline()
+        async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+            client = Client(channel)
+            first = client.call("talkmeter.v1.Conversations/Ask", prompt="say: one two three", conversation_id="c")
+            runs = [(await first.read()).event.begun.run_id]
+            waiting = client.call("talkmeter.v1.Conversations/Ask", prompt="say: later", conversation_id="c")
+            runs.append((await waiting.read()).event.begun.run_id)
+            await simulator.step(3)
+            while not (reply := await first.read()).event.HasField("delta"):
+                pass
+            server.kill()
+            errors = [await refusal(call) for call in (first, waiting)]
+            assert {error.code() for error in errors} == {grpc.StatusCode.UNAVAILABLE}
+        await simulator.step(1000)
+        server = start_server(tmp_path / "data", simulator.url, **with_port)
+        assert "gRPC" in server.process.stdout.readline()
+        async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+            client = Client(channel)
+            rest = [await client.events("Follow", run_id=run_id) for run_id in runs]
+        assert [events[-1].ended.status for events in rest] == [
+            conversations_pb2.RUN_STATUS_INTERRUPTED,
+            conversations_pb2.RUN_STATUS_FINISHED,
+        ]
+        assert "".join(event.delta.text for event in rest[1]) == "later"
+        assert reply.event.delta.text.startswith("one")
+        assert server.terminate() == 0
+        assert len(books.entries(server.data_dir)) == 2, "each was asked once"
     finally:
         server.stop()

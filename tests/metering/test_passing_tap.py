@@ -345,3 +345,41 @@ def test_a_stream_that_says_nothing_of_its_end():
     assert read([stream_of(CHAT[:2])], streamed=True)[12]
     assert not read([stream_of(CHAT[:4])], streamed=True)[12]
     assert not read([b"x"], streamed=False)[12]
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    ({}, ("m", "default", "c-1", "stop")),
+    ({"model": 7, "service_tier": None, "id": None}, (None, None, None, "stop")),
+    ({"choices": [{"finish_reason": None}]}, ("m", "default", "c-1", None)),
+    ({"choices": []}, ("m", "default", "c-1", None)),
+])  # fmt: skip
+def test_of_a_plain_answer_only_the_figures_are_read(more, said):
+    answer = {
+        "id": "c-1",
+        "object": "chat.completion",
+        "model": "m",
+        "service_tier": "default",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "words"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        **more,
+    }
+    tap = PassingTap(streamed=False)
+    tap.feed(json.dumps(answer).encode())
+    tap.finish()
+    assert (tap.usage.prompt_tokens, tap.usage.completion_tokens) == (3, 2)
+    assert (tap.model, tap.service_tier, tap.upstream_id, tap.finish_reason) == said
+    assert tap.texts == []
+
+
+def test_a_plain_answer_whose_usage_cannot_be_is_read_for_its_words():
+    answer = {
+        "object": "chat.completion",
+        "choices": [{"message": {"content": "words"}}],
+        "usage": {"prompt_tokens": -3, "completion_tokens": 2},
+    }
+    tap = PassingTap(streamed=False)
+    tap.feed(json.dumps(answer).encode())
+    tap.finish()
+    assert tap.usage is None
+    assert tap.problem
+    assert tap.texts == ["words"]

@@ -199,3 +199,6 @@ async def test_the_price_book_remembers_what_prices_decide(monkeypatch):
     monkeypatch.setattr(pricebook, "MOST_TARIFFS", 2)
     of(tier="flex")
     assert len(book._tariffs) == 1
+    for number in range(5):
+        book.priced("p", (f"model-{number}",), AT)
+    assert len(book._priced) <= 2

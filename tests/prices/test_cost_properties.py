@@ -1,8 +1,10 @@
 """What must hold for any usage and any prices."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from talkmeter.metering import cost as cost_module
 from talkmeter.metering.cost import format_usd, price_quantities, price_range, price_usage
 from talkmeter.metering.prices import PriceTable, own_row, usd_to_picodollars
 from talkmeter.metering.usage import Usage
@@ -51,6 +53,24 @@ def test_two_calls_cost_what_both_together_would(table, one, other):
         return price_usage(usage, table, **CALL).picodollars
 
     assert cost(one) + cost(other) == cost(add(one, other))
+
+
+@RULES
+@given(
+    table=tables(dividing=False),
+    units=st.sets(st.sampled_from(UNITS)),
+    prompt=st.none() | st.integers(0, 10**6),
+    cached=st.none() | st.integers(0, 10**6),
+    completion=st.none() | st.integers(0, 10**6),
+)
+def test_text_alone_costs_what_the_whole_reckoning_says(table, units, prompt, cached, completion):
+    """Whatever has no price of its own included, and parts that are larger than their whole."""
+    some = PriceTable([row for row in table.own_rows if row.unit in units])
+    usage = Usage(prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion)
+    quick = price_usage(usage, some, **CALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost_module, "_plain_cost", lambda *_: None)
+        assert price_usage(usage, some, **CALL) == quick
 
 
 @RULES

@@ -8,6 +8,7 @@ from support.web_house import House
 ROOM = {
     "id": str, "title": str, "pinned": bool, "model": (str, None), "provider_id": (str, None), "window": (int, None),
     "system_prompt": (str, None), "temperature": (float, None), "top_p": (float, None), "max_tokens": (int, None),
+    "first_prompt": (str, None),
     "leaf_id": (str, None), "running": bool, "created_at": int, "last_used_at": int, "message_count": int,
 }  # fmt: skip
 MESSAGE = {

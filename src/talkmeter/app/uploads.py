@@ -87,17 +87,15 @@ class ImportUploads:
             importer = Importer(self._store, self._images, user_id)
             report = await run_import(self._store, importer, upload.format, path, progress, beside_server=True)
             upload.report = report.as_object()
-            upload.state = "finished"
         except TalkmeterError as error:
             upload.error = error
-            upload.state = "failed"
         except Exception:
             log.exception("import %s failed", upload.id)
             upload.error = _unexpected()
-            upload.state = "failed"
-        finally:
-            self._under_way = None
+        finally:  # the folder first: the next upload, which may come as soon as this one has ended, makes it anew
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            self._under_way = None
+        upload.state = "failed" if upload.error is not None else "finished"
 
 
 def no_room(error: OSError) -> StoreFull:

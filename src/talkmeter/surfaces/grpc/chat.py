@@ -9,7 +9,6 @@ from talkmeter.surfaces.grpc.channels import Channels, Question
 from talkmeter.surfaces.grpc.messages import chat_pb2
 from talkmeter.surfaces.grpc.pieces import pieces
 from talkmeter.surfaces.grpc.rpc import Answer, Failed, Rpc, Unread
-from talkmeter.surfaces.grpc.trailers import ids
 from talkmeter.surfaces.grpc.translate_chat import is_seed, last_piece, talk_of, wants_end_mark
 
 SERVICE = "chat.Chat"
@@ -53,7 +52,7 @@ class Chat:
     async def _tell(self, rpc: Rpc, run_id: str, told: "_Told", *, end_mark: bool) -> None:
         talks = self._asking.talks
         standing = await talks.standing(rpc.principal, run_id)
-        await rpc.begin(ids(standing.conversation_id, run_id, standing.message_id))
+        await rpc.begin(standing.conversation_id, run_id, standing.message_id)
         async for event in talks.follow(rpc.principal, run_id):
             if event.kind == "delta":
                 news = event.data["text"][told.length - event.data["offset"] :]  # it may begin before

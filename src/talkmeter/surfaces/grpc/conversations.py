@@ -11,7 +11,7 @@ from talkmeter.messages import RunEvent
 from talkmeter.surfaces.grpc.asking import UNDER_WAY, Asking, Leaving, check_ended
 from talkmeter.surfaces.grpc.messages import conversations_pb2 as pb
 from talkmeter.surfaces.grpc.rpc import Answer, Rpc
-from talkmeter.surfaces.grpc.trailers import figures, ids
+from talkmeter.surfaces.grpc.trailers import figures
 from talkmeter.surfaces.grpc.translate_conversations import (
     PAGE_SIZE,
     STOP_MODES,
@@ -47,7 +47,7 @@ class Conversations:
         leaving = Leaving()
         started = await self._asking.ask(rpc, talk_of(request, rpc.principal, rpc.tags), leaving)
         try:
-            await rpc.begin(ids(started.conversation_id, started.run_id, started.message_id))
+            await rpc.begin(started.conversation_id, started.run_id, started.message_id)
             await rpc.write(pb.AskResponse(event=begun(started)))
             await self._tell(rpc, started.run_id, 0, lambda event: pb.AskResponse(event=event))
             rpc.trail(check_ended(await self._talks.standing(rpc.principal, started.run_id)))
@@ -58,7 +58,7 @@ class Conversations:
     async def follow(self, rpc: Rpc, request: pb.FollowRequest) -> None:
         run_id = request.run_id
         standing = await self._talks.standing(rpc.principal, run_id)
-        await rpc.begin(ids(standing.conversation_id, run_id, standing.message_id))
+        await rpc.begin(standing.conversation_id, run_id, standing.message_id)
         await self._tell(rpc, run_id, request.after_seq, lambda event: pb.FollowResponse(event=event))
         answered = await self._talks.standing(rpc.principal, run_id)
         if answered.status in UNDER_WAY:

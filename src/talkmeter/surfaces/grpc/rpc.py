@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
@@ -15,10 +16,11 @@ from talkmeter.accounts.principals import Principal
 from talkmeter.accounts.tags import tags_of
 from talkmeter.clock import now
 from talkmeter.errors import InvalidKey, TalkmeterError
+from talkmeter.ids import new_id
 from talkmeter.surfaces.grpc.entering import DOOR, Metadata, caller_of, metadata_of
 from talkmeter.surfaces.grpc.services import Services
-from talkmeter.surfaces.grpc.statuses import status_of
-from talkmeter.surfaces.grpc.trailers import Pairs
+from talkmeter.surfaces.grpc.statuses import Code, status_of
+from talkmeter.surfaces.grpc.trailers import Pairs, ids
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +45,16 @@ class Unread(Exception):
 class Rpc:
     """principal: who calls. peer: the connection. deadline: whether the client has set one."""
 
-    def __init__(self, services: Services, context: Context, principal: Principal, metadata: Metadata) -> None:
+    def __init__(
+        self, services: Services, context: Context, principal: Principal, metadata: Metadata, about: dict[str, str]
+    ) -> None:
         self.principal = principal
         self.peer = context.peer()
         self.deadline = context.time_remaining() is not None
         self._services = services
         self._context = context
         self._metadata = metadata
+        self._about = about
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -62,9 +67,10 @@ class Rpc:
         """Whether the client's deadline has passed: by its own clock that is a little before ours."""
         return self.deadline and self._context.time_remaining() < LATE_SECONDS
 
-    async def begin(self, metadata: Pairs) -> None:
+    async def begin(self, conversation_id: str, run_id: str, message_id: str) -> None:
         """Sends the initial metadata, before the first message."""
-        await self._in_time(self._context.send_initial_metadata(metadata))
+        self._about["run_id"] = run_id
+        await self._in_time(self._context.send_initial_metadata(ids(conversation_id, run_id, message_id)))
 
     async def write(self, reply: Message) -> None:
         """Waits while the client does not read. Raises Unread."""
@@ -89,30 +95,68 @@ Answer = Callable[[Rpc, Any], Awaitable[Message | None]]
 Handler = Callable[[Any, Context], Awaitable[Message | None]]
 
 
-def answering(services: Services, answer: Answer) -> Handler:
-    """A handler for grpc.aio. Raises Unread, after which no status can be sent either, until the client reads."""
+def answering(services: Services, path: str, answer: Answer) -> Handler:
+    """A handler for grpc.aio. Raises Unread, after which no status can be sent either, until the client reads.
+
+    path: of the method, for the log.
+    """
 
     async def handler(request: Any, context: Context) -> Message | None:
+        began, code, about = time.monotonic(), Code.CANCELLED, {"path": path}
         try:
-            return await _answer(services, context, answer, request)
-        except (asyncio.CancelledError, grpc.aio.AbortError, Unread):
+            reply = await _answer(services, context, answer, request, about)
+            code = Code.OK
+            return reply
+        except Unread:
+            code = Code.RESOURCE_EXHAUSTED
             raise
-        except Failed as failed:
-            await _abort(context, failed.status, failed.trailers)
-        except TalkmeterError as error:
-            await _abort(context, status_of(error, now()))
+        except (Failed, TalkmeterError) as error:
+            said, trailers = _ending(error)
+            code = said.code
+            await context.abort(said.code, said.details, trailers)
         except Exception:
             log.exception("grpc_failed")
-            await _abort(context, status_of(_internal(), now()))
+            said, trailers = _ending(_internal())
+            code = said.code
+            await context.abort(said.code, said.details, trailers)
+        finally:
+            _note(code, time.monotonic() - began, about)
 
     return handler
 
 
-async def _answer(services: Services, context: Context, answer: Answer, request: Any) -> Message | None:
+async def _answer(
+    services: Services, context: Context, answer: Answer, request: Any, about: dict[str, str]
+) -> Message | None:
+    """about: gets what is known of the caller, for the log."""
     metadata = metadata_of(context.invocation_metadata() or ())
     principal = services.entrance.principal(DOOR, caller_of(context.peer(), metadata))
+    about["principal"] = principal.user_id
+    if principal.key is not None:
+        about["key_id"] = principal.key.id
     async with _while_allowed(services, principal):
-        return await answer(Rpc(services, context, principal, metadata), request)
+        return await answer(Rpc(services, context, principal, metadata, about), request)
+
+
+def _ending(error: Failed | TalkmeterError) -> tuple[grpc.Status, Any]:
+    """The status of an error, and all trailing metadata: its details and what stands beside them."""
+    status, trailers = (error.status, error.trailers) if isinstance(error, Failed) else (status_of(error, now()), ())
+    said = rpc_status.to_status(status)
+    return said, (*trailers, *said.trailing_metadata)
+
+
+def _note(code: grpc.StatusCode, seconds: float, about: Mapping[str, str]) -> None:
+    log.log(
+        logging.ERROR if code is Code.INTERNAL else logging.INFO,
+        "request",
+        extra={
+            "request_id": new_id("req"),
+            "surface": DOOR,
+            **about,
+            "grpc_status": code.name,
+            "milliseconds": round(seconds * 1000, 1),
+        },
+    )
 
 
 @asynccontextmanager
@@ -139,11 +183,6 @@ async def _while_allowed(services: Services, principal: Principal) -> AsyncItera
         if not limit.expired():
             raise
         raise _revoked() if gone is not None and gone.done() else _too_long(services.limits.answer_seconds) from None
-
-
-async def _abort(context: Context, status: Status, trailers: Pairs = ()) -> NoReturn:
-    said = rpc_status.to_status(status)
-    await context.abort(said.code, said.details, (*trailers, *said.trailing_metadata))
 
 
 def _revoked() -> InvalidKey:

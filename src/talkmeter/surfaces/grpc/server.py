@@ -94,7 +94,7 @@ class GrpcServer:
         for method in _service(name).methods:
             kind = grpc.unary_stream_rpc_method_handler if method.server_streaming else _UNARY
             made[method.name] = kind(
-                self._counted(answering(services, methods[method.name])),
+                self._counted(answering(services, f"/{name}/{method.name}", methods[method.name])),
                 request_deserializer=GetMessageClass(method.input_type).FromString,
                 response_serializer=_bytes_of,
             )

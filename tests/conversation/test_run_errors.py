@@ -1,0 +1,39 @@
+"""What a run's error means to who asked."""
+
+import pytest
+
+from talkmeter.conversation.driving import UNEXPECTED, error_of
+from talkmeter.conversation.run_errors import names_no_model, retry_after, status_of
+from talkmeter.errors import BudgetRefused, RateLimited
+
+
+def upstream(status, code="upstream_broke", **more):
+    return {"code": code, "message": "…", "message_ko": "…", "status": status, "retry_after": None} | more
+
+
+@pytest.mark.parametrize(("error", "status"), [
+    (error_of(BudgetRefused("…", "…")), 429), (UNEXPECTED, 500), (upstream(None), 502),
+    (upstream(None, "upstream_silent"), 504), (upstream(400), 400), (upstream(404), 404), (upstream(429), 429),
+    (upstream(401), 502), (upstream(403), 502), (upstream(407), 502), (upstream(500), 502), (upstream(503), 503),
+    (upstream(529), 503), (upstream(200), 502), (upstream(302), 502),
+])  # fmt: skip
+def test_statuses(error, status):
+    assert status_of(error) == status
+
+
+def test_when_to_come_again():
+    assert retry_after(error_of(RateLimited("…", "…", details={"retry_after": 7}))) == 7
+    assert retry_after(upstream(429, retry_after=3)) == 3
+    assert retry_after(upstream(429)) is None
+    assert retry_after(error_of(RateLimited("…", "…", details={"retry_after": 0.2}))) == 1
+
+
+@pytest.mark.parametrize(("error", "unknown"), [
+    (upstream(404, "model_not_found"), True),
+    (upstream(400, "invalid_request_error", message="The model `x` does not exist"), True),
+    (upstream(404, "not_found"), False),
+    (upstream(500, "model_not_found"), False),
+    (upstream(None), False),
+])  # fmt: skip
+def test_whether_the_model_is_not_known(error, unknown):
+    assert names_no_model(error) is unknown
