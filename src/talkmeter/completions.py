@@ -1,7 +1,7 @@
 """What is asked of a provider, and what a provider must be able to do."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -94,19 +94,40 @@ class UpstreamNotReached(UpstreamError):
     code = "upstream_not_reached"
 
 
+Phase = Literal["headers", "first_token", "silence", "total"]
+_TIMED_OUT: dict[Phase, tuple[str, str]] = {
+    "headers": (
+        "The provider was silent for {} s before its answer began (time-out: headers).",
+        "제공자가 응답을 시작하기 전에 {}초 동안 아무것도 보내지 않았습니다(제한 시간: 헤더).",
+    ),
+    "first_token": (
+        "The provider was silent for {} s between the head of its answer and the first token (time-out: first token).",
+        "제공자가 응답 헤더를 보낸 뒤 {}초 동안 첫 토큰을 보내지 않았습니다(제한 시간: 첫 토큰).",
+    ),
+    "silence": (
+        "The provider was silent for {} s in the middle of its answer (time-out: silence).",
+        "제공자가 응답하는 도중에 {}초 동안 아무것도 보내지 않았습니다(제한 시간: 침묵).",
+    ),
+    "total": (
+        "The provider's answer was not finished after {} s (time-out: total).",
+        "제공자의 응답이 {}초가 지나도 끝나지 않았습니다(제한 시간: 전체).",
+    ),
+}
+
+
 class UpstreamSilent(UpstreamError):
-    """A time-out. `phase` is "headers" or "stream"."""
+    """A time-out after the request was sent; `details["phase"]` says it to programs."""
 
     code = "upstream_silent"
 
-    def __init__(self, phase: str, seconds: float) -> None:
-        where = "before its answer began" if phase == "headers" else "in the middle of its answer"
-        where_ko = "응답을 시작하기 전에" if phase == "headers" else "응답하는 도중에"
+    def __init__(self, phase: Phase, seconds: float) -> None:
+        words, words_ko = _TIMED_OUT[phase]
         super().__init__(
-            f"The provider was silent for {seconds:g} s {where}.",
-            f"제공자가 {where_ko} {seconds:g}초 동안 아무것도 보내지 않았습니다.",
-            hint="Try again; for slow local models raise the time-outs in the settings file.",
-            hint_ko="다시 시도하거나, 느린 로컬 모델이라면 설정에서 제한 시간을 늘리십시오.",
+            words.format(f"{seconds:g}"),
+            words_ko.format(f"{seconds:g}"),
+            hint="Try again; for slow models raise this time-out at the provider or in the settings file.",
+            hint_ko="다시 시도하거나, 느린 모델이라면 제공자나 설정에서 이 제한 시간을 늘리십시오.",
+            details={"phase": phase},
         )
         self.phase = phase
 

@@ -144,6 +144,8 @@ async def test_stop_ends_what_is_under_way(gate, asker, named):
     assert (stopped.status, stopped.json()) == (200, {"stopping": [run_id]})
     assert (await asking).json()["status"] == "stopped"
     problem_of(await asker.call("POST", "/ask/trip/stop", {"run_id": "run_none"}), 404, "run_not_found")
+    other = (await asker.reply("elsewhere", "another trip"))["run_id"]
+    problem_of(await asker.call("POST", "/ask/trip/stop", {"run_id": other}), 404, "run_not_found")
     problem_of(await asker.call("POST", "/ask/none/stop"), 404, "conversation_not_found")
     await gate.check_books(at_most=True, unknown=True, unseen=True)
 

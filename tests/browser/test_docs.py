@@ -23,3 +23,14 @@ async def test_the_documentation_can_be_read_and_tried_out(open_page: OpenPage) 
     await expect(told).to_contain_text('"message": "tried out"')
     await expect(told).to_contain_text('"conversation_id": "from the docs"')
     await docs.shot("docs")
+
+
+async def test_the_documentation_is_as_dark_as_the_system(open_page: OpenPage) -> None:
+    docs = await open_page("/docs", signed_in=False)
+    page = docs.page
+    await expect(page.locator("#operations-ask-ask")).to_be_visible()
+    for scheme, ground in (("dark", "rgb(28, 32, 34)"), ("light", "rgba(0, 0, 0, 0)")):
+        await page.emulate_media(color_scheme=scheme)
+        await expect(page.locator("html")).to_have_css("background-color", ground)
+    await page.emulate_media(color_scheme="dark")
+    await docs.shot("docs-dark")

@@ -127,3 +127,40 @@ async def test_a_price_that_is_no_number_is_refused_in_place(open_page: OpenPage
     await tab.page.get_by_label("US$ per 1M").fill("cheap")
     await tab.page.get_by_role("button", name="Set price").click()
     await expect(tab.page.get_by_role("alert")).to_have_text("A price is a number such as 2.50.")
+
+
+@pytest.mark.parametrize(("locale", "scheme", "words"), [
+    ("en-US", "light", ("Add provider", "Name", "Advanced", "From there to the first token", "Save", "from 0.05 to 86,400", "Edit")),
+    ("ko-KR", "dark", ("제공자 추가", "이름", "고급", "그 뒤 첫 토큰까지", "저장", "86,400초까지여야", "수정")),
+])  # fmt: skip
+async def test_a_provider_gets_time_outs_of_its_own(
+    open_page: OpenPage, locale: str, scheme: str, words: tuple[str, ...]
+) -> None:
+    add, name, advanced, first_token, save, refused, edit = words
+    size = {"width": 390, "height": 844}
+    tab = await open_page("/settings#providers", locale=locale, color_scheme=scheme, viewport=size)
+    tab.watch.allow("400 at .*/api/providers")  # what is out of bounds
+    await tab.page.get_by_role("button", name=add).click()
+    form = tab.page.locator("form", has=tab.page.locator("input[type=url]"))
+    await form.get_by_label(name, exact=True).fill(f"Slow {scheme}")
+    await form.get_by_text(advanced, exact=True).click()
+    await form.get_by_label(first_token).fill("90000")
+    await form.get_by_role("button", name=save).click()
+    await expect(form.get_by_role("alert")).to_contain_text(refused)
+    await tab.shot(f"provider-timeouts-{scheme}")
+    await form.get_by_label(first_token).fill("600.5")
+    await form.get_by_role("button", name=save).click()
+    await expect(form).to_have_count(0)
+    stored = next(
+        one for one in (await tab.get("/api/providers"))["providers"] if one["name"] == f"Slow {scheme}"
+    )  # fmt: skip
+    assert stored["timeouts"] == {"connect": None, "headers": None, "first_token": 600.5, "silence": None}
+    card = tab.page.get_by_role("article", name=f"Slow {scheme}")
+    await card.get_by_role("button", name=edit).click()
+    await expect(form.get_by_label(first_token)).to_have_value("600.5")
+    await form.get_by_label(first_token).fill("")
+    await form.get_by_role("button", name=save).click()
+    await expect(form).to_have_count(0)
+    providers = (await tab.get("/api/providers"))["providers"]
+    assert next(one for one in providers if one["id"] == stored["id"])["timeouts"]["first_token"] is None
+    await tab.call("DELETE", f"/api/providers/{stored['id']}")

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support import books
 from support.certificates import Authority, Files
-from support.grpc_house import Client, refusal
+from support.grpc_house import Client, details_of, refusal
 from support.grpc_wire import asked, free_port, raw_ask, response_of
 from support.node import node
 from support.processes import NotStarted, start_server, start_simulator
@@ -260,6 +260,42 @@ async def test_the_end_is_announced_and_what_is_under_way_gets_its_time(tmp_path
         assert server.wait() == 0
         (entry,) = books.entries(server.data_dir).values()
         assert entry["outcome"] == "finished"
+    finally:
+        server.stop()
+
+
+async def test_who_is_cut_short_by_the_end_is_told_so(tmp_path, simulator):
+    """The time of the runs is over first: their clients hear how they ended before the calls are broken off."""
+    await simulator.script({"gate": True})
+    server = start_server(
+        tmp_path / "data",
+        simulator.url,
+        flags=("--grpc-port", str(port := free_port()), "--shutdown-seconds", "0.5"),
+        TALKMETER_DEFAULT_MODEL="sim-fast",
+    )
+    try:
+        assert "gRPC" in server.process.stdout.readline()
+        async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+            call = channel.unary_stream("/chat.Chat/Ask")(asked("say: one two three"))
+            await call.initial_metadata()
+            await simulator.step(2)
+            await call.read()
+            run_id = dict(await call.initial_metadata())["x-run-id"]
+            follow = channel.unary_stream(
+                "/talkmeter.v1.Conversations/Follow",
+                request_serializer=conversations_pb2.FollowRequest.SerializeToString,
+                response_deserializer=conversations_pb2.FollowResponse.FromString,
+            )
+            following = follow(conversations_pb2.FollowRequest(run_id=run_id))
+            await following.initial_metadata()
+            server.process.terminate()
+            error = await refusal(call)
+            assert (error.code(), details_of(error)["ErrorInfo"].reason) == (grpc.StatusCode.UNAVAILABLE, "interrupted")
+            events = [told.event async for told in following]
+            assert events[-1].ended.status == conversations_pb2.RUN_STATUS_INTERRUPTED
+        assert server.wait() == 0
+        (entry,) = books.entries(server.data_dir).values()
+        assert entry["outcome"] == "interrupted"
     finally:
         server.stop()
 

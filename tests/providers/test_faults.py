@@ -25,7 +25,7 @@ REFUSED = {"401", "429", "500", "503"}
 BROKEN = {
     "refuse": (UpstreamBroke, "headers"),
     "hang-headers": (UpstreamSilent, "headers"),
-    "hang-stream": (UpstreamSilent, "stream"),
+    "hang-stream": (UpstreamSilent, "silence"),
     "cut-200": (UpstreamBroke, "stream"),
     "reset-200": (UpstreamBroke, "stream"),
 }

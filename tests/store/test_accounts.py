@@ -11,6 +11,7 @@ from talkmeter.accounts.store import (
     DeleteProvider,
     EndAllSessions,
     EndSession,
+    OwnTimeouts,
     ProviderAccount,
     SaveProvider,
     SaveSettings,
@@ -41,6 +42,14 @@ async def test_providers_come_back_in_order_of_creation(store):
     first = a_provider(id="a", name="A", created_at=1)
     await store.commit(SaveProvider(second), SaveProvider(first))
     assert await store.providers() == [first, second]
+
+
+async def test_a_provider_keeps_its_time_outs(store):
+    own = OwnTimeouts(connect=0.5, first_token=600.25)
+    await store.commit(SaveProvider(a_provider(timeouts=own)))
+    assert [one.timeouts for one in await store.providers()] == [own]
+    await store.commit(SaveProvider(a_provider()))
+    assert [one.timeouts for one in await store.providers()] == [OwnTimeouts()]
 
 
 async def test_a_provider_is_replaced_by_id(store):

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from support.web_house import House
 from talkmeter.clock import now
 from talkmeter.metering.cost import Cost
@@ -75,7 +77,7 @@ async def test_providers_live_their_life(house: House):
     assert made.status == 201
     provider = made.json()
     assert set(provider) == {
-        *("id", "name", "base_url", "key_hint", "enabled", "source", "created_at", "admin_key_hint"),
+        *("id", "name", "base_url", "key_hint", "enabled", "source", "created_at", "admin_key_hint", "timeouts"),
     }
     assert provider["admin_key_hint"] is None
     assert (provider["base_url"], provider["key_hint"], provider["source"]) == (
@@ -95,6 +97,44 @@ async def test_providers_live_their_life(house: House):
     assert fixed.status == 409
     assert (await house.send("DELETE", f"/api/providers/{provider['id']}")).status == 204
     assert (await house.send("DELETE", f"/api/providers/{provider['id']}")).status == 404
+
+
+NONE = {"connect": None, "headers": None, "first_token": None, "silence": None}
+
+
+async def test_a_provider_has_time_outs_of_its_own(house: House):
+    made = await house.send("POST", "/api/providers", {"name": "Slow", "timeouts": {"first_token": 600}})
+    assert (made.status, made.json()["timeouts"]) == (201, NONE | {"first_token": 600})
+    address = f"/api/providers/{made.json()['id']}"
+    changed = await house.send("PATCH", address, {"timeouts": {"connect": 0.5, "first_token": None}})
+    assert changed.json()["timeouts"] == NONE | {"connect": 0.5}
+    renamed = await house.send("PATCH", address, {"name": "Slower"})
+    assert renamed.json()["timeouts"] == NONE | {"connect": 0.5}
+    theirs = (await house.send("GET", "/api/bootstrap", cookie=house.stranger)).json()["providers"]
+    assert {one["timeouts"] for one in theirs} == {None}
+
+
+@pytest.mark.parametrize(("name", "seconds", "most"), [
+    ("connect", 601, "600"), ("headers", 0.01, "86,400"), ("first_token", -1, "86,400"), ("silence", 86_401, "86,400"),
+])  # fmt: skip
+async def test_a_time_out_out_of_bounds_is_refused(house: House, name: str, seconds: float, most: str):
+    made = await house.send("POST", "/api/providers", {"name": "Mine", "timeouts": {"silence": 7}})
+    for answer in (
+        await house.send("POST", "/api/providers", {"name": "Other", "timeouts": {name: seconds}}),
+        await house.send("PATCH", f"/api/providers/{made.json()['id']}", {"name": "X", "timeouts": {name: seconds}}),
+    ):
+        assert (answer.status, answer.code) == (400, "bad_timeout")
+        error = answer.json()["error"]
+        assert error["param"] == f"timeouts.{name}"
+        assert f"from 0.05 to {most}, not {seconds}" in error["message"]
+        assert most in error["message_ko"]
+    stored = [one for one in (await house.get("/api/providers"))["providers"] if one["source"] == "stored"]
+    assert [(one["name"], one["timeouts"]) for one in stored] == [("Mine", NONE | {"silence": 7})]
+
+
+async def test_a_time_out_that_does_not_exist_is_refused(house: House):
+    answer = await house.send("POST", "/api/providers", {"name": "Mine", "timeouts": {"total": 5}})
+    assert answer.status == 400
 
 
 async def test_a_provider_is_tested_for_real(house: House):

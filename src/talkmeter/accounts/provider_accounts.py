@@ -1,12 +1,13 @@
 """Our accounts with providers: the stored ones, the one from the environment, and the simulator beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import UNSET, UnsetType, structs
 
 from talkmeter.accounts import base_urls
+from talkmeter.accounts.own_timeouts import with_timeouts
 from talkmeter.accounts.secrets import Purpose, Sealer, hint_of
-from talkmeter.accounts.store import AccountStore, DeleteProvider, ProviderAccount, SaveProvider, SealedKey
+from talkmeter.accounts.store import AccountStore, DeleteProvider, OwnTimeouts, ProviderAccount, SaveProvider, SealedKey
 from talkmeter.clock import now
 from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import BadInput, Conflict, NotFound
@@ -112,7 +113,12 @@ class ProviderAccounts:
         return self._sealer.open(account.id, account.admin_key, "admin key")
 
     async def add(
-        self, name: str, base_url: str | None = None, key: str | None = None, admin_key: str | None = None
+        self,
+        name: str,
+        base_url: str | None = None,
+        key: str | None = None,
+        admin_key: str | None = None,
+        timeouts: Mapping[str, float | None] | None = None,
     ) -> ProviderAccount:
         """Raises BadInput; Conflict if the name is taken."""
         provider_id = new_id("provider")
@@ -124,6 +130,7 @@ class ProviderAccounts:
             enabled=True,
             created_at=self._clock(),
             admin_key=self._seal(provider_id, admin_key, "admin key"),
+            timeouts=with_timeouts(OwnTimeouts(), timeouts or {}),
         )
         await self._save(account)
         return account
@@ -137,9 +144,10 @@ class ProviderAccounts:
         key: str | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
         admin_key: str | UnsetType | None = UNSET,
+        timeouts: Mapping[str, float | None] | None = None,
     ) -> ProviderAccount:
         """UNSET stays; an empty key removes it. A key goes only where its owner sent it: a base URL on another
-        host needs the key again. Raises NotFound, BadInput, Conflict.
+        host needs the key again. timeouts: see with_timeouts. Raises NotFound, BadInput, Conflict.
         """
         account = self._changeable(provider_id)
         if name is not UNSET:
@@ -156,6 +164,8 @@ class ProviderAccounts:
             account = structs.replace(account, key=self._seal(provider_id, key))
         if admin_key is not UNSET:
             account = structs.replace(account, admin_key=self._seal(provider_id, admin_key, "admin key"))
+        if timeouts:
+            account = structs.replace(account, timeouts=with_timeouts(account.timeouts, timeouts))
         if enabled is not UNSET:
             account = structs.replace(account, enabled=enabled)
         await self._save(account)

@@ -18,6 +18,15 @@ class SealedKey(Struct, frozen=True):
     hint: str
 
 
+class OwnTimeouts(Struct, frozen=True, kw_only=True):
+    """A provider's own time-outs, in seconds; None: as the settings say for all providers."""
+
+    connect: float | None = None
+    headers: float | None = None
+    first_token: float | None = None
+    silence: float | None = None
+
+
 class ProviderAccount(Struct, frozen=True, kw_only=True):
     """Our account with a provider. base_url ends without a slash, e.g. `…/v1`.
 
@@ -32,6 +41,7 @@ class ProviderAccount(Struct, frozen=True, kw_only=True):
     created_at: int
     source: ProviderSource = "stored"
     admin_key: SealedKey | None = None
+    timeouts: OwnTimeouts = OwnTimeouts()
 
 
 class SaveProvider(Struct, frozen=True):

@@ -315,6 +315,7 @@ def timeouts_of(settings: Settings) -> Timeouts:
         connect=settings.get("upstream_connect_seconds"),
         headers=settings.get("upstream_header_seconds"),
         silence=settings.get("upstream_silence_seconds"),
+        first_byte=settings.get("upstream_first_token_seconds"),
     )
 
 

@@ -169,6 +169,18 @@ UPSTREAM = (
         help_ko="제공자가 응답을 시작하기까지 걸릴 수 있는 시간(초).",
     ),
     Setting(
+        name="upstream_first_token_seconds",
+        kind="float",
+        default=None,
+        group="upstream",
+        minimum=0.05,
+        maximum=86_400,
+        help="How long a provider may take from the head of its answer to the first piece of it. "
+        "Not set: as `upstream_silence_seconds`.",
+        help_ko="응답 헤더가 온 뒤 첫 토큰이 오기까지 걸릴 수 있는 시간(초). "
+        "정하지 않으면 `upstream_silence_seconds`와 같습니다.",
+    ),
+    Setting(
         name="upstream_silence_seconds",
         kind="float",
         default=120.0,

@@ -232,7 +232,7 @@ class Call:
             async with asyncio.timeout(self._limits.total_seconds):
                 return await self._stream(on_text, on_hidden)
         except TimeoutError:
-            return self._broken("broke", error_of_stream(UpstreamSilent("stream", self._limits.total_seconds)))
+            return self._broken("broke", error_of_stream(UpstreamSilent("total", self._limits.total_seconds)))
         except UpstreamNotReached as error:
             return self._end("not_reached", error_of_stream(error))
         except (UpstreamSilent, UpstreamBroke) as error:

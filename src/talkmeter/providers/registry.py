@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from talkmeter.accounts.base_urls import normalise
 from talkmeter.accounts.provider_accounts import ProviderAccounts, clean_key
-from talkmeter.accounts.store import ProviderAccount
+from talkmeter.accounts.store import OwnTimeouts, ProviderAccount
 from talkmeter.completions import UpstreamModel
 from talkmeter.errors import NotFound, TalkmeterError
-from talkmeter.providers.client import Client
+from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.openai_compatible import OpenAICompatible
 
 LIST_SECONDS = 300.0  # for how long a list of models is taken as it was
@@ -141,9 +141,21 @@ class Registry:
             key=self._accounts.reveal(account),
             client=self._client,
             ready=self._start_simulator if account.source == "simulator" else None,
+            timeouts=timeouts_for(account.timeouts, self._client.timeouts),
         )
         self._made[account.id] = (account, provider)
         return provider
+
+
+def timeouts_for(own: OwnTimeouts, usual: Timeouts) -> Timeouts:
+    """A provider's own where it has them. Pure."""
+    return structs.replace(
+        usual,
+        connect=usual.connect if own.connect is None else own.connect,
+        headers=usual.headers if own.headers is None else own.headers,
+        silence=usual.silence if own.silence is None else own.silence,
+        first_byte=usual.first_byte if own.first_token is None else own.first_token,
+    )
 
 
 def _switched_off() -> NotFound:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from talkmeter.accounts.names import name_key
 from talkmeter.accounts.routes import ModelRoute, RouteTarget
-from talkmeter.accounts.store import ApiKey, ProviderAccount, SealedKey, StoredKey, User
+from talkmeter.accounts.store import ApiKey, OwnTimeouts, ProviderAccount, SealedKey, StoredKey, User
 from talkmeter.messages import Attachment, Message, Room, RoomSettings, Run, RunEvent
 from talkmeter.metering.cost import Cost, CostLine
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry, SettleEntry
@@ -198,6 +198,7 @@ def provider_values(provider: ProviderAccount) -> dict[str, Any]:
         "admin_key_nonce": admin_key and admin_key.nonce,
         "admin_key_ciphertext": admin_key and admin_key.ciphertext,
         "admin_key_hint": admin_key and admin_key.hint,
+        **{f"{name}_seconds": getattr(provider.timeouts, name) for name in OwnTimeouts.__struct_fields__},
     }
 
 
@@ -211,6 +212,7 @@ def provider(row: Row) -> ProviderAccount:
         created_at=row.created_at,
         source=row.source,
         admin_key=_sealed(row.admin_key_nonce, row.admin_key_ciphertext, row.admin_key_hint),
+        timeouts=OwnTimeouts(**{name: getattr(row, f"{name}_seconds") for name in OwnTimeouts.__struct_fields__}),
     )
 
 

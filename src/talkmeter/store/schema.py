@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -72,15 +73,14 @@ providers = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False, unique=True),
     Column("base_url", Text, nullable=False),
-    Column("key_nonce", LargeBinary),
-    Column("key_ciphertext", LargeBinary),
+    *(Column(f"key_{part}", LargeBinary) for part in ("nonce", "ciphertext")),
     Column("key_hint", Text),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
-    Column("admin_key_nonce", LargeBinary),
-    Column("admin_key_ciphertext", LargeBinary),
+    *(Column(f"admin_key_{part}", LargeBinary) for part in ("nonce", "ciphertext")),
     Column("admin_key_hint", Text),
+    *(Column(f"{name}_seconds", Double) for name in ("connect", "headers", "first_token", "silence")),
 )
 
 sessions = Table(

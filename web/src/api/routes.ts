@@ -2,6 +2,7 @@ import { request } from './client'
 import type {
   AskAnswer, AskBody, Bootstrap, Message, Model, Preview, PreviewBody, PriceAnswer, PriceRow, Provider,
   Preferences, ProviderTest, Receipt, Room, RoomAnswer, RoomPage, RoomPatch, SessionState, Settings, SettingsAnswer, StopMode,
+  Timeouts,
 } from './types'
 
 /** Newest messages of a room in one page; older ones follow on scroll. */
@@ -31,6 +32,7 @@ export interface ProviderBody {
   key?: string
   enabled?: boolean
   admin_key?: string
+  timeouts?: Timeouts
 }
 export const addProvider = (body: ProviderBody): Promise<Provider> => request('POST', '/api/providers', { body })
 export const changeProvider = (id: string, body: ProviderBody): Promise<Provider> =>

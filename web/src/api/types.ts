@@ -49,6 +49,10 @@ export interface Limits {
   text_bytes: number
 }
 
+/** Seconds; null: as the settings say for all providers. */
+export type TimeoutName = 'connect' | 'headers' | 'first_token' | 'silence'
+export type Timeouts = Record<TimeoutName, number | null>
+
 export interface Provider {
   id: string
   name: string
@@ -59,6 +63,8 @@ export interface Provider {
   source: 'stored' | 'environment' | 'simulator'
   created_at: number
   admin_key_hint: string | null
+  /** null for members. */
+  timeouts: Timeouts | null
 }
 
 export interface ProviderTest {

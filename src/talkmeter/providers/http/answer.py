@@ -170,7 +170,9 @@ class HttpAnswer:
         """The error for a time-out now."""
         if not self.has_head:
             return UpstreamSilent("headers", self.timeouts.headers)
-        return UpstreamSilent("stream", self.timeouts.silence if self.arrived else self.timeouts.until_body)
+        if self.arrived:
+            return UpstreamSilent("silence", self.timeouts.silence)
+        return UpstreamSilent("first_token", self.timeouts.until_body)
 
     # --- for the parser
 

@@ -14,10 +14,10 @@ class ProxyRefused(OSError):
     """The proxy did not open the way. Never carries what it said."""
 
 
-def unreachable(error: Exception, where: str) -> UpstreamNotReached:
-    """For an error that was raised while connecting. where: the base URL."""
+def unreachable(error: Exception, where: str, seconds: float) -> UpstreamNotReached:
+    """For an error that was raised while connecting. where: the base URL. seconds: how long it might have taken."""
     if isinstance(error, TimeoutError):
-        return not_reached(where, "connecting took too long", "연결에 시간이 너무 오래 걸렸습니다")
+        return _too_slow(where, seconds)
     if isinstance(error, socket.gaierror | UnicodeError):
         return not_reached(where, "the name of its host is not known", "호스트 이름을 찾을 수 없습니다")
     if isinstance(error, ssl.SSLError):
@@ -48,6 +48,16 @@ def not_reached(where: str, why: str, why_ko: str) -> UpstreamNotReached:
         hint="Nothing was sent and nothing is billed. Check the base URL and that the server runs.",
         hint_ko="아무것도 보내지 않았고 비용도 없습니다. 기본 URL과 서버가 실행 중인지 확인하십시오.",
     )
+
+
+def _too_slow(where: str, seconds: float) -> UpstreamNotReached:
+    failure = not_reached(
+        where,
+        f"connecting took too long, the limit is {seconds:g} s (time-out: connect)",
+        f"연결에 시간이 너무 오래 걸렸습니다. 한도는 {seconds:g}초입니다(제한 시간: 연결)",
+    )
+    failure.details["phase"] = "connect"
+    return failure
 
 
 def reason_of(error: Exception | None, *, begun: bool) -> str:

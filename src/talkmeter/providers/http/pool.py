@@ -112,7 +112,7 @@ class Pool:
             async with asyncio.timeout(seconds):
                 connection = await self._connect(self)
         except (OSError, ValueError) as error:
-            failure = unreachable(error, self._where)
+            failure = unreachable(error, self._where, seconds)
         else:
             if self._closed:
                 connection.abort()

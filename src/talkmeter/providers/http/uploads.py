@@ -68,7 +68,7 @@ class Upload:
             async with asyncio.timeout(seconds):
                 await self._room.wait()
         except TimeoutError:
-            raise UpstreamSilent("stream" if self._answer.has_head else "headers", seconds) from None
+            raise UpstreamSilent("silence" if self._answer.has_head else "headers", seconds) from None
 
     def pause(self) -> None:
         self._room.clear()

@@ -12,7 +12,7 @@ from msgspec import structs
 from talkmeter.accounts.entrance import caller_of
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.run_errors import names_no_model
-from talkmeter.conversation.talk_values import Answered
+from talkmeter.conversation.talk_values import Answered, Told
 from talkmeter.errors import NotFound, TalkmeterError
 from talkmeter.event_stream import EventStream
 from talkmeter.surfaces.ask.answers import Sending, Whole
@@ -157,9 +157,7 @@ class AskDoor:
         after = resume_after(request.headers, query)
         if run_id is None:
             return Whole(None, 204)
-        standing = await self._talks.standing(principal, run_id)
-        if standing.room_id != told.room_id:
-            raise NotFound(f"There is no run {run_id:.60}.", f"{run_id:.60} 실행이 없습니다.", code="run_not_found")
+        standing = await self._run_of(principal, told, run_id)
         if (
             after is not None
             and standing.status not in UNSENDABLE
@@ -167,6 +165,13 @@ class AskDoor:
         ):
             return Whole(None, 204)  # an EventSource that was told everything connects again until it hears this
         return self._stream(principal, run_id, after or 0)
+
+    async def _run_of(self, principal: Principal, told: Told, run_id: str) -> Answered:
+        """Raises NotFound for a run of another conversation, as for none."""
+        standing = await self._talks.standing(principal, run_id)
+        if standing.room_id != told.room_id:
+            raise NotFound(f"There is no run {run_id:.60}.", f"{run_id:.60} 실행이 없습니다.", code="run_not_found")
+        return standing
 
     async def _has_more(self, principal: Principal, run_id: str, after: int) -> bool:
         """Whether there is an event above `after`, of a run that has ended."""
@@ -186,6 +191,8 @@ class AskDoor:
         body = read_stop(await request.body())
         told = await self._talks.history(principal, path.conversation_id or "", limit=1)
         runs = told.under_way if body.run_id is None else (body.run_id,)
+        if body.run_id is not None:
+            await self._run_of(principal, told, body.run_id)
         for run_id in reversed(runs):
             await self._talks.stop(principal, run_id, body.mode)
         return Whole(Stopping(stopping=runs))

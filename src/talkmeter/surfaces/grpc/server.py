@@ -71,11 +71,13 @@ class GrpcServer:
         return ports
 
     async def stop_accepting(self, grace: float) -> None:
-        """Says NOT_SERVING, refuses new calls, and returns once those under way have ended, at the latest after `grace`
-        seconds; then they are broken off.
+        """Says NOT_SERVING, refuses new calls, and returns once those under way have ended.
+
+        grace: how many seconds the runs have. Their ends are still to be told after that: it is `stop` that breaks off
+        what is left then. Without it, that happens a little later.
         """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        await self._server.stop(grace + 2 * LAST_ANSWERS_SECONDS)
 
     async def stop(self) -> None:
         """After the runs have ended: gives the last answers a moment. What is still there then is broken off, such as

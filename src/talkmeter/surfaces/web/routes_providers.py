@@ -12,7 +12,7 @@ from talkmeter.surfaces.web.models import models_json
 from talkmeter.surfaces.web.reading import json_answer, no_content, read_json
 from talkmeter.surfaces.web.services import Services
 from talkmeter.surfaces.web.shapes import AddProviderBody, ChangeProviderBody, Nothing, TestAddressBody
-from talkmeter.surfaces.web.translate import provider_json, tested_json
+from talkmeter.surfaces.web.translate import provider_json, tested_json, timeouts_given
 
 BODY_BYTES = 65_536
 
@@ -40,7 +40,9 @@ class ProviderRoutes:
 
     async def add(self, request: Request, _: Principal) -> Response:
         body = await read_json(request, AddProviderBody, BODY_BYTES)
-        account = await self._providers.add(body.name, body.base_url, body.key, body.admin_key)
+        account = await self._providers.add(
+            body.name, body.base_url, body.key, body.admin_key, timeouts_given(body.timeouts)
+        )
         return json_answer(provider_json(account), 201)
 
     async def change(self, request: Request, _: Principal) -> Response:
@@ -52,6 +54,7 @@ class ProviderRoutes:
             key=body.key,
             enabled=body.enabled,
             admin_key=body.admin_key,
+            timeouts=timeouts_given(body.timeouts),
         )
         return json_answer(provider_json(account))
 

@@ -100,11 +100,21 @@ class StopBody(Struct, forbid_unknown_fields=True):
     mode: Literal["drain", "cut"]
 
 
+class TimeoutsBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds; null is as the settings say, what is left out stays."""
+
+    connect: float | None | UnsetType = UNSET
+    headers: float | None | UnsetType = UNSET
+    first_token: float | None | UnsetType = UNSET
+    silence: float | None | UnsetType = UNSET
+
+
 class AddProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     name: str
     base_url: str | None = None
     key: str | None = None
     admin_key: str | None = None
+    timeouts: TimeoutsBody = TimeoutsBody()
 
 
 class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +123,7 @@ class ChangeProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
     key: str | None | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     admin_key: str | None | UnsetType = UNSET
+    timeouts: TimeoutsBody = TimeoutsBody()
 
 
 class TestAddressBody(Struct, kw_only=True, forbid_unknown_fields=True):

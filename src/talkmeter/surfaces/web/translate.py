@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from talkmeter.accounts.store import ProviderAccount
 from talkmeter.config import Setting
@@ -13,7 +13,7 @@ from talkmeter.messages import Attachment, Room, RoomSettings
 from talkmeter.metering.ledger import LedgerEntry, Totals
 from talkmeter.metering.prices import PriceRow
 from talkmeter.surfaces.web.services import Tested
-from talkmeter.surfaces.web.shapes import AskBody, PreviewBody, RoomSettingsBody
+from talkmeter.surfaces.web.shapes import AskBody, PreviewBody, RoomSettingsBody, TimeoutsBody
 
 SURFACE = "web"
 
@@ -200,12 +200,18 @@ def provider_json(account: ProviderAccount) -> dict[str, Any]:
         "source": account.source,
         "created_at": account.created_at,
         "admin_key_hint": None if account.admin_key is None else f"…{account.admin_key.hint}",
+        "timeouts": structs.asdict(account.timeouts),
     }
+
+
+def timeouts_given(body: TimeoutsBody) -> dict[str, float | None]:
+    """Those that the body names."""
+    return {name: seconds for name, seconds in structs.asdict(body).items() if seconds is not UNSET}
 
 
 def provider_name_json(account: ProviderAccount) -> dict[str, Any]:
     """For members: what there is to choose from, and nothing about how it is reached."""
-    return {**provider_json(account), "base_url": None, "key_hint": None, "admin_key_hint": None}
+    return {**provider_json(account), "base_url": None, "key_hint": None, "admin_key_hint": None, "timeouts": None}
 
 
 def tested_json(tested: Tested) -> dict[str, Any]:
