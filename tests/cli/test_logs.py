@@ -135,7 +135,15 @@ def test_it_follows_across_rotations_until_it_is_interrupted(tmp_path):
     file = SharedFile(path, 200, 100)
     file.write('{"event": "first"}\n')
     command = [sys.executable, "-m", "talkmeter", "logs", "-f", "--json", "--data-dir", str(tmp_path)]
-    following = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # a shell's background jobs, and all that they start, ignore it
+    try:
+        following = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         assert json.loads(following.stdout.readline())["event"] == "first"
         for number in range(50):

@@ -233,7 +233,7 @@ async def test_a_reader_that_does_not_read_is_let_go(tmp_path):
     """A small window, so that little is on its way; the answer is finished all the same."""
     async with grpc_house(tmp_path, limits=Limits(write_seconds=0.3)) as house:
         client = house.client(options=[("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024)])
-        call = client.ask("long 400000")
+        call = client.ask("long 200000")
         await call.read()
         await house.idle()
         async with asyncio.timeout(20):

@@ -41,7 +41,7 @@ asks = st.tuples(st.sampled_from(PROVIDERS), st.sampled_from(MODELS), st.sampled
                  st.sampled_from(["standard", "batch", "flex", "priority", "default"]), prompts, days)  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(rows, max_size=4), st.lists(asks, min_size=1, max_size=40))
 def test_remembered_is_as_good_as_found(own, asked):
     remembering = PriceTable(own)

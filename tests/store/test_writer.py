@@ -257,7 +257,7 @@ async def test_every_change_that_the_core_declares_can_be_applied():
     from talkmeter.metering import budget_store, ledger, pricebook_store
     from talkmeter.store.store import APPLY
 
-    values = {"ProviderAccount", "SealedKey", "Session", "User", "Credentials", "ApiKey", "StoredKey"}
+    values = {"ProviderAccount", "OwnTimeouts", "SealedKey", "Session", "User", "Credentials", "ApiKey", "StoredKey"}
     values |= {"LedgerEntry", "Totals", "ModelRoute", "RouteTarget", "Way"}
     values |= {"Budget", "Counted", "BudgetsReserved", "RateStanding", "RatesTaken"}
     values |= {"ReserveItem", "SettleItem", "RateItem"}

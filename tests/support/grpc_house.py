@@ -122,7 +122,7 @@ class House:
         return list(ledger.values())
 
     async def idle(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.desk.runs.running():
                 await asyncio.sleep(0.005)
 
