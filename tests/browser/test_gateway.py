@@ -295,7 +295,7 @@ async def test_a_member_is_invited_and_sees_only_their_own(open_page: OpenPage, 
     await expect(member.page.locator("main tbody tr")).to_have_count(1)  # what is not theirs is not there
     await member.page.get_by_role("link", name="Settings").click()
     sections = member.page.get_by_role("navigation", name="Settings").get_by_role("link")
-    await expect(sections).to_have_text(["Models & prices", "Language & display", "Account"])
+    await expect(sections).to_have_text(["Models & prices", "Language & display", "Account", "Data"])
     await sections.last.click()
     await member.page.get_by_label("New password").fill("a horse, a battery")
     await member.page.get_by_role("button", name="Set password").click()

@@ -209,7 +209,7 @@ async def test_a_failing_disk(home):
         assert len(await home.simulator.rows(wait=0)) == 2
         await home.simulator.step(1000)
     cookie = home.browser.cookie
-    assert await asyncio.to_thread(home.server.terminate, 30) == 0
+    assert await asyncio.to_thread(home.server.terminate, 90) == 0
     async with house(home.data_dir, home.simulator, cookie) as next_one:
         assert (await next_one.browser.finish(asked["run_id"])).data["answer"]["text"] == "before"
         assert (await next_one.browser.finish(running["run_id"])).kind == "interrupted"
