@@ -301,6 +301,9 @@ async def test_what_is_asked_for_survives_a_restart(tmp_path):
         first = await desk.talks.ask(slow)
         options = RoomSettings(model="sim-fast", system_prompt="Be brief.", window=TokenWindow(tokens=500))
         waiting = await desk.talks.ask(talk("two", "trip", principal=principal, options=options, tags=("a", "b")))
+        following = desk.talks.follow(principal, first.run_id)
+        while (await anext(following)).kind != "started":  # before, it would simply be asked after the restart
+            pass
     async with workspace(tmp_path) as desk:
         assert (await desk.talks.result(principal, first.run_id)).status == "interrupted"
         done = await desk.talks.result(principal, waiting.run_id)
