@@ -18,7 +18,10 @@ class Drains(Protocol):
 
 
 class Passage:
-    """Read to the end, or until the client has gone and the policy says that it is enough."""
+    """Read to the end, or until the client has gone and the policy says that it is enough.
+
+    first: what has been read of it already, so that another provider could have been asked instead.
+    """
 
     def __init__(
         self,
@@ -28,11 +31,13 @@ class Passage:
         disconnect: Disconnect,
         *,
         usage_unasked: bool = False,
+        first: bytes = b"",
     ) -> None:
         self._gateway = gateway
         self._disconnect = disconnect
         self._answer = answer
         self.call = call
+        self._first = first
         self._withheld = UsageWithheld() if usage_unasked and self.is_plain_stream else None
         self.admitted: Admitted | None = None
         self.left = False
@@ -60,6 +65,12 @@ class Passage:
         return tap is not None and tap.streamed and tap.plain
 
     @property
+    def broke_silently(self) -> bool:
+        """Whether these are events in clear that have broken off without a word of their own on how they ended."""
+        tap = self.call.tap
+        return tap is not None and self.is_plain_stream and not tap.done and tap.error is None
+
+    @property
     def answer_id(self) -> str | None:
         """The provider's id of what it is answering, as soon as it has told it."""
         tap = self.call.tap
@@ -75,13 +86,13 @@ class Passage:
     @property
     def ended(self) -> bool:
         """Nothing more will come; the settlement is on its way."""
-        return self.call.ended
+        return self.call.ended and not self._first
 
     async def read(self) -> bytes:
         """The next bytes for the client; empty at the end. Raises UpstreamError if the answer breaks off."""
         call, withheld = self.call, self._withheld
-        while not call.ended:
-            data = await call.read()
+        while not self.ended:
+            data, self._first = self._first or await call.read(), b""
             ended = self.ended
             if withheld is not None:
                 data = withheld.feed(data) + (withheld.finish() if ended else b"")

@@ -6,7 +6,7 @@ from typing import Any
 
 from talkmeter.conversation.gateway.headers import client_headers
 from talkmeter.conversation.gateway.passage import Passage
-from talkmeter.conversation.gateway.problems import problem
+from talkmeter.conversation.gateway.problems import problem, stream_problem
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.surfaces.openai.heads import COST_HEADER
@@ -35,11 +35,6 @@ class Answering:
         client.on_gone = passage.client_left
         try:
             await self._forward(passage, price_of, trailer=trailer)
-        except UpstreamError as error:
-            if not self._begun:
-                raise
-            log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
-            client.abort()
         except asyncio.CancelledError:
             passage.call.cut_at_shutdown()
             raise
@@ -56,7 +51,7 @@ class Answering:
         if admitted is not None and (admitted.headers or admitted.warnings):
             extra += admitted.headers
             extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
-        body = b""
+        earlier = body = b""
         if passage.is_json:
             body = await _beginning(passage)
             cost = _cost(passage, price_of)
@@ -69,10 +64,24 @@ class Answering:
                 await client.write(body)
             else:
                 client.flush()  # so that the client sees that there is an answer, before its first byte
-            body = await passage.read()
+            try:
+                more = await passage.read()
+            except UpstreamError as error:
+                await self._break_off(passage, error, earlier + body)
+                return
+            earlier, body = body, more
         if trailer:
             body += _trailer(passage, price_of)
         await client.finish(body)
+
+    async def _break_off(self, passage: Passage, error: UpstreamError, before: bytes) -> None:
+        """The end of an answer that has no end. A stream says why, where that can be said. before: its last pieces."""
+        log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
+        why = stream_problem(error, passage.call.opening.endpoint, before) if passage.broke_silently else b""
+        if why:
+            await self.client.break_off(why)
+        else:
+            self.client.abort()
 
     async def says(self, status: int, body: bytes) -> None:
         headers = [
