@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
-from talkmeter.app import tls
+from talkmeter.app import default_model, tls
 from talkmeter.app.grpc_server import GrpcDoor
 from talkmeter.app.handing_over import taking_over
 from talkmeter.app.http_server import (
@@ -146,7 +146,7 @@ def _server(application: Application, workers: Workers | None, beside: list[sock
 
 def _go_on_beside(application: Application, held: Held | None, stop: StopSignal) -> list[asyncio.Task[None]]:
     """What goes on for as long as the server answers."""
-    works = {"begin": application.begin(), "watch": application.watch()}
+    works = {"begin": default_model.begin(application), "watch": application.watch()}
     if held is not None:
         works["hold"] = _hold(held, stop)
     if application.tls is not None:

@@ -21,6 +21,7 @@ from talkmeter.conversation.conversation_ids import (
     is_new,
     public_id,
 )
+from talkmeter.conversation.known_models import KnownModels
 from talkmeter.conversation.rooms import Rooms, bounded
 from talkmeter.conversation.runs import Runs, run_not_found
 from talkmeter.conversation.settings import Defaults, for_run, resolve
@@ -45,6 +46,7 @@ class Talks:
         runs: Runs,
         callers: Callers,
         defaults: Defaults,
+        models: KnownModels,
     ) -> None:
         self._store = store
         self._conversation = conversation
@@ -52,6 +54,7 @@ class Talks:
         self._runs = runs
         self._callers = callers
         self._defaults = defaults
+        self._models = models
 
     async def ask(self, talk: Talk) -> Started:
         """Keeps the question and starts its answer; on return both are on the disk.
@@ -129,7 +132,7 @@ class Talks:
             provider_name=message.provider_name,
             created_at=message.created_at,
             finished_at=message.finished_at,
-            error=message.error,
+            error=await self._models.told(message.error, message.model, principal),
             entry=view.entry,
         )
 
