@@ -32,6 +32,7 @@ from talkmeter.config import Resolved
 from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError, TalkmeterError
 from talkmeter.store.exclusive import Held
+from talkmeter.wording import numbered
 
 log = logging.getLogger(__name__)
 
@@ -172,9 +173,10 @@ async def _hold(held: Held, stop: StopSignal) -> None:
 
 def _say_closed(closed: Closed, say: Say) -> None:
     if closed.interrupted:
-        say(f"  interrupted  {closed.interrupted} answers; what they brought is kept and settled")
+        say(f"  interrupted  {numbered(closed.interrupted, 'answer')}; what had come is kept and settled")
     if closed.waiting:
-        say(f"  waiting      {closed.waiting} questions; they continue after the restart")
+        continues = "it continues" if closed.waiting == 1 else "they continue"
+        say(f"  waiting      {numbered(closed.waiting, 'question')}; {continues} after the restart")
     log.info("stopped", extra={"interrupted": closed.interrupted, "waiting": closed.waiting})
 
 
