@@ -69,6 +69,18 @@ async def test_new_is_another_conversation_each_time(desk, fresh):
         await desk.talks.history(LOCAL_PRINCIPAL, fresh)
 
 
+async def test_how_the_askers_rate_limits_stand(desk):
+    key, _ = await desk.keys.issue(user_id=ME, name="k", rpm=3)
+    limited = Principal(user_id=ME, role="owner", key=key)
+    done = await answered(desk, talk(principal=limited))
+    (standing,) = desk.talks.rates(limited, done.run_id)
+    assert (standing.kind, standing.limit, standing.remaining) == ("requests", 3, 2)
+    assert desk.talks.rates(OTHER, done.run_id) == ()
+    assert desk.talks.rates(limited, "run_nothing") == ()
+    free = await answered(desk, talk())
+    assert desk.talks.rates(LOCAL_PRINCIPAL, free.run_id) == ()
+
+
 async def test_two_first_questions_at_once_make_one_room(desk):
     started = await asyncio.gather(*[desk.talks.ask(talk(f"q{number}", "shared")) for number in range(8)])
     assert len({each.room_id for each in started}) == 1

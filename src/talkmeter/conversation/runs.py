@@ -17,6 +17,7 @@ from talkmeter.conversation.runlog import ENDS, HIDDEN, continues
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.errors import BadInput, NotFound
 from talkmeter.messages import Run, RunEvent, StopMode
+from talkmeter.metering.budget_store import RateStanding
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class Runs:
     def running(self) -> int:
         """How many answers are being written or wait, in all rooms."""
         return sum(len(queue) for queue in self._rooms.values())
+
+    def rates(self, principal: str, run_id: str) -> Sequence[RateStanding]:
+        """How the rate limits stood when a run's call was let in; empty if none applied, or if that was long ago."""
+        live = self._live.get(run_id)
+        return live.call.rates if live is not None and live.run.principal == principal and live.call is not None else ()
 
     async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent, None]:
         """A run's events with a seq above `after`, up to and with its end. Raises NotFound at the first step."""

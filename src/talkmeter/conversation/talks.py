@@ -7,7 +7,7 @@
 A room belongs to its principal's user: nobody else's id opens it, and it looks the same as one that is not there.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 
 from msgspec import UNSET, UnsetType
@@ -31,6 +31,7 @@ from talkmeter.conversation.values import Ask, Asked, MessageView
 from talkmeter.errors import BadInput, Conflict, NotFound
 from talkmeter.ids import new_id
 from talkmeter.messages import Room, RoomSettings, RunEvent, StopMode
+from talkmeter.metering.budget_store import RateStanding
 
 LONGEST_KEY = 255  # characters of an idempotency key
 TRIES = 5  # a room may be made or deleted by somebody else in the very moment, but not so often
@@ -135,6 +136,10 @@ class Talks:
             error=await self._models.told(message.error, message.model, principal),
             entry=view.entry,
         )
+
+    def rates(self, principal: Principal, run_id: str) -> Sequence[RateStanding]:
+        """How the asker's rate limits stood when the question was sent; empty if none applied, or it is long ago."""
+        return self._runs.rates(principal.user_id, run_id)
 
     async def stop(self, principal: Principal, run_id: str, mode: StopMode = "drain") -> None:
         """Asks a run to end; its log says when it has. Raises NotFound (`run_not_found`), BadInput."""

@@ -14,10 +14,13 @@ Headers = list[tuple[bytes, bytes]]
 
 PROBES = ("/health",)  # asked every few seconds by whoever watches: no line of the log each time
 
+RATE_HEADERS = [
+    f"X-RateLimit-{what}-{kind}" for kind in ("Requests", "Tokens") for what in ("Limit", "Remaining", "Reset")
+]
 # Any page may ask with a key of its own, and read the answer; cookies are never sent along, and would open nothing.
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Retry-After, X-Request-Id, Location"),
+    (b"access-control-expose-headers", ", ".join(["Retry-After", "X-Request-Id", "Location", *RATE_HEADERS]).encode()),
 ]
 PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -14,6 +15,7 @@ from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.talk_values import Answered, Told
 from talkmeter.errors import NotFound, TalkmeterError
 from talkmeter.event_stream import EventStream
+from talkmeter.metering.rates import rate_headers
 from talkmeter.surfaces.ask.answers import Sending, Whole
 from talkmeter.surfaces.ask.docs_page import DocsPage
 from talkmeter.surfaces.ask.following import FailedRun, events, run_of_prompt
@@ -135,12 +137,15 @@ class AskDoor:
             waiting.cancel()
             left.cancel()
         if answered.status in ("complete", "stopped"):
-            return Whole(reply_of(answered))
+            return Whole(reply_of(answered), headers=rate_headers(self._talks.rates(principal, run_id)))
         raise FailedRun(answered)
 
     def _stream(self, principal: Principal, run_id: str, after: int) -> EventStream:
         pieces = events(self._talks, principal, run_id, after)
-        return EventStream(pieces, until=self._services.entrance.end_of(principal))
+        rates = partial(self._talks.rates, principal, run_id)
+        return EventStream(
+            pieces, until=self._services.entrance.end_of(principal), headers=lambda: rate_headers(rates())
+        )
 
     async def _history(self, request: Request, path: Path, principal: Principal) -> Any:
         conversation_id, query = path.conversation_id or "", request.query
