@@ -102,11 +102,11 @@ def taking(monkeypatch, *taken):
     ("setting", "taken", "suggested"),
     [
         ("grpc_port", [9000], "--grpc-port 9002"),  # 9001 is for WebSockets
-        ("grpc_port", [9000, 9002], "--grpc-port 9003"),
-        ("websocket_port", [9001], "--websocket-port 9002"),
-        ("websocket_port", [8999], "--websocket-port 9002"),
-        ("port", [8640, 8641], "--port 8642"),
-        ("port", [8639], "--port 8641"),
+        ("grpc_port", [9000, 9002], "--grpc-port 9004"),
+        ("websocket_port", [9001], "--websocket-port 9003"),  # and not what gRPC is told to take
+        ("websocket_port", [8999], "--websocket-port 9003"),
+        ("port", [8640, 8642], "--port 8644"),
+        ("port", [8638], "--port 8642"),
         ("port", [443], "--port 0"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_port_beside_the_main_one():
         sockets, error = bind_beside("127.0.0.1", port, "websocket_port", chosen=False)
         assert sockets == []
         assert (error.code, error.param) == ("port_taken", "websocket_port")
-        assert f"--websocket-port {port + 1}" in error.hint
+        assert f"--websocket-port {port + 2}" in error.hint
         with pytest.raises(SettingError):
             bind_beside("127.0.0.1", port, "websocket_port", chosen=True)
     with pytest.raises(SettingError) as caught:

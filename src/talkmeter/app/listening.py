@@ -159,11 +159,14 @@ def _close(sockets: Sequence[socket.socket]) -> None:
 
 
 def _free_port_above(host: str, port: int) -> int:
-    """One that is free now and that Talkmeter does not take for something else by itself; 0: there is none near."""
+    """One that is free now and that Talkmeter does not take for something else by itself; 0: there is none near.
+
+    Every other one: gRPC and WebSockets, whose own ports are neighbours, are never told to take the same.
+    """
     usual = {BY_NAME[name].default for name in PORTS}
-    for other in range(max(port, 1023) + 1, min(port + PORTS_TO_SUGGEST, 65535) + 1):
+    for other in range(port + 2, min(port + PORTS_TO_SUGGEST, 65535) + 1, 2):
         try:
-            sockets = None if other in usual else _bind_once(host, other)
+            sockets = None if other in usual or other < 1024 else _bind_once(host, other)
         except OSError:
             continue
         if sockets is not None:
