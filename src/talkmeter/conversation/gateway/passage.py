@@ -17,6 +17,32 @@ class Drains(Protocol):
     def may_drain(self, passage: "Passage") -> bool: ...
 
 
+class Reader(Protocol):
+    """A client that is given an answer as it comes; see completions.Sink."""
+
+    def take(self, data: bytes) -> bool: ...
+
+    async def room(self) -> None: ...
+
+
+class _Through:
+    """From the provider to a client: overheard, and without the one event that the client has not asked for."""
+
+    __slots__ = ("_call", "_take", "_withheld", "room")
+
+    def __init__(self, call: PassingCall, withheld: UsageWithheld | None, reader: Reader) -> None:
+        self._call = call
+        self._withheld = withheld
+        self._take = reader.take
+        self.room = reader.room
+
+    def take(self, data: bytes) -> bool:
+        self._call.overhear(data)
+        if self._withheld is not None:
+            data = self._withheld.feed(data)
+        return self._take(data) if data else True
+
+
 class Passage:
     """Read to the end, or until the client has gone and the policy says that it is enough."""
 
@@ -88,6 +114,12 @@ class Passage:
             if data:
                 return data
         return b""
+
+    async def stream_to(self, reader: Reader) -> bytes:
+        """All that is left goes to the reader as it comes; the last bytes are returned. Raises as `read`."""
+        withheld = self._withheld
+        data = await self.call.stream_to(_Through(self.call, withheld, reader))
+        return data if withheld is None else withheld.feed(data) + withheld.finish()
 
     def client_left(self, *, cut: bool = False) -> None:
         """The client is gone: the rest is read for the bill, or the call is cancelled. cut: it asked for that."""

@@ -64,12 +64,12 @@ class Answering:
                 extra.append((COST_HEADER, cost))
         self._begun = True
         await client.start(passage.status, client_headers(passage.headers, extra, call_id))
-        while not passage.ended:
-            if body:
-                await client.write(body)
-            else:
+        if not passage.ended:
+            if not body:
                 client.flush()  # so that the client sees that there is an answer, before its first byte
-            body = await passage.read()
+            elif not client.take(body):
+                await client.room()
+            body = await passage.stream_to(client)
         if trailer:
             body += _trailer(passage, price_of)
         await client.finish(body)
