@@ -311,6 +311,9 @@ async def test_what_is_asked_for_survives_a_restart(tmp_path):
         key, principal = await a_key(desk, rpm=600)
         slow = talk("one", "trip", principal=principal, options=RoomSettings(model="sim-fast@1"))
         first = await desk.talks.ask(slow)
+        async for event in desk.talks.follow(principal, first.run_id):
+            if event.kind == "started":  # one that had not left would only wait for the next start
+                break
         options = RoomSettings(model="sim-fast", system_prompt="Be brief.", window=TokenWindow(tokens=500))
         waiting = await desk.talks.ask(talk("two", "trip", principal=principal, options=options, tags=("a", "b")))
     async with workspace(tmp_path) as desk:
