@@ -1,7 +1,8 @@
 """Programs that know nothing of Talkmeter: from it they get what the provider itself would have said, byte for byte.
 
 Each is run twice, at the simulator and through Talkmeter; what it tells of its scenes and what came over its wire is
-compared, and then the ledger with the bill. In folders beside this file: node/ (npm) and python/ (requirements/clients.txt).
+compared, and then the ledger with the bill. In folders beside this file: node/ (npm), python/ (requirements/clients.txt) and
+shell/ (the system's own).
 """
 
 import importlib.util
@@ -23,6 +24,7 @@ PROGRAMS = (
     "python/openai_scenes.py",
     "python/langchain_scenes.py",
     "python/llm_scenes.py",
+    "shell/curl_scenes.py",
 )
 OWN = b"GET /v1/models "  # that list is ours: of all providers, and of what the key may use
 
@@ -52,6 +54,15 @@ def python() -> tuple[list[str], dict[str, str]]:
     return [str(program)], dict(os.environ)
 
 
+def shell() -> tuple[list[str], dict[str, str]]:
+    if shutil.which("curl") is None:
+        pytest.fail("There is no curl here; `apt-get install curl`, or whatever your system calls that, installs it.")
+    return [sys.executable], dict(os.environ)
+
+
+RUNNING = {"node": node, "python": python, "shell": shell}
+
+
 def same(ours: tuple[str, bytes, bool], theirs: tuple[str, bytes, bool]) -> bool:
     """Of an answer that broke off, a reset may have overtaken the last bytes on their way through the wire."""
     if ours[2] or theirs[2]:
@@ -62,7 +73,7 @@ def same(ours: tuple[str, bytes, bool], theirs: tuple[str, bytes, bool]) -> bool
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_what_a_program_gets(tmp_path, program):
-    command, environment = node() if program.startswith("node/") else python()
+    command, environment = RUNNING[program.partition("/")[0]]()
     async with side_by_side(tmp_path, [*command, str(HERE / program)], environment) as (direct, through, gate):
         assert through.told == direct.told
         assert len(through.told) >= 8

@@ -127,7 +127,10 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_whole(gate, fault, str
     else:
         assert answer.status == 200
         assert answer.ended in ("fin", "rst")
-        assert answer.body == gate.answered.body
+        if fault == "cut-0":  # between two events there is room for a word
+            assert json.loads(answer.body.removeprefix(b"data: "))["error"]["code"] == "upstream_broke"
+        else:
+            assert answer.body == gate.answered.body
     entry = await gate.last()
     assert entry["outcome"] == "failed"
     await gate.check_books()

@@ -12,7 +12,7 @@ from support.simulator_requests import wav
 from support.upstreams import Scripted, reply
 from talkmeter.clock import now
 from talkmeter.metering.cost import price_usage
-from talkmeter.metering.prices import PriceTable
+from talkmeter.metering.prices import PriceTable, own_row
 from talkmeter.metering.usage import Usage
 
 
@@ -375,6 +375,10 @@ async def test_a_tool_without_a_price_is_not_free(gate, tooled):
     assert "code_interpreter has no price" in entry["unpriced"]
     assert (entry["prompt_tokens"], entry["completion_tokens"]) == (1000, 10)
     assert await gate.application.prices.back_fill() == 0, "a price for tokens alone would not be the whole"
+    await gate.application.prices.add(own_row(model="gpt-4.1", unit="code_interpreter", usd="30", per=1000))
+    later = gate.entries()[entry["id"]]
+    assert lines(later)["code_interpreter"] == (1, 30_000_000_000)
+    assert later["cost_picodollars"] == 1000 * 2_000_000 + 10 * 8_000_000 + 30_000_000_000
 
 
 async def test_speech_by_characters(gate):

@@ -14,6 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from schemathesis.core.errors import UnsupportedSchema
 
 from support.openapi import DOCUMENT, problems, schema
 
@@ -23,9 +24,10 @@ pytestmark = pytest.mark.skipif(
 )
 LONG = "TALKMETER_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("TALKMETER_EXAMPLES", "4"))  # of each operation, in each mode
+CUT = "sim-fault-cut-300"
 MODELS = {  # by the beginning of the path
     "/chat/": ["sim-fast", "sim-reasoning", "gpt-4o-mini", "sim-fault-503"],
-    "/responses": ["sim-fast", "sim-reasoning", "gpt-4o-mini", "sim-fault-cut-300"],
+    "/responses": ["sim-fast", "sim-reasoning", "gpt-4o-mini", CUT],
     "/completions": ["sim-instruct"],
     "/embeddings": ["sim-embedding"],
     "/moderations": ["sim-moderation"],
@@ -53,6 +55,7 @@ async def test_every_operation(open_gate, operations, mode):
     for operation in operations:
         await asyncio.to_thread(trial.of, operation, mode)
     assert trial.wrong == {}
+    assert len(trial.given_up) < 10, "what cannot be made is the exception"
     assert trial.passed_on > 80
     assert trial.refused > 80
     ledger = await gate.check_books(unknown=True, unseen=True)
@@ -60,7 +63,10 @@ async def test_every_operation(open_gate, operations, mode):
 
 
 class Trial:
-    """passed_on, refused: answers of the provider's, and of ours. wrong: what was, by operation."""
+    """passed_on, refused: answers of the provider's, and of ours. wrong: what was, by operation.
+
+    given_up: operations of which schemathesis could make some requests, then no others.
+    """
 
     def __init__(self, gate, key):
         self.gate, self.key, self.session = gate, key, requests.Session()
@@ -68,6 +74,7 @@ class Trial:
         self.session.auth = self.sign
         self.passed_on = self.refused = 0
         self.wrong = {}
+        self.given_up = []
 
     def sign(self, request):
         """Last of all, whatever schemathesis made of it: a wrong key would hide everything else."""
@@ -91,11 +98,19 @@ class Trial:
                 case.body["model"] = model
             self.send(f"{operation.method.upper()} {operation.path}", case)
 
-        trying()
+        try:
+            trying()
+        except UnsupportedSchema:
+            self.given_up.append(f"{operation.method.upper()} {operation.path}")
 
     def send(self, name, case):
         self.gate.wire.forget()
-        answer = case.call(base_url=self.gate.base_url, session=self.session, timeout=60)
+        try:
+            answer = case.call(base_url=self.gate.base_url, session=self.session, timeout=60)
+        except requests.exceptions.ChunkedEncodingError:
+            assert case.body["model"] == CUT, name  # its streams break off, and are not to be taken for whole
+            self.passed_on += 1
+            return
         passed_on = "x-talkmeter-call-id" in answer.headers
         self.passed_on += passed_on
         self.refused += not passed_on

@@ -27,6 +27,11 @@ def said(entry):
     return json.loads(entry["error"])["message"]
 
 
+def told(event):
+    """What an error event says of us."""
+    return json.loads(event.removeprefix(b"data: "))["error"]["talkmeter"]
+
+
 async def step_until_ended(gate, call):
     """Lets the held answer go on, event by event."""
     while not call.done():
@@ -43,8 +48,9 @@ async def test_a_slow_first_token_is_past_a_short_limit(gate):
     assert entry["provider_name"] == "Own"
     assert "0.2 s" in said(entry)
     assert "(time-out: first token)" in said(entry)
-    # The head had gone to the client: all that can be told it is that the stream broke off.
-    assert (answer.status, answer.body) == (200, b"")
+    # The head had gone to the client: why there is nothing else it hears in the stream, which breaks off.
+    assert answer.status == 200
+    assert told(answer.body) == {"phase": "first_token"}
     assert answer.ended in ("fin", "rst")
 
 
@@ -72,7 +78,8 @@ async def test_silence_in_the_middle_is_named(gate):
     await own(gate, first_token=LONG, silence=0.2)
     gate.simulator.script({"fault": "hang-stream"})
     answer = await gate.call("chat/completions", chat(model="Own/sim-fast", stream=True))
-    assert answer.body == gate.answered.body
+    assert answer.body.startswith(gate.answered.body)
+    assert told(answer.body.removeprefix(gate.answered.body)) == {"phase": "silence"}
     assert "(time-out: silence)" in said(await gate.last())
 
 
@@ -97,6 +104,39 @@ async def test_after_the_headers_time_out_another_provider_answers(gate, impatie
     assert (silent["provider_name"], silent["attempt"], answered["attempt"]) == ("Own", 1, 2)
     assert "(time-out: headers)" in said(silent)
     assert answered["outcome"] == "finished"
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_after_the_first_token_time_out_another_provider_answers(gate, impatient, streamed):
+    """The client has seen nothing yet: the head of an answer that another can follow waits for its body."""
+    first = await own(gate, headers=LONG, first_token=0.2, silence=LONG)
+    other = gate.application.accounts.providers.enabled()[0].id
+    await gate.application.accounts.routes.add(
+        "m", [RouteTarget(first.id, "sim-fast"), RouteTarget(other, "sim-fast")], 0
+    )
+    gate.simulator.script({"gate": True} if streamed else {"fault": "cut-0"})
+    answer = await gate.call("chat/completions", chat(model="m", stream=streamed))
+    assert (answer.status, answer.ended) == (200, "complete")
+    assert not streamed or answer.body.endswith(b"data: [DONE]\n\n")
+    silent, answered = (await gate.ledger()).values()
+    assert (silent["provider_name"], silent["attempt"], silent["outcome"]) == ("Own", 1, "failed")
+    assert not streamed or "(time-out: first token)" in said(silent)
+    assert (answered["attempt"], answered["outcome"]) == (2, "finished")
+    assert answer.headers["x-talkmeter-call-id"] == answered["id"]
+    await gate.check_books()
+
+
+async def test_the_last_target_has_no_other_to_wait_for(gate, impatient):
+    """Its head goes on at once, as without a route."""
+    first = await own(gate, headers=LONG, first_token=LONG, silence=LONG)
+    await gate.application.accounts.routes.add("m", [RouteTarget(first.id, "sim-fast")], 0)
+    gate.simulator.script({"gate": True})
+    connection = await gate.open("chat/completions", chat(model="m", stream=True))
+    assert (await connection.head()).status == 200
+    call = asyncio.create_task(connection.rest())
+    assert (await step_until_ended(gate, call)).ended == "complete"
+    await connection.close()
+    await gate.check_books()
 
 
 async def test_connecting_has_its_own_limit(gate):

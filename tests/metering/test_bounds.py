@@ -156,6 +156,8 @@ def test_tools_that_run_at_the_provider_are_bounded_by_their_number():
 def test_a_search_in_a_chat():
     found = bounds(body={"web_search_options": {}, "n": 2})
     assert (found.quantities, found.input_tokens) == ({"web_search": 2}, 128_000)
+    assert bounds(body={"model": "gpt-4o-search-preview"}) == bounds(body={"web_search_options": {}})
+    assert bounds(body={"model": "gpt-4o"}).quantities == {}
 
 
 def test_embeddings_and_moderations_answer_without_tokens():
@@ -168,7 +170,9 @@ def test_pictures_that_are_drawn():
     assert bounds(
         "images/generations", {"model": "dall-e-3", "quality": "hd", "size": "1024x1792", "n": 1}
     ).quantities == {"image:hd:1024x1792": 1}
-    assert bounds("images/generations", {"prompt": "a cat", "n": 3}).quantities == {"image:standard:1024x1024": 3}
+    plain = bounds("images/generations", {"prompt": "a cat", "n": 3})
+    assert plain.quantities == {"image:standard:1024x1024": 3}
+    assert (plain.instead.quantities, plain.instead.choices, plain.instead.image_output) == ({}, 3, True)
     found = bounds(
         "images/generations", {"model": "gpt-image-2", "size": "1024x1024", "n": 2, "partial_images": 3}, size=200
     )
@@ -195,6 +199,22 @@ def test_speech_and_recordings():
     assert heard.quantities == {"second": 101}
     heard = bounds("audio/transcriptions", {"model": "gpt-4o-transcribe"}, limits=ModelLimits(16_000, None))
     assert (heard.input_tokens, heard.output_tokens, heard.audio_input) == (16_000, 16_000, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "by_tokens", "by_piece", "unit"),
+    [
+        ("audio/transcriptions", "gpt-4o-transcribe", "whisper-1", "second"),
+        ("audio/speech", "gpt-4o-mini-tts", "tts-1", "character"),
+        ("images/generations", "gpt-image-1", "dall-e-3", "image:standard:1024x1024"),
+    ],
+)
+def test_what_may_be_billed_by_tokens_or_by_the_piece(path, by_tokens, by_piece, unit):
+    """The name says which is likelier; the price says which it is."""
+    for model, units in ((by_tokens, ["input", unit]), (by_piece, [unit, "input"])):
+        found = bounds(path, {"model": model, "input": "x"})
+        assert [found.first_unit, found.instead.first_unit] == units
+        assert found.instead.instead is None
 
 
 def test_an_endpoint_that_nobody_knows_has_no_bounds():

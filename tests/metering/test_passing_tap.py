@@ -383,3 +383,41 @@ def test_a_plain_answer_whose_usage_cannot_be_is_read_for_its_words():
     assert tap.usage is None
     assert tap.problem
     assert tap.texts == ["words"]
+
+
+CITATION = {"type": "url_citation", "url_citation": {"url": "https://example.com", "title": "x"}}
+
+
+def searching(*choices, model="m-1", **more):
+    """The uses of a chat in one piece and of the same as a stream, with a usage; choices: their annotations."""
+    usage = {"usage": CHAT_USAGE}
+    messages = [{"content": "words", **({} if one is None else {"annotations": one})} for one in choices]
+    made = [{"index": at, "message": one, "finish_reason": "stop"} for at, one in enumerate(messages)]
+    whole = PassingTap(streamed=False)
+    whole.feed(json.dumps({"object": "chat.completion", "model": model, "choices": made, **usage, **more}).encode())
+    stream = PassingTap(streamed=True)
+    for at, one in enumerate(messages):
+        for part in ({"role": "assistant", "content": ""}, one, {"content": ""}):
+            stream.feed(stream_of([{"model": model, "choices": [{"index": at, "delta": part}]}]))
+    stream.feed(stream_of([{"choices": [], **usage}, "[DONE]"]))
+    for tap in (whole, stream):
+        tap.finish()
+        assert tap.usage == USED
+    return whole.uses, stream.uses
+
+
+@pytest.mark.parametrize(
+    ("choices", "model", "times"),
+    [
+        ([[CITATION]], "m-1", 1),
+        ([[CITATION, CITATION], None, [CITATION]], "m-1", 2),
+        ([None, [], [{"type": "other"}]], "m-1", 0),
+        ([None], "gpt-4o-search-preview", 1),
+        ([[CITATION], None], "gpt-5-search-api", 2),
+        ([None], "my-search-model", 0),
+    ],
+)
+def test_searches_of_a_chat(choices, model, times):
+    """The usage does not tell them: an answer that cites the web has searched for it, and some models always do."""
+    uses = {"web_search": times} if times else {}
+    assert searching(*choices, model=model) == (uses, uses)

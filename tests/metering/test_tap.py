@@ -108,6 +108,14 @@ def test_an_error_inside_a_stream(error):
     assert tap.error == {"message": "overloaded"}
 
 
+def test_a_search_shows_in_what_the_answer_cites():
+    cited = {"delta": {"annotations": [{"type": "url_citation", "url_citation": {"url": "u"}}]}}
+    assert streamed(sse(delta("hi"), {"choices": [cited]}, delta("!")))[0].uses == {"web_search": 1}
+    assert streamed(sse(delta("hi"), {"choices": [{"delta": {"annotations": []}}]}))[0].uses == {}
+    assert streamed(sse(delta("hi", model="gpt-4o-search-preview")))[0].uses == {"web_search": 1}
+    assert streamed(sse({"model": "gpt-4o-search-preview", "choices": []}))[0].uses == {}
+
+
 def test_a_null_error_is_none():
     assert streamed(sse({"error": None}))[0].error is None
 

@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from talkmeter.metering.cost import MOST, Cost, CostLine
-from talkmeter.metering.tool_fees import uses_charged, uses_in, with_fees
+from talkmeter.metering.tool_fees import cites, searches_in, uses_charged, uses_in, with_fees
 
 SEARCH = CostLine("web_search", 2, 10_000_000_000, 1000, "row", 20_000_000)
 INPUT = CostLine("input", 5, 1, 1, "row", 5)
@@ -17,14 +19,64 @@ def test_uses():
     assert uses_in(b"null") == uses_in(b"") == {}
 
 
+@pytest.mark.parametrize(
+    ("annotations", "does"),
+    [
+        (None, False),
+        ([], False),
+        ({"type": "url_citation"}, False),
+        ([7, {"type": "file_citation"}], False),
+        ([{"type": "file_citation"}, {"type": "url_citation", "url_citation": {"url": "u"}}], True),
+    ],
+)
+def test_an_answer_that_cites_the_web(annotations, does):
+    assert cites(annotations) is does
+
+
+@pytest.mark.parametrize(
+    ("model", "answers", "times"),
+    [
+        ("gpt-4o", [True, False, True], 2),
+        ("gpt-4o", [False], 0),
+        (None, [True], 1),
+        ("gpt-4o-search-preview", [False, True], 2),
+        ("openai/GPT-4o-mini-search-preview-2025-03-11", [False], 1),
+        ("gpt-5-search-api-2025-10-14", [False], 1),
+        ("gpt-5-search-api", [], 0),
+        ("text-search-ada-doc-001", [False], 0),
+        ("my-gpt-4o-search-preview", [False], 0),
+        ("gpt-4o-search-previews", [False], 0),
+    ],
+)
+def test_searches_of_a_chat(model, answers, times):
+    assert searches_in(model, answers) == ({"web_search": times} if times else {})
+
+
 def test_together():
-    assert with_fees(Cost(5, (INPUT,)), Cost(7, (SEARCH,))) == Cost(12, (INPUT, SEARCH), ())
-    assert with_fees(Cost(None, (), ("a",)), Cost(7, (SEARCH,))) == Cost(None, (SEARCH,), ("a",))
-    assert with_fees(Cost(5, (INPUT,)), Cost(None, (), ("b",))) == Cost(None, (INPUT,), ("b",))
-    assert with_fees(Cost(MOST), Cost(1)).picodollars is None
+    assert with_fees(Cost(5, (INPUT,)), Cost(7, (SEARCH,)), {"web_search": 2}) == Cost(12, (INPUT, SEARCH), ())
+    assert with_fees(Cost(None, (), ("a",)), Cost(7, (SEARCH,)), {}) == Cost(None, (SEARCH,), ("a",))
+    assert with_fees(Cost(5, (INPUT,)), Cost(None, (), ("b",)), {}) == Cost(None, (INPUT,), ("b",))
+    assert with_fees(Cost(MOST), Cost(1), {}).picodollars is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "times", "said"),
+    [
+        ("m: code_interpreter has no price", 1, "m: code_interpreter has no price (used 1 time)"),
+        (
+            "m: code_interpreter has no price in tier flex",
+            3,
+            "m: code_interpreter has no price in tier flex (used 3 times)",
+        ),
+    ],
+)
+def test_a_fee_without_a_price_keeps_how_often_it_is_due(reason, times, said):
+    cost = with_fees(Cost(5, (INPUT,)), Cost(None, (), (reason,)), {"code_interpreter": times})
+    assert cost == Cost(None, (INPUT,), (said,))
+    assert uses_charged(cost) == {"code_interpreter": times}
 
 
 def test_what_a_cost_has_charged():
     assert uses_charged(Cost(5, (INPUT, SEARCH))) == {"web_search": 2}
     assert uses_charged(Cost(None, (SEARCH,), ("m: output has no price",))) == {"web_search": 2}
-    assert uses_charged(Cost(None, (INPUT,), ("m: web_search has no price",))) is None
+    assert uses_charged(Cost(None, (INPUT,), ("m: web_search has no price",))) is None, "nobody knows how many"

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from talkmeter.metering import pricebook
 from talkmeter.metering.cost import MOST, price_usage
@@ -202,3 +203,31 @@ async def test_the_price_book_remembers_what_prices_decide(monkeypatch):
     for number in range(5):
         book.priced("p", (f"model-{number}",), AT)
     assert len(book._priced) <= 2
+
+
+async def test_by_whatever_has_a_price():
+    """A recording by seconds or by tokens: the one that is priced, the dearer of two, and the likelier of none."""
+
+    class Shelf:
+        rows = ()
+
+        async def price_rows(self):
+            return self.rows
+
+    book = PriceBook(Shelf(), {"p": "https://example.com/v1"}.get)
+    seconds = Bounds(input_tokens=0, output_tokens=0, quantities={"second": 10})
+    tokens = Bounds(input_tokens=1000, output_tokens=100, audio_input=True)
+    either = structs.replace(seconds, instead=tokens)
+
+    async def of(*priced, bounds=either):
+        Shelf.rows = tuple(own_row(model="own", unit=unit, usd=usd) for unit, usd in priced)
+        await book.load()
+        return book.worst_case(bounds, "p", "own", AT)
+
+    in_tokens = [("input", "1"), ("audio_input", "2"), ("output", "3")]
+    assert (await of(("second", "5"))).picodollars == 50_000_000
+    assert await of(*in_tokens) == WorstCase(2_300_000_000, 1_100)
+    assert await of(("second", "5"), *in_tokens) == WorstCase(2_300_000_000, 1_100)
+    assert (await of(("second", "5000"), *in_tokens)).picodollars == 50_000_000_000
+    assert (await of()).unpriced == ("own: second has no price",)
+    assert (await of(("second", "5"), ("input", "1"))).picodollars is None, "one of two ways has half a price"

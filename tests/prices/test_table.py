@@ -130,6 +130,8 @@ def test_the_simulator_has_play_prices_wherever_it_answers(table):
         assert price(table, "sim-fast", provider=provider) == 1
         assert price(table, "sim-fast", "cached_input", provider=provider) == 0.25
         assert price(table, "sim-hang-mid-stream", "output", provider=provider) == 4
+        assert price(table, "sim-reasoning@0", "output", provider=provider) == 8
+        assert price(table, "sim-fault-429@5", "audio_input", provider=provider) == 6
         assert price(table, "sim-reasoning", "output", provider=provider) == 8
         row = table.find(provider, "sim-fast", "input", "default", 0, AT)
         assert row is not None

@@ -27,14 +27,14 @@ class Request:
     def headers(self) -> dict[str, str]:
         return {"content_type": self.kind}
 
+    @property
+    def model(self) -> str:
+        return next(known for known in _MODELS if known.encode() in self.body)
+
     def of_model(self, model: str) -> "Request":
         """The same, of another model."""
-        for known in _MODELS:
-            if known in self.body.decode("utf-8", "replace"):
-                return Request(
-                    self.name, self.path, self.body.replace(known.encode(), model.encode()), self.kind, self.streamed
-                )
-        raise AssertionError(self.name)
+        body = self.body.replace(self.model.encode(), model.encode())
+        return Request(self.name, self.path, body, self.kind, self.streamed)
 
 
 _MODELS = (

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from talkmeter.metering.cost import image_unit
 from talkmeter.metering.models_info import ModelLimits
 from talkmeter.metering.tokens import PromptCount
+from talkmeter.metering.tool_fees import searches_in
 from talkmeter.metering.worst_case import Bounds
 
 FRAMING = 64  # tokens that surround a request beyond its bytes: the opening of the answer, hidden lines
@@ -50,12 +51,7 @@ def bounds_of(
     if path in ("images/generations", "images/edits"):
         return _of_images(body, request_bytes)
     if path == "audio/speech":
-        characters = len(str(body.get("input", "")))
-        return Bounds(
-            input_tokens=request_bytes if _in_tokens(body) else 0,
-            output_tokens=characters * SPEECH_TOKENS_PER_CHARACTER if _in_tokens(body) else 0,
-            quantities={} if _in_tokens(body) else {"character": characters},
-        )
+        return _of_speech(body, request_bytes)
     if path in ("audio/transcriptions", "audio/translations"):
         return _of_recording(body, request_bytes, limits)
     return Bounds(input_tokens=None, output_tokens=None)
@@ -93,7 +89,7 @@ def _of_text(
         into = None if uses is None or limits.context_window is None else limits.context_window * (uses + 1)
         fees = {FEES[kind]: uses for kind in map(_kind_of, hosted) if kind in FEES}
         fees |= {} if uses is not None else {"hosted tools": None}
-    elif isinstance(body.get("web_search_options"), Mapping):
+    elif isinstance(body.get("web_search_options"), Mapping) or searches_in(str(body.get("model")), [False]):
         into, fees = limits.context_window, {"web_search": choices}
     return Bounds(
         input_tokens=into,
@@ -183,31 +179,43 @@ def _of_images(body: Mapping[str, Any], request_bytes: int) -> Bounds:
     many = _number(body.get("n")) or 1
     model, size = str(body.get("model") or "dall-e-2"), str(body.get("size") or "auto")
     quality = str(body.get("quality") or "auto")
-    if model.startswith("dall-e"):
-        unit = image_unit(
-            size="1024x1024" if size == "auto" else size, quality="standard" if quality == "auto" else quality
-        )
-        return Bounds(input_tokens=0, output_tokens=0, quantities={unit: many})
+    unit = image_unit(
+        size="1024x1024" if size == "auto" else size, quality="standard" if quality == "auto" else quality
+    )
     match = _SIZE.fullmatch(size)
     pixels = int(match[1]) * int(match[2]) if match else LARGEST_PICTURE
     drawn = -(-pixels // PIXELS_PER_TOKEN.get(quality, 200)) + 100 * (_number(body.get("partial_images")) or 0)
     given = [*_objects_or_one(body.get("image")), *_objects_or_one(body.get("mask"))]
-    return Bounds(
-        input_tokens=FRAMING + request_bytes + PICTURE * len(given),
-        output_tokens=drawn,
-        choices=many,
-        image_input=bool(given),
-        image_output=True,
+    return _either(
+        Bounds(
+            input_tokens=FRAMING + request_bytes + PICTURE * len(given),
+            output_tokens=drawn,
+            choices=many,
+            image_input=bool(given),
+            image_output=True,
+        ),
+        {unit: many},
+        likelier=not model.startswith("dall-e"),
     )
 
 
+def _of_speech(body: Mapping[str, Any], request_bytes: int) -> Bounds:
+    characters = len(str(body.get("input", "")))
+    tokens = Bounds(input_tokens=request_bytes, output_tokens=characters * SPEECH_TOKENS_PER_CHARACTER)
+    return _either(tokens, {"character": characters}, likelier=_in_tokens(body))
+
+
 def _of_recording(body: Mapping[str, Any], request_bytes: int, limits: ModelLimits) -> Bounds:
-    if not _in_tokens(body):
-        return Bounds(
-            input_tokens=0, output_tokens=0, quantities={"second": request_bytes // AUDIO_BYTES_PER_SECOND + 1}
-        )
     window = limits.context_window
-    return Bounds(input_tokens=window, output_tokens=limits.max_output_tokens or window, audio_input=True)
+    tokens = Bounds(input_tokens=window, output_tokens=limits.max_output_tokens or window, audio_input=True)
+    return _either(tokens, {"second": request_bytes // AUDIO_BYTES_PER_SECOND + 1}, likelier=_in_tokens(body))
+
+
+def _either(tokens: Bounds, quantities: Mapping[str, int | None], *, likelier: bool) -> Bounds:
+    """Billed by tokens or by the piece, as its price says; `likelier` by tokens where there is none."""
+    pieces = Bounds(input_tokens=0, output_tokens=0, quantities=quantities)
+    first, other = (tokens, pieces) if likelier else (pieces, tokens)
+    return structs.replace(first, instead=other)
 
 
 def _in_tokens(body: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from talkmeter.metering.odd_json import object_at, read_loosely
 from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
-from talkmeter.metering.tool_fees import uses_in
+from talkmeter.metering.tool_fees import cites, searches_in, uses_in
 from talkmeter.metering.unpacking import PACKED, Unpackable, Unpacker
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
@@ -48,6 +48,7 @@ class _Message(Struct):
     refusal: Any = None
     tool_calls: Any = None
     function_call: Any = None
+    annotations: Any = None
 
 
 class _Choice(Struct):
@@ -134,7 +135,8 @@ class PassingTap:
         self.finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.error: dict[str, Any] | None = None
-        self.uses: Mapping[str, int] = {}
+        self._uses: Mapping[str, int] = {}
+        self._answers: dict[int, bool] = {}  # by choice: whether it cites the web
         self.items: int | None = None  # of `data`: pictures, embeddings
         self.done = False
 
@@ -147,6 +149,11 @@ class PassingTap:
         """Reads what has come, and gives what is new since the last time, each with its place among `texts`."""
         self.read()
         return self._said.new()
+
+    @property
+    def uses(self) -> Mapping[str, int]:
+        """Of tools with a fee, by their unit."""
+        return self._uses or searches_in(self.model, self._answers.values())
 
     @property
     def incomplete(self) -> bool:
@@ -254,6 +261,8 @@ class PassingTap:
         usage = bytes(usual.usage)
         if usual.object != "chat.completion" or usage in NOTHING or bytes(usual.error) not in NOTHING:
             return False
+        if b"url_citation" in body or b"-search-" in body:  # a search has a fee
+            return False
         self._take_usage(usage)
         if self.usage is None:
             return False
@@ -313,7 +322,7 @@ class PassingTap:
             self.done = True
             status = event.response.status if event.response is not None else None
             if event.response is not None:
-                self.uses = uses_in(bytes(event.response.output))
+                self._uses = uses_in(bytes(event.response.output))
             self.finish_reason = status if isinstance(status, str) else kind.rpartition(".")[2]
         elif kind.endswith((".completed", ".done")) and bytes(event.usage) not in NOTHING:
             self.done = True
@@ -328,6 +337,8 @@ class PassingTap:
         message = choice.delta or choice.message
         if message is None:
             return
+        if message.annotations is not None or index not in self._answers:
+            self._answers[index] = self._answers.get(index, False) or cites(message.annotations)
         if type(message.content) is str:
             if message.content:
                 self._said.add(message.content, index)
@@ -351,7 +362,7 @@ class PassingTap:
             if type(event.status) is str:
                 self.finish_reason = event.status
             if (output := bytes(event.output)) not in NOTHING:
-                self.uses = uses_in(output)
+                self._uses = uses_in(output)
                 for place, text in enumerate(texts_in(json.loads(output))):
                     self._said.add(text, place)
         data = bytes(event.data)

@@ -20,7 +20,7 @@ from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, price_p
 from talkmeter.metering.reservations import correction
 from talkmeter.metering.tool_fees import uses_charged, with_fees
 from talkmeter.metering.usage import Usage
-from talkmeter.metering.worst_case import Bounds, Tariff, WorstCase, tariff, tariff_key, worst_within
+from talkmeter.metering.worst_case import Bounds, Tariff, WorstCase, dearest, tariff, tariff_key, worst_within
 
 OPENAI, SIMULATOR = "openai", "simulator"
 TARIFF_HOLDS = 60_000_000  # µs: prices change by the day, some by the minute of the day
@@ -89,7 +89,7 @@ class PriceBook:
         if not uses or billing == NOTHING:  # who asks for an answer again does not pay for it again
             return cost
         size = usage.prompt_tokens or 0 if usage is not None else 0
-        return with_fees(cost, price_quantities(uses, self.table, prompt_tokens=size, **about))
+        return with_fees(cost, price_quantities(uses, self.table, prompt_tokens=size, **about), uses)
 
     def limits(self, provider_id: str, model: str, at: int) -> ModelLimits:
         """What the list that prices a model says of its context window and its longest answer, else OpenAI's."""
@@ -98,7 +98,17 @@ class PriceBook:
         return model_limits(model) if limits == UNKNOWN else limits
 
     def worst_case(self, bounds: Bounds, provider_id: str, model: str, at: int, billing: str = TOKENS) -> WorstCase:
-        """The most that a call within the bounds can come to."""
+        """The most that a call within the bounds can come to, by whatever has a price."""
+        if bounds.instead is None:
+            return self._worst(bounds, provider_id, model, at, billing)
+        table, priced = self.table, self.priced(provider_id, (model,), at, billing)
+        ways = [bounds, bounds.instead]
+        fitting = [
+            way for way in ways if table.find(priced.price_list, priced.model, way.first_unit, "standard", 0, at)
+        ]
+        return dearest([self._worst(way, provider_id, model, at, billing) for way in fitting or ways[:1]])
+
+    def _worst(self, bounds: Bounds, provider_id: str, model: str, at: int, billing: str) -> WorstCase:
         table = self.table
         key = provider_id, self._base_url_of(provider_id), model, billing, at // TARIFF_HOLDS, tariff_key(bounds)
         known = self._tariffs.get(key)

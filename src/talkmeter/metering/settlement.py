@@ -38,7 +38,11 @@ class Reading(Protocol):
     finish_reason: str | None
     upstream_id: str | None
     error: dict[str, Any] | None
-    uses: Mapping[str, int]  # of tools with a fee, by their unit
+
+    @property
+    def uses(self) -> Mapping[str, int]:
+        """Of tools with a fee, by their unit."""
+        ...
 
 
 class Ending(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from talkmeter.metering.sse import SseReader
+from talkmeter.metering.tool_fees import cites, searches_in
 from talkmeter.metering.usage import Usage, UsageProblem, parse_usage
 
 MALFORMED_LIMIT = 16  # events that make no sense before the stream is given up
@@ -33,6 +34,7 @@ class _Message(Struct):
     reasoning_content: Any = None  # DeepSeek, llama.cpp, older vLLM
     reasoning: Any = None  # Ollama, OpenRouter, vLLM; some send both names with the same text
     refusal: Any = None
+    annotations: Any = None
 
 
 class _Choice(Struct):
@@ -73,13 +75,18 @@ class Tap:
         self.finish_reason: str | None = None
         self.upstream_id: str | None = None
         self.error: dict[str, Any] | None = None
-        self.uses: Mapping[str, int] = {}  # Chat Completions do not tell
+        self._answered = self._cited = False
         self.done = False
         self.malformed = 0
 
     @property
     def text(self) -> str:
         return "".join(self._parts)
+
+    @property
+    def uses(self) -> Mapping[str, int]:
+        """Of tools with a fee, by their unit: see tool_fees.searches_in."""
+        return searches_in(self.model, [self._cited] if self._answered else [])
 
     @property
     def hidden(self) -> str:
@@ -137,6 +144,8 @@ class Tap:
         message = choice.delta or choice.message
         if message is None:
             return ""
+        self._answered = True
+        self._cited |= message.annotations is not None and cites(message.annotations)
         text, hidden = _text_of(message.content)
         if isinstance(message.refusal, str):
             text += message.refusal

@@ -6,7 +6,7 @@ dearest that may serve it; and the prompt reaches the dearest band that it can. 
 with the reason.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -30,6 +30,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     and `auto` leave it to the provider. audio_input, image_input: whether the prompt has such; audio_output,
     image_output: whether the answer may. quantities: further units by name, such as `character`, `second`,
     `image:hd:1024x1024` or `web_search`; None: so many that no bound is known. unpriced: what it uses that has no unit.
+    instead: how much of what else it may be billed by; which of the two it is depends on what has a price.
     """
 
     input_tokens: int | None
@@ -42,6 +43,12 @@ class Bounds(Struct, frozen=True, kw_only=True):
     image_output: bool = False
     quantities: Mapping[str, int | None] = field(default_factory=dict)
     unpriced: tuple[str, ...] = ()
+    instead: "Bounds | None" = None
+
+    @property
+    def first_unit(self) -> str:
+        """The unit that has a price where a model is billed like this."""
+        return next(iter(self.quantities)) if self.input_tokens == 0 and self.quantities else "input"
 
 
 class WorstCase(Struct, frozen=True):
@@ -121,6 +128,11 @@ def worst_within(bounds: Bounds, prices: Tariff, model: str, find: FindUnit) -> 
     if worst > MOST:
         return WorstCase(None, tokens, (f"{model}: its worst case is too large to be true",))
     return WorstCase(worst, tokens)
+
+
+def dearest(cases: Sequence[WorstCase]) -> WorstCase:
+    """Of what a call may come to in several ways the most: what nobody can say, else the largest."""
+    return max(cases, key=lambda case: MOST if case.picodollars is None else case.picodollars)
 
 
 def _unbounded(bounds: Bounds) -> tuple[Unbounded, ...]:

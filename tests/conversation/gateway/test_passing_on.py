@@ -191,6 +191,52 @@ async def test_from_target_to_target_and_round_again(street):
     assert await entries(street) == []
 
 
+async def test_an_answer_that_another_could_follow_waits_for_its_first_piece(street):
+    broken = Answer(UpstreamBroke("stream", "x"))
+    street.providers |= {"a": Provider("a", broken), "b": Provider("b", Answer(WORD, USAGE)), "c": Provider("c")}
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b"), RouteTarget("c")))
+    passage = await street.gateway.pass_on(ask(), client())
+    assert (passage.call.opening.attempt, passage.ended) == (2, False)
+    assert await passage.read() == WORD
+    assert await passage.read() == USAGE
+    assert await entries(street) == []
+
+
+async def test_a_first_piece_that_is_all_there_is(street):
+    street.providers |= {"a": Provider("a", Answer(WORD), Answer(b"")), "b": Provider("b")}
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    passage = await street.gateway.pass_on(ask(), client())
+    assert (passage.call.ended, passage.ended, passage.broke_silently) == (True, False, True)
+    assert await whole(passage) == WORD
+    assert passage.ended
+    empty = await street.gateway.pass_on(ask(), client())
+    assert (empty.ended, await empty.read()) == (True, b"")
+    assert street.gateway._passages == set()
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_waiting_for_a_first_piece_can_be_given_up(street, leaves):
+    """By a client that leaves, or from outside: the entry is settled, and nobody else is asked."""
+    silent = Answer(None)
+    street.providers |= {"a": Provider("a", silent), "b": Provider("b")}
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    leaver = client()
+    going = asyncio.ensure_future(street.gateway.pass_on(ask(disconnect="cut"), leaver))
+    while street.meter.under_way == 0 or not next(iter(street.meter._live)).answer:
+        await asyncio.sleep(0)
+    if leaves:
+        leaver.on_gone()
+        with pytest.raises(BadInput):
+            await going
+    else:
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+    assert silent.closed.is_set()
+    assert street.providers["b"].calls == []
+    assert await entries(street) == []
+
+
 async def test_the_last_answer_is_the_answer(street):
     street.providers["a"] = Provider("a", Answer(b"no", status=429, headers=[(b"retry-after", b"soon")]))
     street.ways["alias"] = Way((RouteTarget("a"),), retries=2)

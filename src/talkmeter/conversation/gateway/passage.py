@@ -28,23 +28,33 @@ class Reader(Protocol):
 class _Through:
     """From the provider to a client: overheard, and without the one event that the client has not asked for."""
 
-    __slots__ = ("_call", "_take", "_withheld", "room")
+    __slots__ = ("_call", "_take", "_withheld", "given", "given_before", "room")
 
     def __init__(self, call: PassingCall, withheld: UsageWithheld | None, reader: Reader) -> None:
         self._call = call
         self._withheld = withheld
         self._take = reader.take
         self.room = reader.room
+        self.given_before = self.given = b""  # the last two pieces
 
     def take(self, data: bytes) -> bool:
         self._call.overhear(data)
+        return self.give(data)
+
+    def give(self, data: bytes) -> bool:
         if self._withheld is not None:
             data = self._withheld.feed(data)
-        return self._take(data) if data else True
+        if not data:
+            return True
+        self.given_before, self.given = self.given, data
+        return self._take(data)
 
 
 class Passage:
-    """Read to the end, or until the client has gone and the policy says that it is enough."""
+    """Read to the end, or until the client has gone and the policy says that it is enough.
+
+    first: what has been read of it already, so that another provider could have been asked instead.
+    """
 
     def __init__(
         self,
@@ -54,11 +64,14 @@ class Passage:
         disconnect: Disconnect,
         *,
         usage_unasked: bool = False,
+        first: bytes = b"",
     ) -> None:
         self._gateway = gateway
         self._disconnect = disconnect
         self._answer = answer
         self.call = call
+        self._first = first
+        self._through: _Through | None = None
         self._withheld = UsageWithheld() if usage_unasked and self.is_plain_stream else None
         self.admitted: Admitted | None = None
         self.left = False
@@ -86,6 +99,12 @@ class Passage:
         return tap is not None and tap.streamed and tap.plain
 
     @property
+    def broke_silently(self) -> bool:
+        """Whether these are events in clear that have broken off without a word of their own on how they ended."""
+        tap = self.call.tap
+        return tap is not None and self.is_plain_stream and not tap.done and tap.error is None
+
+    @property
     def answer_id(self) -> str | None:
         """The provider's id of what it is answering, as soon as it has told it."""
         tap = self.call.tap
@@ -101,13 +120,13 @@ class Passage:
     @property
     def ended(self) -> bool:
         """Nothing more will come; the settlement is on its way."""
-        return self.call.ended
+        return self.call.ended and not self._first
 
     async def read(self) -> bytes:
         """The next bytes for the client; empty at the end. Raises UpstreamError if the answer breaks off."""
         call, withheld = self.call, self._withheld
-        while not call.ended:
-            data = await call.read()
+        while not self.ended:
+            data, self._first = self._first or await call.read(), b""
             ended = self.ended
             if withheld is not None:
                 data = withheld.feed(data) + (withheld.finish() if ended else b"")
@@ -118,8 +137,19 @@ class Passage:
     async def stream_to(self, reader: Reader) -> bytes:
         """All that is left goes to the reader as it comes; the last bytes are returned. Raises as `read`."""
         withheld = self._withheld
-        data = await self.call.stream_to(_Through(self.call, withheld, reader))
+        through = self._through = _Through(self.call, withheld, reader)
+        data, self._first = self._first, b""
+        if not self.call.ended:
+            if data and not through.give(data):
+                await reader.room()
+            data = await self.call.stream_to(through)
         return data if withheld is None else withheld.feed(data) + withheld.finish()
+
+    @property
+    def given_last(self) -> bytes:
+        """The end of what `stream_to` has given to the reader so far."""
+        through = self._through
+        return b"" if through is None else through.given_before + through.given
 
     def client_left(self, *, cut: bool = False) -> None:
         """The client is gone: the rest is read for the bill, or the call is cancelled. cut: it asked for that."""

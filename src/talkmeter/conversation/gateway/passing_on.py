@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 BROKEN_FROM = 500  # statuses that count against a provider
+REFUSED_FROM = 300  # statuses with which an answer says at once what it is
 RESPONSES = "responses"
 REFUSAL_BYTES = 256 << 10
 LONGEST_PAUSE = 8.0
@@ -120,16 +121,22 @@ class Gateway:
     ) -> tuple[Passage | None, float]:
         """A passage, or None and the seconds to wait before the same target is tried again.
 
-        others: whether there is another target to go to if this one wants to be left alone for long.
+        others: whether there is another target to go to if this one wants to be left alone for long. Unless this is
+        the last attempt a passage is given only once the first piece of its body is there: so long another can follow.
         """
         asked, request_body = self._request(ask, target)
         call = self._meter.begin(asked, provider, ask.context, attempt=attempt)
+        call.tells = ask.late_for
         admitted = await call.open(ask.whose)
         request = UpstreamCall(call.opening.id, ask.method, ask.path, ask.headers, request_body, ask.body_length)
         try:
             waiting.for_answer(call)
             answer = await call.dispatch(request)
+            first = b"" if last or answer.status >= REFUSED_FROM else await call.read()
             waiting.over()
+        except asyncio.CancelledError:
+            call.cut_at_shutdown()
+            raise
         except UpstreamError as error:
             self._breakers.failed(provider.id)
             waiting.over()
@@ -146,15 +153,14 @@ class Gateway:
             if wait < math.inf or others:
                 await self._read_refusal(call)
                 return None, wait
-        return self._passage(ask, call, answer, admitted), 0.0
+        return self._passage(ask, call, answer, admitted, first), 0.0
 
-    def _passage(self, ask: PassAsk, call: PassingCall, answer: Answer, admitted: Admitted) -> Passage:
-        passage = Passage(self, call, answer, ask.disconnect, usage_unasked=ask.usage_unasked)
-        if ask.late_for is not None:
-            call.tells = ask.late_for
+    def _passage(self, ask: PassAsk, call: PassingCall, answer: Answer, admitted: Admitted, first: bytes) -> Passage:
+        passage = Passage(self, call, answer, ask.disconnect, usage_unasked=ask.usage_unasked, first=first)
         passage.admitted = admitted
-        self._passages.add(passage)
-        call.on_end = lambda: self._over(passage)
+        if not call.ended:
+            self._passages.add(passage)
+            call.on_end = lambda: self._over(passage)
         return passage
 
     def _request(self, ask: PassAsk, target: RouteTarget) -> tuple[Asked, bytes | AsyncIterable[bytes]]:

@@ -1,5 +1,7 @@
 """Our own errors as OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`. Pure."""
 
+import re
+
 import msgspec
 
 from talkmeter.errors import RateLimited, TalkmeterError
@@ -17,6 +19,8 @@ _TYPES = {
     422: "invalid_request_error",
 }
 TIMED_OUT = "upstream_silent"
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 
 
 def error_object(error: TalkmeterError) -> tuple[int, dict[str, object]]:
@@ -55,6 +59,29 @@ def problem(error: TalkmeterError) -> tuple[int, list[tuple[bytes, bytes]], byte
     if isinstance(allow, str):
         headers.append((b"allow", allow.encode()))
     return status, headers, body
+
+
+def stream_problem(error: TalkmeterError, endpoint: str, before: bytes) -> bytes:
+    """The event that tells why a stream breaks off. before: the last that the client was sent, empty if nothing.
+
+    Empty in the middle of an event, for what came after it would be read as part of that. The Responses API documents
+    the fields of its error event as standing in it, and sends them inside `error`; so both is said.
+    """
+    if before and not before.endswith(_EVENT_ENDS):
+        return b""
+    _, told = error_object(error)
+    if endpoint != "responses":
+        return b"data: %b\n\n" % msgspec.json.encode({"error": told})
+    numbers = _SEQUENCE.findall(before)
+    event = {
+        "type": "error",
+        "code": told["code"],
+        "message": told["message"],
+        "param": told["param"],
+        "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
+        "error": told,
+    }
+    return b"event: error\ndata: %b\n\n" % msgspec.json.encode(event)
 
 
 def _details(error: TalkmeterError) -> dict[str, object]:

@@ -86,10 +86,16 @@ def book(provider: str) -> Book | None:
 
 @cache
 def _pattern(model: str) -> Model | None:
-    """The simulator's play prices: names that begin with sim- are reserved for it, so one entry covers them all."""
+    """The simulator's play prices: names that begin with sim- are reserved for it, so one entry covers them all.
+
+    What stands behind an @ is a speed. Models that only have a fault serve every endpoint, and cost alike everywhere.
+    """
     simulator = book(SIMULATOR)
     assert simulator is not None, "simulator.json is missing from the package"
-    return simulator.by_name.get(model, simulator.by_name["sim-*"]) if model.startswith("sim-") else None
+    if not model.startswith("sim-"):
+        return None
+    pattern = "sim-fault-*" if model.startswith("sim-fault-") else "sim-*"
+    return simulator.by_name.get(model.partition("@")[0], simulator.by_name[pattern])
 
 
 def find_model(provider: str, model: str) -> tuple[str, Model] | None:

@@ -31,6 +31,8 @@ PER: dict[str, int] = {
     "second": 3600,
     "web_search": 1000,
     "file_search": 1000,
+    "code_interpreter": 1000,
+    "image_generation": 1000,
 }
 OUTPUT_UNITS = frozenset({"output", "audio_output", "image_output"})
 TIERS = ("standard", "batch", "flex", "priority")

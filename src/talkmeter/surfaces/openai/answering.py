@@ -6,7 +6,7 @@ from typing import Any
 
 from talkmeter.conversation.gateway.headers import client_headers
 from talkmeter.conversation.gateway.passage import Passage
-from talkmeter.conversation.gateway.problems import problem
+from talkmeter.conversation.gateway.problems import problem, stream_problem
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.surfaces.openai.heads import COST_HEADER
@@ -35,11 +35,6 @@ class Answering:
         client.on_gone = passage.client_left
         try:
             await self._forward(passage, price_of, trailer=trailer)
-        except UpstreamError as error:
-            if not self._begun:
-                raise
-            log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
-            client.abort()
         except asyncio.CancelledError:
             passage.call.cut_at_shutdown()
             raise
@@ -69,10 +64,24 @@ class Answering:
                 client.flush()  # so that the client sees that there is an answer, before its first byte
             elif not client.take(body):
                 await client.room()
-            body = await passage.stream_to(client)
+            try:
+                body = await passage.stream_to(client)
+            except UpstreamError as error:
+                await self._break_off(passage, error)
+                return
         if trailer:
             body += _trailer(passage, price_of)
         await client.finish(body)
+
+    async def _break_off(self, passage: Passage, error: UpstreamError) -> None:
+        """The end of an answer that has no end. A stream says why, where that can be said."""
+        log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
+        endpoint = passage.call.opening.endpoint
+        why = stream_problem(error, endpoint, passage.given_last) if passage.broke_silently else b""
+        if why:
+            await self.client.break_off(why)
+        else:
+            self.client.abort()
 
     async def says(self, status: int, body: bytes) -> None:
         headers = [

@@ -16,6 +16,10 @@ class AsgiClient:
     def abort(self) -> None:
         raise ConnectionAbortedError("the provider's answer broke off")
 
+    async def break_off(self, data: bytes) -> None:
+        await self.write(data)
+        self.abort()
+
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
 

@@ -86,6 +86,20 @@ class Client:
         cycle.message_event.set()
         transport.abort()
 
+    async def break_off(self, data: bytes) -> None:
+        """As abort, with last words for a client that reads: the body ends without its end.
+
+        A body whose length was promised has no room for them.
+        """
+        cycle = self._cycle
+        if cycle is None or not self._chunked or cycle.flow.write_paused:
+            self.abort()
+            return
+        self._body(data)
+        cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.transport.close()
+
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """The head. Raises ValueError for a header that could be taken for two."""
         cycle = self._cycle
