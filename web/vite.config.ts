@@ -57,5 +57,6 @@ export default defineConfig(({ mode }) => ({
   test: {
     environment: 'happy-dom',
     include: ['tests-unit/**/*.test.ts'],
+    testTimeout: 60_000, // only keeps a hanging one from hanging the others: the machine is shared
   },
 }))

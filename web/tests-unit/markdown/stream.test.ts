@@ -121,7 +121,7 @@ test.each([
   ['nested stars', `${'*a '.repeat(4_000)}${'a* '.repeat(4_000)}`],
   ['nested lists', Array.from({ length: 300 }, (_, index) => `${' '.repeat(index * 2)}- a\n`).join('')],
   ['stars', '*a '.repeat(8_000)],
-])('%s do not hold up the page', { timeout: 10_000 }, (_, text) => {
+])('%s do not hold up the page', { timeout: 30_000 }, (_, text) => {
   const half = text.length / 2
   expectSameTree(streamed(text, [half, half + 1, text.length]), whole(text))
 })
