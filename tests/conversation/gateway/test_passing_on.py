@@ -152,6 +152,19 @@ async def test_a_stream_is_given_on_without_what_nobody_asked_for(street, full, 
     assert passage.call.settlement.usage.prompt_tokens == 8
 
 
+@pytest.mark.parametrize("full", [None, 1])
+@pytest.mark.parametrize("pieces", [(WORD,), (USAGE,), (WORD, USAGE), (USAGE, WORD)])
+async def test_what_was_held_back_for_another_target_is_given_first(street, pieces, full):
+    street.providers |= {"a": Provider("a", Answer(*pieces)), "b": Provider("b")}
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    passage = await street.gateway.pass_on(ask(usage_unasked=True), client())
+    sink = Sink(full)
+    rest = await passage.stream_to(sink)
+    assert b"".join([*sink.pieces, rest]) == WORD * pieces.count(WORD)
+    assert passage.given_last == b"".join(sink.pieces)
+    assert passage.ended
+
+
 async def test_a_stream_whose_client_asked_for_its_usage_is_given_on_whole(street):
     street.providers["a"] = Provider("a", Answer(WORD, USAGE, b"data: [DONE]\n\n"))
     passage = await street.gateway.pass_on(ask(), client())

@@ -17,7 +17,8 @@ class AsgiClient:
         raise ConnectionAbortedError("the provider's answer broke off")
 
     async def break_off(self, data: bytes) -> None:
-        await self.write(data)
+        self.take(data)
+        await self.room()
         self.abort()
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
