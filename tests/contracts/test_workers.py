@@ -85,6 +85,7 @@ async def street_of(tmp_path):
     yield make
     for street in streets:
         street.server.stop()
+        print(*street.server.log.read_text().splitlines()[-20:], sep="\n")  # shown of a test that has failed
     simulator.stop()
 
 
@@ -210,13 +211,13 @@ async def test_a_hundred_calls_over_three_workers_race_for_a_budget_for_ten(stre
     street = await street_of(3)
     data_dir = str(street.data_dir)
 
-    def talkmeter(*arguments):
-        done = command(*arguments, "--data-dir", data_dir)
+    async def talkmeter(*arguments):
+        done = await asyncio.to_thread(command, *arguments, "--data-dir", data_dir)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    key = json.loads(talkmeter("keys", "create", "racer", "--json"))
-    talkmeter("budgets", "add", "ten", "1000000 tokens", "--period", "total", "--key", key["key"]["id"])
+    key = json.loads(await talkmeter("keys", "create", "racer", "--json"))
+    await talkmeter("budgets", "add", "ten", "1000000 tokens", "--period", "total", "--key", key["key"]["id"])
     body = asked(max_completion_tokens=200)
     async with AsyncExitStack() as stack:
         clients = await street.clients(stack, 100, key["token"])
@@ -226,7 +227,7 @@ async def test_a_hundred_calls_over_three_workers_race_for_a_budget_for_ten(stre
         worst = json.loads(last["reservations"])["budgets"][0]["amount"]
         with books.reading(street.data_dir) as left:
             spent = books.rows(left, "SELECT sum(spent) n FROM budget_periods")[0]["n"]
-        talkmeter("budgets", "change", "ten", "--amount", f"{spent + 10 * worst} tokens")
+        await talkmeter("budgets", "change", "ten", "--amount", f"{spent + 10 * worst} tokens")
         await street.simulator.script({"gate": True, "times": 100})
         answers = await asyncio.gather(*(client.begin(body) for client in clients))
         statuses = [answer.status for answer in answers]

@@ -44,7 +44,7 @@ def test_what_is_not_there_yet():
     assert unpacker.in_the_middle
 
 
-@pytest.mark.parametrize("data", [b"none of it", gzip.compress(b"a") + b"\x1fx" * 20])
+@pytest.mark.parametrize("data", [b"none of it", gzip.compress(b"a") + b"\x1fx" * 20], ids=["none", "its beginning"])
 def test_what_is_not_packed(data):
     with pytest.raises(Unpackable, match="could not be read"):
         unpacked([data])

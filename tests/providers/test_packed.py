@@ -53,7 +53,11 @@ async def test_an_encoding_that_nobody_here_knows_is_passed_on(scripted, client)
     assert sent.head.headers["content-encoding"] == "br"
 
 
-@pytest.mark.parametrize("packed", [b"no gzip at all", gzip.compress(PLAIN)[:-3], gzip.compress(PLAIN) + b"more"])
+@pytest.mark.parametrize(
+    "packed",
+    [b"no gzip at all", gzip.compress(PLAIN)[:-3], gzip.compress(PLAIN) + b"more"],
+    ids=["nothing packed", "cut short", "more behind"],
+)
 async def test_what_cannot_be_unpacked_is_broken(scripted, client, packed):
     async with scripted.running(reply(answer_of(b"gzip", packed))):
         sent = await collect(provider_at(scripted.base_url, client), chat())

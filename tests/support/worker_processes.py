@@ -57,7 +57,7 @@ class Client:
 
     async def get(self, path: str) -> int:
         async with self._session.get(self._server.url + path) as answer:
-            self._find()
+            await asyncio.to_thread(self._find)
             await answer.read()
             return answer.status
 
@@ -66,7 +66,7 @@ class Client:
         data = json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         answer = await self._session.post(f"{self._server.url}/v1/{path}", data=data, headers=headers)
-        self._find()
+        await asyncio.to_thread(self._find)
         return answer
 
     async def call(self, body: dict[str, Any], path: str = "chat/completions") -> tuple[int, bytes]:
@@ -79,6 +79,7 @@ class Client:
         return self._last
 
     def _find(self) -> None:
+        """In a thread: for a hundred clients it takes seconds, and a connection that waits for its request is closed."""
         if self._last is None or self._last.fileno() < 0:
             return  # it has been closed since
         port = self._last.getsockname()[1]

@@ -37,13 +37,13 @@ from talkmeter.metering.ledger import (
     SettleEntry,
 )
 from talkmeter.metering.passing_tap import PassingTap
+from talkmeter.metering.pieces import pieces_of
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import correction, release
 from talkmeter.metering.settlement import Ending, EndKind, Figures, decide_figures
 from talkmeter.metering.settling import commit_until_done, settle
 from talkmeter.metering.tokens import PromptCount, count_texts
 from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal, error_of_stream, without_key
-from talkmeter.metering.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -338,7 +338,7 @@ class PassingCall:
         if billing == NOTHING and ran:
             return Figures(None, "counted")
         if billing not in (TOKENS, NOTHING) and ran and (tap is None or tap.usage is None):
-            return self._pieces(complete=ending.kind == "complete")
+            return pieces_of(self._asked, tap, complete=ending.kind == "complete")
         return decide_figures(
             ending,
             tap,
@@ -347,18 +347,6 @@ class PassingCall:
             quality=count.quality if count else "exact",
             drained=self.drained,
         )
-
-    def _pieces(self, *, complete: bool) -> Figures:
-        """Characters are what was asked for, pictures what came. What else was drawn, and seconds, nobody can know but
-        the provider.
-        """
-        if self._asked.billing == CHARACTERS:
-            return Figures(Usage(characters=self._asked.characters), "counted")
-        if complete and self.tap is not None and self._asked.billing.startswith("image:"):
-            images = self._asked.images if self.tap.too_long else self.tap.items
-            if images is not None:
-                return Figures(Usage(images=images), "counted")
-        return Figures(None, "unknown")
 
     async def count(self) -> None:
         """Counts the prompt, once; whoever asks meanwhile waits for the figure."""

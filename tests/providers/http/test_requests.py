@@ -31,7 +31,7 @@ async def test_what_would_end_a_line_is_refused_and_nothing_sent(scripted, clien
     assert scripted.connections == 0
 
 
-@pytest.mark.parametrize("name", [*RESERVED, b"Authorization", b"", b"a b", b"a:", b"\xff", b"x" * 300])
+@pytest.mark.parametrize("name", [*sorted(RESERVED), b"Authorization", b"", b"a b", b"a:", b"\xff", b"x" * 300])
 def test_names_that_are_not_the_callers_to_set(name):
     with pytest.raises(BadInput):
         head("POST", b"/", b"", ((name, b"x"),), "", 0)
