@@ -53,6 +53,16 @@ class UpstreamCall(Struct, frozen=True):
     body_length: int | None = None
 
 
+class Sink(Protocol):
+    """Where an answer's bytes go as they come."""
+
+    def take(self, data: bytes) -> bool:
+        """False: no more for now, until `room` has returned."""
+        ...
+
+    async def room(self) -> None: ...
+
+
 class Answer(Protocol):
     """What came back, its head read. Whoever has one closes it."""
 
@@ -80,6 +90,13 @@ class Answer(Protocol):
         """All that has arrived, at least one byte, as soon as there is any; empty at the body's proper end.
 
         Raises UpstreamSilent or UpstreamBroke, after everything that had arrived was handed out.
+        """
+        ...
+
+    async def stream_to(self, sink: Sink) -> bytes:
+        """Gives the rest to `sink` as it comes; returns what came last, with the body's proper end. Raises as `read`.
+
+        Nobody is woken for a piece: who waits here wakes at the end, or while the sink has no room.
         """
         ...
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from support.sinks import Sink, stream_through_read
 from talkmeter.completions import UpstreamBroke, UpstreamCall
 from talkmeter.errors import BadInput, Conflict, StoreError
 from talkmeter.metering import passing
@@ -46,6 +47,9 @@ class Answer:
         if isinstance(piece, Exception):
             raise piece
         return piece
+
+    async def stream_to(self, sink):
+        return await stream_through_read(self, sink)
 
     def close(self):
         self.closed = True
@@ -130,6 +134,25 @@ async def test_a_body_that_ends_without_a_word(meter):
     await call.dispatch(REQUEST)
     assert await call.read() == b""
     assert (await settled(meter, call)).provenance == "counted"
+
+
+async def test_a_stream_that_is_given_on_ends_as_one_that_is_read(meter):
+    said = b'{"usage":{"prompt_tokens":1,"completion_tokens":1}}'
+    for pieces, error, outcome in (
+        ((said[:9], said[9:]), None, "finished"),
+        ((said, b""), None, "finished"),
+        ((said, UpstreamBroke("stream", "x")), UpstreamBroke, "failed"),
+    ):
+        call = await begin(meter, Answer(*pieces))
+        await call.dispatch(REQUEST)
+        call.overhear(await call.answer.read())
+        if error is None:
+            assert await call.stream_to(Sink()) == pieces[1]
+        else:
+            with pytest.raises(error):
+                await call.stream_to(Sink())
+        assert call.ended
+        assert (await settled(meter, call)).outcome == outcome
 
 
 async def test_a_long_refusal_is_kept_in_part(meter):

@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from talkmeter.clock import now
-from talkmeter.completions import Answer, Provider, UpstreamCall, UpstreamNotReached
+from talkmeter.completions import Answer, Provider, Sink, UpstreamCall, UpstreamNotReached
 from talkmeter.errors import BadInput, Conflict, StoreError, UpstreamError
 from talkmeter.ids import new_ordered_id
 from talkmeter.metering.admission import Admission, Admitted, Whose
@@ -244,14 +244,27 @@ class PassingCall:
             self.end("broke", error)
             raise
         if data:
-            self._overhear(data)
+            self.overhear(data)
             if self.answer.ended:
                 self.end("complete")
         else:
             self.end("complete")
         return data
 
-    def _overhear(self, data: bytes) -> None:
+    async def stream_to(self, sink: Sink) -> bytes:
+        """The rest, as completions.Answer has it: to a sink that overhears; the end is the call's end."""
+        assert self.answer is not None
+        try:
+            data = await self.answer.stream_to(sink)
+        except UpstreamError as error:
+            self.end("broke", error)
+            raise
+        if data:
+            self.overhear(data)
+        self.end("complete")
+        return data
+
+    def overhear(self, data: bytes) -> None:
         if self.tap is None:
             self._refusal += data[: REFUSAL_BYTES - len(self._refusal)]
         elif self._reads:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from talkmeter.completions import Answer
+from talkmeter.completions import Answer, Sink
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.decoding import DECODABLE, encoding_of, unpack
 
@@ -39,6 +39,14 @@ class Refusal:
         if not body and self._failure is not None:
             raise self._failure
         return body
+
+    async def stream_to(self, sink: Sink) -> bytes:
+        body, self._body = self._body, b""
+        if self._failure is None:
+            return body
+        if body and not sink.take(body):
+            await sink.room()
+        raise self._failure
 
     def close(self) -> None:
         self._body = b""

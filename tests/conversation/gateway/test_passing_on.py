@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from support.sinks import Sink, stream_through_read
 from talkmeter.accounts.routes import RouteTarget, Way
 from talkmeter.completions import UpstreamBroke, UpstreamNotReached
 from talkmeter.conversation.gateway import passing_on
@@ -45,6 +46,9 @@ class Answer:
         if isinstance(piece, Exception):
             raise piece
         return piece
+
+    async def stream_to(self, sink):
+        return await stream_through_read(self, sink)
 
     def close(self):
         self.closed.set()
@@ -135,6 +139,27 @@ async def test_an_alias_is_renamed_and_the_usage_withheld(street):
     assert not passage.left
 
 
+@pytest.mark.parametrize("last", [b"data: [DONE]\n\n", USAGE])
+@pytest.mark.parametrize("full", [None, 1])
+async def test_a_stream_is_given_on_without_what_nobody_asked_for(street, full, last):
+    street.providers["a"] = Provider("a", Answer(WORD, USAGE, WORD, USAGE[:9], USAGE[9:], last))
+    passage = await street.gateway.pass_on(ask(usage_unasked=True), client())
+    sink = Sink(full)
+    rest = await passage.stream_to(sink)
+    assert b"".join([*sink.pieces, rest]) == WORD + WORD + last.replace(USAGE, b"")
+    assert sink.waited == (0 if full is None else 2)
+    assert passage.ended
+    assert passage.call.settlement.usage.prompt_tokens == 8
+
+
+async def test_a_stream_whose_client_asked_for_its_usage_is_given_on_whole(street):
+    street.providers["a"] = Provider("a", Answer(WORD, USAGE, b"data: [DONE]\n\n"))
+    passage = await street.gateway.pass_on(ask(), client())
+    sink = Sink()
+    assert await passage.stream_to(sink) == b"data: [DONE]\n\n"
+    assert sink.pieces == [WORD, USAGE]
+
+
 async def test_a_form_is_renamed_in_its_place(street):
     one = street.providers["a"] = Provider("a", Answer(b"{}", kind=b"application/json"))
     street.ways["alias"] = Way((RouteTarget("a", "whisper-1"),))
@@ -187,6 +212,26 @@ async def test_a_first_piece_that_is_all_there_is(street):
     empty = await street.gateway.pass_on(ask(), client())
     assert (empty.ended, await empty.read()) == (True, b"")
     assert street.gateway._passages == set()
+
+
+async def test_a_first_piece_is_given_on_before_the_rest(street):
+    street.providers |= {
+        "a": Provider("a", Answer(WORD, WORD, USAGE), Answer(USAGE, WORD), Answer(WORD)),
+        "b": Provider("b"),
+    }
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    sink = Sink(full=1)
+    passage = await street.gateway.pass_on(ask(), client())
+    assert passage.last_given == b""
+    assert await passage.stream_to(sink) == USAGE
+    assert (sink.pieces, sink.waited, passage.last_given) == ([WORD, WORD], 2, WORD + WORD)
+    assert passage.call.settlement.usage.prompt_tokens == 8, "it is overheard once"
+    unasked = await street.gateway.pass_on(ask(usage_unasked=True), client())
+    assert await unasked.stream_to(sink) == WORD
+    alone = await street.gateway.pass_on(ask(), client())
+    assert await alone.stream_to(sink) == WORD
+    assert len(sink.pieces) == 2
+    assert await entries(street) == []
 
 
 @pytest.mark.parametrize("leaves", [True, False])

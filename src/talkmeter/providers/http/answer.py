@@ -4,7 +4,7 @@ import asyncio
 import math
 from typing import Protocol
 
-from talkmeter.completions import UpstreamBroke, UpstreamSilent
+from talkmeter.completions import Sink, UpstreamBroke, UpstreamSilent
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.heads import HEAD_BYTES, Malformed
 from talkmeter.providers.http.plain import Plain
@@ -29,6 +29,8 @@ class HttpAnswer:
 
     __slots__ = (
         "_pieces",
+        "_room",
+        "_sink",
         "_trailers",
         "_waiter",
         "arrived",
@@ -61,6 +63,8 @@ class HttpAnswer:
         self.on_body = self._pieces.append
         self._trailers = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._room = True  # in the sink
 
     def __repr__(self) -> str:
         return f"HttpAnswer({self.status})"
@@ -84,10 +88,38 @@ class HttpAnswer:
                 return b""
             if self.failure is not None:
                 raise self.failure
-            try:
-                await self._news_within(self.timeouts.silence if self.arrived else self.timeouts.until_body)
-            finally:
-                self._waiter = None
+            await self._more()
+        return self._take()
+
+    async def stream_to(self, sink: Sink) -> bytes:
+        self._sink = sink
+        try:
+            while True:
+                if self._pieces:
+                    data = self._take()
+                    if self.complete:
+                        return data
+                    self._room = sink.take(data)
+                elif self.complete:
+                    return b""
+                elif self.failure is not None:
+                    raise self.failure
+                if self._room:
+                    await self._more()
+                else:
+                    await sink.room()
+                    self._room = True
+        finally:
+            self._sink = None
+
+    async def _more(self) -> None:
+        try:
+            await self._news_within(self.timeouts.silence if self.arrived else self.timeouts.until_body)
+        finally:
+            self._waiter = None
+
+    def _take(self) -> bytes:
+        pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.arrived = True
@@ -144,10 +176,20 @@ class HttpAnswer:
             waiter.set_result(None)
 
     def news(self) -> None:
-        """Wakes the reader if there is something to read; bytes between the chunks are nothing."""
+        """Wakes the reader if there is something to read; bytes between the chunks are nothing.
+
+        A reader with a sink sleeps on: the sink gets what came. It wakes for the end, and to wait for room.
+        """
         waiter = self._waiter
-        if waiter is not None and not waiter.done() and (self._pieces or self.complete):
-            waiter.set_result(None)
+        if waiter is None or waiter.done() or not (self._pieces or self.complete):
+            return
+        if self._sink is not None and not self.complete:
+            self._room = self._sink.take(self._take())
+            if self._room:
+                if self.line is not None:
+                    self.line.wake_at(self.timeouts.silence)
+                return
+        waiter.set_result(None)
 
     @property
     def waiting(self) -> int:

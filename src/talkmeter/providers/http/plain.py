@@ -4,17 +4,18 @@ Nearly every answer that is no stream is one. Whatever is in any way unusual is 
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from talkmeter.providers.http.heads import HEAD_BYTES, MOST_HEADERS
 
-_START = b"HTTP/1.1 "
-_END = b"\r\n\r\n"
-_VISIBLE = bytes({*range(32, 127), *range(128, 256), 9})
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# Every byte of the head is looked at here, once: what is split up afterwards is known to be in order.
+_HEAD = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\x20-\x7e\x80-\xff]*)\r\n"
+    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\x20-\x7e\x80-\xff]*\r\n)++\r\n"
+)
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _UNUSUAL = frozenset(b"transfer-encoding upgrade trailer te keep-alive proxy-connection".split())
+_BODILESS = (b"204", b"304")
 
 
 class Plain(NamedTuple):
@@ -24,25 +25,42 @@ class Plain(NamedTuple):
     body: bytes
 
 
+class _Kinds(dict[bytes, bytes | None]):
+    """By a header's name: itself, in lower case, if it says where an answer ends; empty for others; None if it rules
+    out a plain answer.
+    """
+
+    def __missing__(self, name: bytes) -> bytes | None:
+        lower = name.lower()
+        found: bytes | None = lower if lower in (b"content-length", b"connection") else b""
+        if lower in _UNUSUAL:
+            found = None
+        if len(self) < MOST_NAMES:  # they come from outside
+            self[name] = found
+        return found
+
+
+MOST_NAMES = 1024
+_kinds = _Kinds()
+
+
 def read_plain(data: bytes) -> Plain | None:
     """data: all that has come."""
-    end = data.find(_END)
-    if end < 0 or end + len(_END) > HEAD_BYTES or not data.startswith(_START):
+    head = _HEAD.match(data)
+    if head is None:
         return None
-    lines = data[:end].split(b"\r\n")
-    if len(lines) > MOST_HEADERS or b"".join(lines).translate(None, _VISIBLE):
+    end = head.end()
+    # White space around a value is the parser's to take away.
+    if end > HEAD_BYTES or data.find(b" \r\n", 0, end) > 0 or data.find(b":  ", 0, end) > 0:
         return None
-    status = lines[0][9:12]
-    if not status.isdigit() or lines[0][12:13] != b" " or not 200 <= int(status) < 600 or status in (b"204", b"304"):
+    lines = data[head.end(2) + 2 : end - 4].split(b"\r\n")
+    if len(lines) >= MOST_HEADERS or head[1] in _BODILESS:
         return None
     length: bytes | None = None
     headers: list[tuple[bytes, bytes]] = []
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        kind = _kind(name)
-        if not colon or kind is None or value[-1:] in (b" ", b"\t"):
-            return None
-        value = value.lstrip(b" \t")
+    for line in lines:
+        name, _, value = line.partition(b": ")
+        kind = _kinds[name]
         if kind:
             if kind == b"connection":
                 if value.lower() != b"keep-alive":
@@ -51,18 +69,9 @@ def read_plain(data: bytes) -> Plain | None:
                 return None
             else:
                 length = value
+        elif kind is None:
+            return None
         headers.append((name, value))
-    if length is None or _LENGTH.fullmatch(length) is None or len(data) - end - 4 != int(length):
+    if length is None or _LENGTH.fullmatch(length) is None or len(data) - end != int(length):
         return None
-    return Plain(int(status), lines[0][13:], headers, data[end + 4 :])
-
-
-@lru_cache(maxsize=1024)
-def _kind(name: bytes) -> bytes | None:
-    """The name, in lower case, of a header that says where an answer ends; empty for others; None if it rules out a
-    plain answer.
-    """
-    lower = name.lower()
-    if _NAME.fullmatch(name) is None or lower in _UNUSUAL:
-        return None
-    return lower if lower in (b"content-length", b"connection") else b""
+    return Plain(int(head[1]), head[2], headers, data[end:])

@@ -51,7 +51,7 @@ class Answering:
         if admitted is not None and (admitted.headers or admitted.warnings):
             extra += admitted.headers
             extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
-        earlier = body = b""
+        body = b""
         if passage.is_json:
             body = await _beginning(passage)
             cost = _cost(passage, price_of)
@@ -59,25 +59,25 @@ class Answering:
                 extra.append((COST_HEADER, cost))
         self._begun = True
         await client.start(passage.status, client_headers(passage.headers, extra, call_id))
-        while not passage.ended:
-            if body:
-                await client.write(body)
-            else:
+        if not passage.ended:
+            if not body:
                 client.flush()  # so that the client sees that there is an answer, before its first byte
+            elif not client.take(body):
+                await client.room()
             try:
-                more = await passage.read()
+                body = await passage.stream_to(client)
             except UpstreamError as error:
-                await self._break_off(passage, error, earlier + body)
+                await self._break_off(passage, error)
                 return
-            earlier, body = body, more
         if trailer:
             body += _trailer(passage, price_of)
         await client.finish(body)
 
-    async def _break_off(self, passage: Passage, error: UpstreamError, before: bytes) -> None:
-        """The end of an answer that has no end. A stream says why, where that can be said. before: its last pieces."""
+    async def _break_off(self, passage: Passage, error: UpstreamError) -> None:
+        """The end of an answer that has no end. A stream says why, where that can be said."""
         log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
-        why = stream_problem(error, passage.call.opening.endpoint, before) if passage.broke_silently else b""
+        endpoint = passage.call.opening.endpoint
+        why = stream_problem(error, endpoint, passage.last_given) if passage.broke_silently else b""
         if why:
             await self.client.break_off(why)
         else:

@@ -9,6 +9,7 @@ class AsgiClient:
 
     def __init__(self, send: Any) -> None:
         self._send = send
+        self._held: list[bytes] = []
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
 
@@ -16,7 +17,8 @@ class AsgiClient:
         raise ConnectionAbortedError("the provider's answer broke off")
 
     async def break_off(self, data: bytes) -> None:
-        await self.write(data)
+        self.take(data)
+        await self.room()
         self.abort()
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -25,8 +27,16 @@ class AsgiClient:
     def flush(self) -> None:
         """The server has sent the head already."""
 
-    async def write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    def take(self, data: bytes) -> bool:
+        self._held.append(data)
+        return False
+
+    async def room(self) -> None:
+        await self._send({"type": "http.response.body", "body": self._all_held(), "more_body": True})
 
     async def finish(self, data: bytes = b"") -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+        await self._send({"type": "http.response.body", "body": self._all_held() + data, "more_body": False})
+
+    def _all_held(self) -> bytes:
+        held, self._held = self._held, []
+        return b"".join(held)

@@ -125,12 +125,14 @@ class Client:
             head, self._head = self._head, b""
             self._write(head)
 
-    async def write(self, data: bytes) -> None:
-        """A piece of the body; waits while the client does not read."""
+    def take(self, data: bytes) -> bool:
+        """A piece of the body. False: the client does not read what it has."""
         self._body(data)
-        flow = self._cycle.flow
-        if flow.write_paused and not self._cycle.disconnected:
-            await flow.drain()
+        cycle = self._cycle
+        return not cycle.flow.write_paused or cycle.disconnected
+
+    async def room(self) -> None:
+        await self._cycle.flow.drain()
 
     async def finish(self, data: bytes = b"") -> None:
         """The last piece. Breaks off if the body is not as long as was promised."""
