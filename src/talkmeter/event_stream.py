@@ -1,7 +1,7 @@
 """Server-sent events as an answer: pieces as they come, and a comment when nothing does. For any surface over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ class EventStream:
     Each piece waits until the reader has taken the one before (the server's write buffer is bounded), so a slow
     reader slows nobody else; one that takes nothing for long is disconnected by the guard. An error that comes
     before anything has been written is raised, so that it can still be answered as one. until: ends it when done.
-    headers: besides its own.
+    headers: what there is besides its own, asked for when the head is sent.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class EventStream:
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         first_seconds: float = FIRST_SECONDS,
         until: "asyncio.Future[None] | None" = None,
-        headers: Iterable[tuple[bytes, bytes]] = (),
+        headers: Callable[[], Iterable[tuple[bytes, bytes]]] = tuple,
     ) -> None:
         self._pieces = pieces
         self._until = until
         self._heartbeat_seconds = heartbeat_seconds
         self._first_seconds = first_seconds
         self._written = 0.0
-        self._headers = [*HEADERS, *headers]
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
@@ -67,7 +67,8 @@ class EventStream:
         await send({"type": "http.response.body", "body": b""})
 
     async def _start(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        headers = [*HEADERS, *self._headers()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _write(self, send: Send) -> None:
         # The generator's own clean-up must run now, not when it is collected.

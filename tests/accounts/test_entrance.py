@@ -46,6 +46,17 @@ def test_and_no_others(entrance, door, name):
         entrance.principal(door, Caller(address=HERE, token="tm_x"))
     assert refused.value.code == "door_not_allowed"
     assert refused.value.message == f"This key is not for {name}."
+    assert refused.value.hint == f"Use a key whose doors include {door}."
+
+
+def test_one_of_several_doors_is_enough(entrance):
+    caller = Caller(address=HERE, token="tm_x")
+    assert entrance.principal("openai", caller, "ask") is KEYED
+    with pytest.raises(Forbidden) as refused:
+        entrance.principal("openai", caller, "websocket")
+    assert refused.value.message == "This key is not for /v1."
+    assert refused.value.hint == "Use a key whose doors include openai or websocket."
+    assert refused.value.hint_ko == "openai 또는 websocket을(를) 쓸 수 있는 키를 사용하십시오."
 
 
 def test_without_a_key_this_machine_is_answered_and_nobody_else(entrance):

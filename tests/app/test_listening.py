@@ -1,12 +1,13 @@
 """Sockets: both loopback addresses on one port, clear words when they cannot be had."""
 
 import errno
+import re
 import socket
 
 import pytest
 
 from talkmeter.app import listening
-from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, url_of
+from talkmeter.app.listening import PORTS_TO_SUGGEST, bind, bind_beside, bind_for, is_loopback, url_of
 from talkmeter.errors import SettingError
 
 
@@ -76,7 +77,51 @@ def test_a_taken_port_is_named_with_what_to_do(bound):
             bind(host, port)
         assert caught.value.code == "port_taken"
         assert str(port) in caught.value.message
-        assert str(port + 1) in caught.value.hint
+        suggested = int(re.search(r"--port (\d+)", caught.value.hint)[1])
+        assert suggested == 0 or port < suggested <= port + PORTS_TO_SUGGEST
+
+
+def bound_again(host, port, setting):
+    with pytest.raises(SettingError) as caught:
+        bind(host, port, setting)
+    return caught.value
+
+
+def taking(monkeypatch, *taken):
+    """As if these ports were taken, and all others free."""
+
+    def listen(_family, _address, port):
+        if port in taken:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return socket.socket()
+
+    monkeypatch.setattr(listening, "_listen", listen)
+
+
+@pytest.mark.parametrize(
+    ("setting", "taken", "suggested"),
+    [
+        ("grpc_port", [9000], "--grpc-port 9002"),  # 9001 is for WebSockets
+        ("grpc_port", [9000, 9002], "--grpc-port 9004"),
+        ("websocket_port", [9001], "--websocket-port 9003"),  # and not what gRPC is told to take
+        ("websocket_port", [8999], "--websocket-port 9003"),
+        ("port", [8640, 8642], "--port 8644"),
+        ("port", [8638], "--port 8642"),
+        ("port", [443], "--port 0"),
+    ],
+)
+def test_the_port_that_is_suggested_is_free_and_not_one_of_our_own(monkeypatch, setting, taken, suggested):
+    taking(monkeypatch, *taken)
+    refused = bound_again("127.0.0.1", taken[0], setting)
+    assert f"{suggested} " in refused.hint
+    assert f"{suggested} " in refused.hint_ko
+    assert ("(0 is off)" in refused.hint) is (setting != "port")
+
+
+def test_where_no_port_near_is_free_none_is_suggested(monkeypatch):
+    taking(monkeypatch, *range(65000, 65536))
+    assert bound_again("127.0.0.1", 65530, "grpc_port").hint == "Choose another by --grpc-port (0 is off)."
+    assert "--port 0 " in bound_again("127.0.0.1", 65535, "port").hint
 
 
 def test_a_port_of_the_system_is_named(monkeypatch):
@@ -84,9 +129,10 @@ def test_a_port_of_the_system_is_named(monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(listening, "_listen", forbidden)
-    with pytest.raises(SettingError) as caught:
-        bind("127.0.0.1", 80)
-    assert caught.value.code == "port_forbidden"
+    for setting, usual in (("port", 8640), ("grpc_port", 9000), ("websocket_port", 9001)):
+        refused = bound_again("127.0.0.1", 80, setting)
+        assert refused.code == "port_forbidden"
+        assert f"--{setting.replace('_', '-')} {usual}." in refused.hint
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
@@ -155,7 +201,9 @@ def test_a_port_beside_the_main_one():
         sockets, error = bind_beside("127.0.0.1", port, "websocket_port", chosen=False)
         assert sockets == []
         assert (error.code, error.param) == ("port_taken", "websocket_port")
-        assert f"--websocket-port {port + 1}" in error.hint
+        assert (
+            re.search(r"--websocket-port \d+ \(0 is off\)", error.hint) or "another by --websocket-port" in error.hint
+        )
         with pytest.raises(SettingError):
             bind_beside("127.0.0.1", port, "websocket_port", chosen=True)
     with pytest.raises(SettingError) as caught:

@@ -206,6 +206,26 @@ async def test_budgets_and_rate_limits_hold_as_on_v1(gate):
     assert len(await gate.check_books()) == 2
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_every_answer_says_how_the_rate_limits_stand_as_on_v1(gate, accept):
+    _, token = await gate.key(rpm=5, tpm=100_000)
+    asker = Asker(gate, token)
+    for left in (4, 3):
+        answer = await asker.ask("say: hi", "trip", max_tokens=50, headers={"Accept": accept})
+        assert answer.status == 200
+        told = {name: value for name, value in answer.headers.items() if name.startswith("x-ratelimit-")}
+        assert set(told) == {f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset")
+                             for kind in ("requests", "tokens")}  # fmt: skip
+        assert (told["x-ratelimit-limit-requests"], told["x-ratelimit-remaining-requests"]) == ("5", str(left))
+        assert 0 < int(told["x-ratelimit-remaining-tokens"]) < int(told["x-ratelimit-limit-tokens"]) == 100_000
+    followed = await asker.call("GET", "/ask/trip", headers={"Accept": "application/json"})
+    assert not any(name.startswith("x-ratelimit-") for name in followed.headers), "that has sent nothing"
+    unlimited = await Asker(gate).ask("say: hi", headers={"Accept": accept})
+    assert not any(name.startswith("x-ratelimit-") for name in unlimited.headers)
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    assert set(told) <= set(exposed)
+
+
 @pytest.mark.parametrize(("fault", "status"), [
     ("401", 502), ("429", 429), ("500", 502), ("503", 503), ("error-in-200", 502), ("cut-200", 502),
 ])  # fmt: skip

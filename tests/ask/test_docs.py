@@ -1,6 +1,7 @@
 """The OpenAPI document and Swagger UI: complete, true to what the door does, and from this server only."""
 
 import json
+import logging
 import re
 
 import msgspec
@@ -79,3 +80,11 @@ async def test_the_document_and_the_page_are_served(gate, tmp_path):
         assert len(zipped.body) < len(plain.body)
     head = await asker.call("HEAD", "/docs/docs.js")
     assert (head.status, head.body) == (200, b"")
+
+
+async def test_a_health_probe_leaves_no_line_in_the_log(gate, caplog):
+    asker = Asker(gate)
+    with caplog.at_level(logging.INFO, "talkmeter.surfaces.ask"):
+        assert (await asker.call("GET", "/health")).status == 200
+        assert (await asker.call("GET", "/openapi.json")).status == 200
+    assert [record.path for record in caplog.records if record.message == "request"] == ["/openapi.json"]

@@ -221,7 +221,7 @@ def test_the_key_is_rotated_and_keys_still_open(tmp_path):
     before = (tmp_path / "talkmeter.key").read_bytes()
     status, said, error = run("rotate-key", data_dir=tmp_path)
     assert status == 0, error
-    assert said.startswith("1 keys")
+    assert said.startswith("1 key sealed anew")
     assert (tmp_path / "talkmeter.key").read_bytes() != before
     assert (tmp_path / "talkmeter.key.old").read_bytes() == before
     with serving(tmp_path) as process:
@@ -241,7 +241,7 @@ def test_a_lost_key_can_be_forgotten(tmp_path):
     assert status == 2
     assert "forget-keys" in error
     assert run("forget-keys", data_dir=tmp_path, stdin="n\n")[0] == 130
-    assert run("forget-keys", "--yes", data_dir=tmp_path)[1].startswith("1 keys removed")
+    assert run("forget-keys", "--yes", data_dir=tmp_path)[1].startswith("1 key removed")
     with serving(tmp_path) as process:
         assert process.link
     with sqlite3.connect(tmp_path / "talkmeter.db") as connection:

@@ -181,3 +181,28 @@ async def test_waiting_questions_survive_a_kill_and_are_asked_once(tmp_path):
     finally:
         server.stop()
         simulator.stop()
+
+
+async def test_it_is_interrupted_at_each_event(tmp_path):
+    """The new question goes out while the old answer is still held back; both are billed to the token."""
+    async with gate_open(tmp_path) as gate:
+        asker = Asker(gate)
+        for steps in range(STEPS):
+            gate.simulator.script({"gate": True})
+            connection = await asker.open(QUESTION, f"c{steps}")
+            await gate.simulator.step(steps, wait=ENDED_SECONDS)
+            await read_until(connection, TEXT.split()[: max(0, min(steps - 2, 5))])
+            now = await asker.reply("say: 새 질문", f"c{steps}", multitask="interrupt")
+            assert (now["status"], now["message"]) == ("complete", "새 질문")
+            with contextlib.suppress(Exception):
+                await gate.simulator.step(1000, wait=0.05)
+            end = events_of((await connection.rest()).body)[-1]
+            await connection.close()
+            assert end.kind in ("stopped", "finished")
+            assert [said["text"] for said in (await asker.history(f"c{steps}"))["messages"]][1::2] == [
+                end.data["message"],
+                "새 질문",
+            ]
+        ledger = await gate.check_books()
+        assert len(ledger) == 2 * STEPS
+        assert {entry["provenance"] for entry in ledger.values()} <= {"reported", "drained"}

@@ -47,6 +47,39 @@ async def test_every_fault_while_the_client_stays(tmp_path, mode, monkeypatch):
         assert without_need <= {"refuse", "hang-headers"}, f"unknown without need: {without_need}"
 
 
+async def test_an_answer_without_an_end_is_given_up(tmp_path):
+    """In a conversation: after `upstream_total_seconds`. What was on the way then can be on the bill alone."""
+    async with gate_open(tmp_path, upstream_total_seconds=2) as gate:
+        gate.simulator.script({"fault": NEVER_ENDS})
+        async with await open_socket(gate) as socket:
+            await socket.send(asked("dialect"))
+            text, end = await socket.answer()
+        assert text
+        assert end == "<|err|>", "and it is not asked again: a word of it was told"
+        (entry,) = (await gate.check_books(at_most=True)).values()
+        assert (entry["outcome"], entry["provenance"]) == ("failed", "counted")
+
+
+@pytest.mark.parametrize("how", ["cancels", "leaves"])
+async def test_a_program_ends_a_response_without_an_end(tmp_path, how):
+    """By `response.cancel` at once; who just leaves has it read on for as long as the gateway does that for anybody."""
+    async with gate_open(tmp_path, gateway_drain_seconds=1) as gate:
+        gate.simulator.script({"fault": NEVER_ENDS})
+        async with await open_responses(gate) as socket:
+            await socket.send(asked("responses"))
+            while (await socket.event())["type"] != "response.output_text.delta":
+                pass
+            if how == "cancels":
+                await socket.send({"type": "response.cancel"})
+                end = (await socket.events())[-1]
+                assert (end["type"], end["response"]["status"]) == ("response.incomplete", "cancelled")
+            else:
+                await socket.drop()
+        (entry,) = (await gate.check_books(at_most=True)).values()
+        assert (entry["outcome"], entry["provenance"]) == ("stopped", "counted")
+        assert entry["completion_tokens"] > 0
+
+
 async def events_of(tmp_path, mode):
     """How many events the upstream's answer has."""
     (tmp_path / "counting").mkdir()

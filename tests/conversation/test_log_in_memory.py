@@ -104,3 +104,19 @@ async def test_a_disk_that_fails_for_a_while_changes_nothing(disk, caplog):
     assert "cannot be written yet" in caplog.text
     assert read(await followed(log)) == TEXT
     assert read(disk.kept) == TEXT[: len(read(disk.kept))] != ""
+
+
+async def test_a_log_is_flushed_at_once_where_that_matters():
+    disk = Disk()
+    log = RunLog("run_1", disk)
+    await log.flush()
+    assert disk.kept == [], "there is nothing"
+    for piece in PIECES[: FLUSH_DELTAS + 1]:  # the last one comes while the others are being written
+        log.text(piece)
+    await log.flush()
+    assert read(disk.kept) == "".join(PIECES[: FLUSH_DELTAS + 1])
+    log.text("more")
+    await log.close()
+    assert log.closed
+    await log.flush()
+    assert "more" not in read(disk.kept), "that is written with the settlement"

@@ -31,6 +31,11 @@ def test_when_to_come_again():
 @pytest.mark.parametrize(("error", "unknown"), [
     (upstream(404, "model_not_found"), True),
     (upstream(400, "invalid_request_error", message="The model `x` does not exist"), True),
+    (upstream(404, "http_404", message='The provider answered 404: model "x" not found, try pulling it first'), True),
+    (upstream(400, "invalid_request_error", message="The provider answered 400: Model Not Exist"), True),
+    (upstream(400, "1500", message="The provider answered 400: Invalid model: x"), True),
+    (upstream(400, "400", message="The provider answered 400: x is not a valid model ID"), True),
+    (upstream(400, "400", message="This model's maximum context length is 8 tokens"), False),
     (upstream(404, "not_found"), False),
     (upstream(500, "model_not_found"), False),
     (upstream(None), False),

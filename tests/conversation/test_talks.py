@@ -69,6 +69,18 @@ async def test_new_is_another_conversation_each_time(desk, fresh):
         await desk.talks.history(LOCAL_PRINCIPAL, fresh)
 
 
+async def test_how_the_askers_rate_limits_stand(desk):
+    key, _ = await desk.keys.issue(user_id=ME, name="k", rpm=3)
+    limited = Principal(user_id=ME, role="owner", key=key)
+    done = await answered(desk, talk(principal=limited))
+    (standing,) = desk.talks.rates(limited, done.run_id)
+    assert (standing.kind, standing.limit, standing.remaining) == ("requests", 3, 2)
+    assert desk.talks.rates(OTHER, done.run_id) == ()
+    assert desk.talks.rates(limited, "run_nothing") == ()
+    free = await answered(desk, talk())
+    assert desk.talks.rates(LOCAL_PRINCIPAL, free.run_id) == ()
+
+
 async def test_two_first_questions_at_once_make_one_room(desk):
     started = await asyncio.gather(*[desk.talks.ask(talk(f"q{number}", "shared")) for number in range(8)])
     assert len({each.room_id for each in started}) == 1
@@ -299,6 +311,9 @@ async def test_what_is_asked_for_survives_a_restart(tmp_path):
         key, principal = await a_key(desk, rpm=600)
         slow = talk("one", "trip", principal=principal, options=RoomSettings(model="sim-fast@1"))
         first = await desk.talks.ask(slow)
+        async for event in desk.talks.follow(principal, first.run_id):
+            if event.kind == "started":  # one that had not left would only wait for the next start
+                break
         options = RoomSettings(model="sim-fast", system_prompt="Be brief.", window=TokenWindow(tokens=500))
         waiting = await desk.talks.ask(talk("two", "trip", principal=principal, options=options, tags=("a", "b")))
     async with workspace(tmp_path) as desk:

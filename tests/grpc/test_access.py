@@ -4,6 +4,7 @@ import grpc
 import pytest
 
 from support.grpc_house import details_of, grpc_house, refusal
+from talkmeter.surfaces.grpc.services import Limits
 
 CALL = "talkmeter.v1.Conversations/{}".format
 QUESTION = "say: 하나 둘"
@@ -80,6 +81,38 @@ async def test_a_revoked_key_is_let_go_at_once_and_its_answer_kept(house, client
     await house.desk.simulator.step(1000)
     (entry,) = await house.check_books()
     assert entry["outcome"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("method", "disconnect", "cut"), [("chat.Chat/Ask", "cut", True), ("chat.Chat/Ask", "drain", False),
+                                      (CALL("Ask"), "cut", False)]
+)  # fmt: skip
+async def test_who_is_let_go_is_told_what_becomes_of_the_answer(house, client, method, disconnect, cut):
+    key, token = await house.desk.keys.issue(user_id="owner", name="two", disconnect=disconnect)
+    house.desk.simulator.script({"gate": True})
+    call = client.call(method, prompt=QUESTION, conversation_id="mine", metadata=bearer(token))
+    await call.initial_metadata()
+    await house.desk.simulator.step(3)
+    await house.desk.keys.revoke(key.id)
+    error = await refusal(call)
+    assert ("disconnect: cut" in error.details()) is cut
+    assert ("finished and kept" in error.details()) is not cut
+    assert ("disconnect: cut" in details_of(error)["LocalizedMessage"].message) is cut
+    if not cut:
+        await house.desk.simulator.step(1000)
+    (entry,) = await house.check_books(at_most=cut)
+    assert entry["outcome"] == ("stopped" if cut else "finished")
+
+
+async def test_a_call_that_takes_too_long_says_so_too(tmp_path):
+    async with grpc_house(tmp_path, limits=Limits(answer_seconds=0.3)) as house:
+        for disconnect in ("cut", "drain"):
+            _, token = await house.desk.keys.issue(user_id="owner", name=disconnect, disconnect=disconnect)
+            house.desk.simulator.script({"gate": True})
+            error = await refusal(house.client().ask(QUESTION, metadata=bearer(token)))
+            assert details_of(error)["ErrorInfo"].reason == "call_too_long"
+            assert ("disconnect: cut" in error.details()) is (disconnect == "cut")
+            assert ("Follow has the rest" in error.details()) is (disconnect == "drain")
 
 
 async def test_tags_go_to_the_ledger_and_wrong_ones_are_refused(house, client):

@@ -28,6 +28,8 @@ METHODS = [
     "chat.Chat/Ask",
     "grpc.health.v1.Health/Check",
     "grpc.health.v1.Health/Watch",
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     "talkmeter.v1.Conversations/Ask",
     "talkmeter.v1.Conversations/Follow",
     "talkmeter.v1.Conversations/GetHistory",

@@ -82,7 +82,8 @@ def test_conversations_that_cannot_be_read(talkmeter, tmp_path):
     status, said = talkmeter("import", "chatgpt", path)
     assert status == 1
     lines = said.splitlines()
-    assert lines[0].startswith("1 new conversations")
+    assert lines[0].startswith("1 new conversation, 0 that have grown")
+    assert lines[1] == "4 messages and 0 images added."
     assert lines[2] == "Conversations that could not be read:"
     assert lines[3].startswith("  “#2”: It is not as expected")
     assert lines[-1] == "  … and 5 more (--json has 25)"
@@ -182,5 +183,5 @@ def test_killed_in_the_middle_and_run_again(tmp_path):
     assert all(leaf_id for _, _, leaf_id in found)
     status, said, trouble = run("import", "chatgpt", path, data_dir=data_dir)
     assert status == 0, trouble
-    assert f"{2_000 - len(found)} new conversations" in said
+    assert f"{2_000 - len(found):,} new conversations" in said
     assert len(rooms_in(database)) == 2_000

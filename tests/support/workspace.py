@@ -13,6 +13,7 @@ from talkmeter.conversation.counting import Counting
 from talkmeter.conversation.driving import Driver
 from talkmeter.conversation.estimate import Estimator
 from talkmeter.conversation.images import Images
+from talkmeter.conversation.known_models import KnownModels
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
@@ -49,6 +50,9 @@ class OneProvider:
 
     def pick(self, _provider_id, _model):
         return self.provider
+
+    async def models(self):
+        return [model.id for model in await self.provider.models()]
 
     def context_window(self, _provider_id, _model):
         return None
@@ -135,7 +139,7 @@ async def workspace(
         keys=keys,
         callers=callers,
         conversation=conversation,
-        talks=Talks(store, conversation, rooms, runs, callers, defaults),
+        talks=Talks(store, conversation, rooms, runs, callers, defaults, KnownModels(providers.models)),
     )
     if recover:
         await settle_open_entries(store, prices)

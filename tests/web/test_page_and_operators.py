@@ -227,6 +227,15 @@ async def test_every_request_has_an_id_and_a_line_in_the_log_without_content(hou
     assert "geheim" not in json.dumps([str(vars(record)) for record in caplog.records])
 
 
+async def test_probes_leave_no_line_but_for_those_who_look_for_everything(house: House, caplog):
+    for level, paths in ((logging.INFO, []), (logging.DEBUG, ["/healthz", "/readyz", "/metrics"])):
+        caplog.clear()
+        with caplog.at_level(level, "talkmeter"):
+            for path in ("/healthz", "/readyz", "/metrics"):
+                assert (await house.send("GET", path)).status == 200
+        assert [record.path for record in caplog.records if record.message == "request"] == paths
+
+
 async def test_a_fault_of_ours_is_a_500_with_an_id_and_no_detail(house: House, serve: Serve, monkeypatch, caplog):
     async def broken(*_: object) -> None:
         raise RuntimeError("secret inside")

@@ -86,14 +86,32 @@ async def test_behind_a_proxy_nobody_is_this_machine(gate):
     assert (await refused(open_socket(gate, x_forwarded_for="127.0.0.1")))[0] == 401
 
 
-@pytest.mark.parametrize("open_one", [open_socket, open_responses])
-async def test_a_key_opens_only_its_doors(gate, open_one):
-    _, token = await gate.key(doors=["openai", "ask", "grpc"])
+@pytest.mark.parametrize(("open_one", "doors", "hint"), [
+    (open_socket, ["openai", "ask", "grpc"], "include websocket."),
+    (open_responses, ["ask", "grpc"], "include openai or websocket."),
+])  # fmt: skip
+async def test_a_key_opens_only_its_doors(gate, open_one, doors, hint):
+    _, token = await gate.key(doors=doors)
     status, error = await refused(open_one(gate, key=token))
     assert (status, error["code"]) == (403, "door_not_allowed")
+    assert hint in error["message"]
     _, token = await gate.key(doors=["websocket"])
     async with await open_one(gate, key=token) as socket:
         await socket.connection.ping()
+
+
+async def test_a_key_for_the_gateway_opens_the_responses_mode_too(gate):
+    """As `responses.connect()` is a part of the SDK that its holder uses; it stays the surface `websocket`."""
+    key, token = await gate.key(doors=["openai"])
+    async with await open_responses(gate, key=token) as socket:
+        await socket.send({"type": "response.create", "model": "sim-fast", "input": "hi"})
+        assert (await socket.events())[-1]["type"] == "response.completed"
+        await gate.application.accounts.keys.update(key.id, doors=["ask"])
+        await socket.send({"type": "response.create", "model": "sim-fast", "input": "hi"})
+        (said,) = await socket.events()
+        assert (said["status"], said["error"]["code"]) == (403, "door_not_allowed")
+    (entry,) = (await gate.check_books()).values()
+    assert (entry["surface"], entry["key_id"]) == ("websocket", key.id)
 
 
 @pytest.mark.parametrize(

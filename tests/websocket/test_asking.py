@@ -144,6 +144,20 @@ async def test_what_asking_again_cannot_mend_is_not_tried_again(gate):
     assert len(await gate.check_books()) == 1
 
 
+async def test_an_unknown_engine_is_told_with_the_models_that_there_are(open_gate):
+    gate = await open_gate(default_model="text-chat-davinci-002-20221122")
+    async with await open_socket(gate) as socket:
+        await socket.send("Hello")
+        said, end = await socket.answer()
+    assert said == ""
+    assert end.startswith("<|err|>$")
+    assert "text-chat-davinci-002-20221122" in end
+    english, korean = end.split(" / ")
+    assert "There are: sim-fast, " in english
+    assert "쓸 수 있는 모델: sim-fast, " in korean
+    assert len(await gate.check_books(unknown=True)) == 1
+
+
 async def test_nothing_is_said_twice_after_the_first_word(gate):
     gate.simulator.script(
         {"fault": "cut-1200", "answer": "one two three four five six seven eight nine ten"}, {"answer": "more"}

@@ -75,7 +75,7 @@ async def test_a_key_that_is_given_more_time_goes_on(gate):
 async def test_rights_that_are_taken_away_are_gone_with_the_next_message(gate):
     key, token = await gate.key()
     async with await open_socket(gate, key=token) as asking, await open_responses(gate, key=token) as responses:
-        await gate.application.accounts.keys.update(key.id, doors=["openai"])
+        await gate.application.accounts.keys.update(key.id, doors=["ask"])
         await asking.send("Hello")
         assert (await asking.answer())[1].startswith("<|err|>$This key is not for WebSocket.")
         await responses.send(create())

@@ -9,7 +9,7 @@ nothing that a web page of another origin makes a browser send.
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,13 +49,17 @@ class Entrance:
         self._hosts = hosts
         self._local = local
 
-    def principal(self, door: str, caller: Caller) -> Principal:
-        """Raises InvalidKey, NotSignedIn, Forbidden or BadInput (421), each saying what to do."""
+    def principal(self, door: str, caller: Caller, *others: str) -> Principal:
+        """others: doors that a key may be for instead.
+
+        Raises InvalidKey, NotSignedIn, Forbidden or BadInput (421), each saying what to do.
+        """
         token, without = caller.token, self._local() and is_this_machine(caller)
         if token is not None and (token.startswith(PREFIX) or not without):
             principal = self._keys.principal(token)
-            if principal.key is not None and not allows_door(principal.key, door):
-                raise _not_for(door)
+            key, doors = principal.key, (door, *others)
+            if key is not None and not any(allows_door(key, each) for each in doors):
+                raise _not_for(doors)
             return principal
         if not without:
             raise NotSignedIn(
@@ -138,13 +142,14 @@ def _name(host: str) -> str:
     return name.removesuffix(".")
 
 
-def _not_for(door: str) -> Forbidden:
+def _not_for(doors: Sequence[str]) -> Forbidden:
+    door = doors[0]
     return Forbidden(
         f"This key is not for {_DOORS.get(door, door)}.",
         f"이 키로는 {_DOORS.get(door, door)}을(를) 쓸 수 없습니다.",
         code="door_not_allowed",
-        hint=f"Use a key whose doors include {door}.",
-        hint_ko=f"{door}을(를) 쓸 수 있는 키를 사용하십시오.",
+        hint=f"Use a key whose doors include {' or '.join(doors)}.",
+        hint_ko=f"{' 또는 '.join(doors)}을(를) 쓸 수 있는 키를 사용하십시오.",
     )
 
 

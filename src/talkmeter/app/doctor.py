@@ -22,6 +22,7 @@ from talkmeter.app.wiring import sealer_of
 from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import TalkmeterError
 from talkmeter.store.archive import DATABASE, KEY
+from talkmeter.wording import numbered
 
 LITTLE_SPACE = 500_000_000  # bytes
 FEW_DAYS = 14  # before a certificate ends
@@ -91,9 +92,9 @@ async def _database(resolved: Resolved) -> Finding:
     from talkmeter.store.sqlite_copy import check_database
 
     rows = check_database(path)
-    return Finding(
-        "ok", "database", f"sound; {rows.get('messages', 0):,} messages, {rows.get('ledger_entries', 0):,} entries"
-    )
+    messages, entries = rows.get("messages", 0), rows.get("ledger_entries", 0)
+    kept = f"{numbered(messages, 'message')}, {numbered(entries, 'entry', 'entries')}"
+    return Finding("ok", "database", f"sound; {kept}")
 
 
 async def _keys(resolved: Resolved) -> Finding:

@@ -112,23 +112,23 @@ def free_addresses(resolved: Resolved) -> tuple[list[str], str]:
     if port == 0:
         return [], ""
     try:
-        sockets = bind(resolved.get("host"), port)  # only to see: gRPC listens on sockets of its own
+        sockets = bind(resolved.get("host"), port, "grpc_port")  # only to see: gRPC listens on sockets of its own
     except SettingError as error:
         if error.code == "port_taken" and resolved.source("grpc_port") == "default":
-            return [], f"off: port {port} is taken; --grpc-port chooses another"
-        raise _not_free(port, error) from None
+            return [], f"off: port {port} is taken. {error.hint}"
+        raise _not_free(error) from None
     names = [one.getsockname()[:2] for one in sockets]
     for one in sockets:
         one.close()
     return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, _ in names], ""
 
 
-def _not_free(port: int, error: SettingError) -> SettingError:
+def _not_free(error: SettingError) -> SettingError:
     return SettingError(
         f"gRPC cannot have its port. {error.message}",
         f"gRPC 포트를 쓸 수 없습니다. {error.message_ko}",
-        hint=f"Choose another, such as --grpc-port {port + 1 if port < 65535 else port - 1}; 0 is off.",
-        hint_ko=f"--grpc-port {port + 1 if port < 65535 else port - 1}처럼 다른 포트를 고르십시오. 0이면 끕니다.",
+        hint=error.hint,
+        hint_ko=error.hint_ko,
         code=error.code,
         param="grpc_port",
     )

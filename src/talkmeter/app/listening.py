@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from talkmeter.app.certificates import host_of
 from talkmeter.app.tls import Tls
-from talkmeter.config import Resolved
+from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import SettingError
 
 LOOPBACK = ("127.0.0.1", "::1")
 BACKLOG = 1024
 TRIES_FOR_A_COMMON_PORT = 20
+PORTS_TO_SUGGEST = 20  # above a taken one
+PORTS = ("port", "grpc_port", "websocket_port")  # settings
 ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
@@ -156,13 +158,32 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         one.close()
 
 
+def _free_port_above(host: str, port: int) -> int:
+    """One that is free now and that Talkmeter does not take for something else by itself; 0: there is none near.
+
+    Every other one: gRPC and WebSockets, whose own ports are neighbours, are never told to take the same.
+    """
+    usual = {BY_NAME[name].default for name in PORTS}
+    for other in range(port + 2, min(port + PORTS_TO_SUGGEST, 65535) + 1, 2):
+        try:
+            sockets = None if other in usual or other < 1024 else _bind_once(host, other)
+        except OSError:
+            continue
+        if sockets is not None:
+            _close(sockets)
+            return other
+    return 0
+
+
 def _failed(host: str, port: int, error: OSError, setting: str = "port") -> SettingError:
-    flag = f"--{setting.replace('_', '-')}"
+    flag, usual = f"--{setting.replace('_', '-')}", BY_NAME[setting].default
     if error.errno == errno.EADDRINUSE:
-        hint = f"Open http://localhost:{port} to see, or start with {flag} {port + 1} (0 takes any free one)."
-        hint_ko = f"http://localhost:{port} 을 열어 보거나 {flag} {port + 1} 로 시작하십시오(0: 빈 포트)."
+        other = _free_port_above(host, port)
+        hint = f"Open http://localhost:{port} to see, or start with {flag} {other} (0 takes any free one)."
+        hint_ko = f"http://localhost:{port} 을 열어 보거나 {flag} {other} 로 시작하십시오(0: 빈 포트)."
         if setting != "port":
-            hint, hint_ko = f"Start with {flag} {port + 1}.", f"{flag} {port + 1} 로 시작하십시오."
+            hint = f"Start with {flag} {other} (0 is off)." if other else f"Choose another by {flag} (0 is off)."
+            hint_ko = f"{flag} {other or '다른 포트'} 로 시작하십시오(0: 끄기)."
         return SettingError(
             f"Port {port} on {host} is taken by another program, perhaps by Talkmeter itself.",
             f"{host}의 {port}번 포트를 다른 프로그램이 쓰고 있습니다. Talkmeter가 이미 실행 중일 수 있습니다.",
@@ -175,8 +196,8 @@ def _failed(host: str, port: int, error: OSError, setting: str = "port") -> Sett
         return SettingError(
             f"This user may not listen on port {port}.",
             f"이 사용자는 {port}번 포트에서 요청을 받을 수 없습니다.",
-            hint=f"Ports below 1024 need rights of their own; take a higher one, such as {flag} 8640.",
-            hint_ko=f"1024보다 작은 포트에는 별도의 권한이 필요합니다. {flag} 8640처럼 높은 포트를 쓰십시오.",
+            hint=f"Ports below 1024 need rights of their own; take a higher one, such as {flag} {usual}.",
+            hint_ko=f"1024보다 작은 포트에는 별도의 권한이 필요합니다. {flag} {usual}처럼 높은 포트를 쓰십시오.",
             code="port_forbidden",
             param=setting,
         )

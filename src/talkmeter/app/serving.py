@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 
 from talkmeter import __version__, logs
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
-from talkmeter.app import tls
+from talkmeter.app import default_model, tls
 from talkmeter.app.grpc_server import GrpcDoor
 from talkmeter.app.handing_over import taking_over
 from talkmeter.app.http_server import (
@@ -32,6 +32,7 @@ from talkmeter.config import Resolved
 from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError, TalkmeterError
 from talkmeter.store.exclusive import Held
+from talkmeter.wording import numbered
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def _server(application: Application, workers: Workers | None, beside: list[sock
 
 def _go_on_beside(application: Application, held: Held | None, stop: StopSignal) -> list[asyncio.Task[None]]:
     """What goes on for as long as the server answers."""
-    works = {"begin": application.begin(), "watch": application.watch()}
+    works = {"begin": default_model.begin(application), "watch": application.watch()}
     if held is not None:
         works["hold"] = _hold(held, stop)
     if application.tls is not None:
@@ -172,9 +173,10 @@ async def _hold(held: Held, stop: StopSignal) -> None:
 
 def _say_closed(closed: Closed, say: Say) -> None:
     if closed.interrupted:
-        say(f"  interrupted  {closed.interrupted} answers; what they brought is kept and settled")
+        say(f"  interrupted  {numbered(closed.interrupted, 'answer')}; what had come is kept and settled")
     if closed.waiting:
-        say(f"  waiting      {closed.waiting} questions; they continue after the restart")
+        continues = "it continues" if closed.waiting == 1 else "they continue"
+        say(f"  waiting      {numbered(closed.waiting, 'question')}; {continues} after the restart")
     log.info("stopped", extra={"interrupted": closed.interrupted, "waiting": closed.waiting})
 
 

@@ -72,13 +72,9 @@ def requests_of(application: Application) -> Requests:
 
 
 def ask_services_of(application: Application) -> ask_door.Services:
-    async def models() -> list[str]:
-        return [model["id"] for model in await application.offered_models()]
-
     return ask_door.Services(
         talks=application.talks,
         entrance=application.entrance,
-        models=models,
         body_bytes=application.accounts.settings.get("body_bytes"),
         docs=STATIC / "docs",
     )

@@ -36,6 +36,7 @@ from talkmeter.conversation.estimate import Estimator
 from talkmeter.conversation.gateway.passing_on import Gateway
 from talkmeter.conversation.gateway.values import GatewayLimits
 from talkmeter.conversation.images import Images
+from talkmeter.conversation.known_models import KnownModels
 from talkmeter.conversation.receipts import Receipts
 from talkmeter.conversation.recovery import resume_waiting, settle_abandoned, settle_open_entries
 from talkmeter.conversation.rooms import Rooms
@@ -128,7 +129,8 @@ class Application:
         self.rooms = Rooms(store, self.runs, self.images)
         limits = AskLimits(text_bytes=get("text_bytes"), images=get("images_per_message"))
         self.conversation = Conversation(store, self.rooms, self.runs, estimator, limits)
-        self.talks = Talks(store, self.conversation, self.rooms, self.runs, self.callers, accounts.settings)
+        known = KnownModels(self.listed_models)
+        self.talks = Talks(store, self.conversation, self.rooms, self.runs, self.callers, accounts.settings, known)
         self.receipts = Receipts(store, self.counting)
         self.passing = PassingMeter(store, self.prices, self.budgets, accounts.kept_texts.seal)
         self.telling: CallLog | None = None
@@ -199,6 +201,10 @@ class Application:
         """Nothing new starts; what runs gets `grace` seconds, then is interrupted and settled."""
         closed, _ = await asyncio.gather(self.runs.close(grace), self.gateway.close(grace))
         return closed
+
+    async def listed_models(self) -> list[str]:
+        """The names that a conversation may ask for: what the providers list. Routes are for `/v1` alone."""
+        return list({model.id: None for offer in await self.registry.offers() for model in offer.models})
 
     async def offered_models(self) -> list[dict[str, Any]]:
         """`/v1/models`: what the providers offer and what routes add, in OpenAI's shape."""

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from talkmeter.cli.options import EVERYWHERE, resolved, say, setting_options
+from talkmeter.wording import numbered
 
 FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", "red")}
@@ -26,7 +27,7 @@ def backup(file: Path, *, include_key: bool, **flags: Any) -> None:
     from talkmeter.app.administration import back_up
 
     count = back_up(resolved(flags), file, include_key=include_key)
-    say(f"{file}: {count} files, {file.stat().st_size / 1e6:.1f} MB, verified.")
+    say(f"{file}: {numbered(count, 'file')}, {file.stat().st_size / 1e6:.1f} MB, verified.")
     if not include_key:
         say("The key file is not in it; keep talkmeter.key safe in another place.")
 
@@ -41,7 +42,7 @@ def restore(file: Path, *, force: bool, **flags: Any) -> None:
 
     settings = resolved(flags)
     restored = put_back(settings, file, force=force)
-    say(f"{settings.data_dir}: {len(restored.manifest.files)} files put back, every one as it was.")
+    say(f"{settings.data_dir}: {numbered(len(restored.manifest.files), 'file')} put back, every one as it was.")
     if restored.aside is not None:
         say(f"What was there before is in {restored.aside}.")
 
@@ -75,7 +76,8 @@ def rotate_key(**flags: Any) -> None:
     from talkmeter.app.administration import rotate_key as rotating
     from talkmeter.app.administration import run
 
-    say(f"{run(rotating(resolved(flags)))} keys sealed anew. Delete talkmeter.key.old once all is well.")
+    count = run(rotating(resolved(flags)))
+    say(f"{numbered(count, 'key')} sealed anew. Delete talkmeter.key.old once all is well.")
 
 
 @click.command("forget-keys")
@@ -86,4 +88,5 @@ def forget_keys(**flags: Any) -> None:
     from talkmeter.app.administration import forget_keys as forgetting
     from talkmeter.app.administration import run
 
-    say(f"{run(forgetting(resolved(flags)))} keys removed. Enter them again in Settings.")
+    count = run(forgetting(resolved(flags)))
+    say(f"{numbered(count, 'key')} removed. Enter {'it' if count == 1 else 'them'} again in Settings.")

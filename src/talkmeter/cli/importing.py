@@ -11,6 +11,7 @@ import click
 from talkmeter.cli.options import EVERYWHERE, reads_korean, resolved, say, setting_options
 from talkmeter.cli.tables import say_json
 from talkmeter.conversation.importing.values import FORMATS, Format
+from talkmeter.wording import numbered
 
 if TYPE_CHECKING:
     from talkmeter.app.import_running import Progress, Step
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 NOTES_SHOWN = 20
 STEPS = {"check": ("Checking", "확인 중"), "import": ("Importing", "가져오는 중")}
 OUTCOMES = {
-    "new": ("{n} new conversations", "새 대화 {n}개"),
-    "grown": ("{n} that have grown", "늘어난 대화 {n}개"),
-    "known": ("{n} that were there already", "이미 있던 대화 {n}개"),
+    "new": ("new conversation", "new conversations", "새 대화 {n}개"),
+    "grown": ("that has grown", "that have grown", "늘어난 대화 {n}개"),
+    "known": ("that was there already", "that were there already", "이미 있던 대화 {n}개"),
 }
 LEFT_OUT = {
     "tool": ("calls of tools, and their results", "도구 호출과 그 결과"),
@@ -95,13 +96,9 @@ def _bar() -> "Iterator[Progress]":
 def _print(report: "Report", *, dry_run: bool) -> None:
     if dry_run:
         say(_ours(("Nothing has been written. It would be:", "아무것도 기록하지 않았습니다. 가져올 것:")))
-    found = [_ours(words).format(n=report.conversations[name]) for name, words in OUTCOMES.items()]  # type: ignore[index]
-    say(", ".join(found) + ".")
-    say(
-        _ours(("{m} messages and {i} images added.", "메시지 {m}개와 이미지 {i}개를 더했습니다.")).format(
-            m=report.messages, i=report.images
-        )
-    )
+    say(", ".join([_counted(report.conversations[name], *words) for name, words in OUTCOMES.items()]) + ".")  # type: ignore[index]
+    added = f"{numbered(report.messages, 'message')} and {numbered(report.images, 'image')} added."
+    say(_ours((added, f"메시지 {report.messages:,}개와 이미지 {report.images:,}개를 더했습니다.")))
     left_out = [(report.left_out[name], _ours(words)) for name, words in LEFT_OUT.items()]  # type: ignore[index]
     if any(count for count, _ in left_out):
         say(_ours(("Not taken:", "가져오지 않은 것:")))
@@ -123,6 +120,10 @@ def _notes(title: tuple[str, str], notes: "list[Note]", count: int) -> None:
                 n=count - NOTES_SHOWN, m=len(notes)
             )
         )
+
+
+def _counted(count: int, one: str, many: str, korean: str) -> str:
+    return _ours((numbered(count, one, many), korean.format(n=f"{count:,}")))
 
 
 def _ours(words: tuple[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from talkmeter.cli.options import EVERYWHERE, resolved, say, setting_options
+from talkmeter.wording import numbered
 
 if TYPE_CHECKING:
     from talkmeter.metering.prices import PriceRow
@@ -67,7 +68,7 @@ def add_price(model: str, unit: str, usd: str, day: str | None, **options: Any) 
     filled = run(adding(resolved(options), row))
     say(f"{row.id}: {dollars(row)} US$ per {shown_per(row):,}.")
     if filled:
-        say(f"{filled} entries that were unpriced have a price now.")
+        say(f"Priced now: {numbered(filled, 'entry', 'entries')} that had no price.")
 
 
 add_price.help = f"{add_price.help} UNIT is one of {UNITS}."

@@ -10,6 +10,7 @@ import click
 from talkmeter.cli.options import EVERYWHERE, resolved, say, setting_options
 from talkmeter.cli.tables import say_json, say_table
 from talkmeter.cli.values import duration
+from talkmeter.wording import numbered
 
 if TYPE_CHECKING:
     from talkmeter.metering.reconciling.comparing import Line
@@ -114,7 +115,7 @@ def _print(name: str, report: "Report", *, settle: bool) -> None:
     for one in report.settled:
         say(_settled_words(one, settle=settle))
     for doubt, count in sorted(report.doubts.items()):
-        say(f"{count} {_entries(count)} not settled: {DOUBTS[doubt]}.")
+        say(f"{numbered(count, 'entry', 'entries')} not settled: {DOUBTS[doubt]}.")
     differs = [line for line in report.usage if line.difference]
     money = [line for line in report.money if line.difference]
     days = f"{shown_day(report.start)} to {shown_day(report.end - DAY)}"
@@ -138,7 +139,7 @@ def _rows(line: "Line") -> list[list[Any]]:
         for reason in line.reasons:
             if share := getattr(reason.share, figure):
                 words = " + ".join(WORDS[one] for one in reason.names)
-                entries = f" ({reason.entries} {_entries(reason.entries)})" if reason.entries else ""
+                entries = f" ({numbered(reason.entries, 'entry', 'entries')})" if reason.entries else ""
                 rows.append(["", "", "", "", "", "", "", _signed(share), words + entries])
     return rows
 
@@ -240,7 +241,3 @@ def _plain(picodollars: Fraction) -> str:
 
 def _signed(figure: int) -> str:
     return f"{figure:+,}"
-
-
-def _entries(count: int) -> str:
-    return "entry" if count == 1 else "entries"

@@ -213,7 +213,7 @@ class Conversation:
             )
         if ask.multitask == "interrupt":
             for run_id in reversed(under_way):
-                await self._runs.stop(ask.principal, run_id, "drain")
+                await self._runs.interrupt(ask.principal, run_id)
 
     async def _known(self, principal: str, client_id: str) -> Asked | None:
         run = await self._store.run_by_client_id(principal, client_id)

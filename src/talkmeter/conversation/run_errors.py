@@ -4,10 +4,14 @@ The error: `{"code", "message", "message_ko", "status", "retry_after"}` as on a 
 `details` besides.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 Error = Mapping[str, Any]
+
+# How servers say it where their code does not: OpenAI, vLLM · Ollama, Gemini · DeepSeek · Mistral · OpenRouter.
+_NO_MODEL = re.compile(r"(?i)model.*\b(does not exist|not found|not exist\b)|invalid model\b|not a valid model\b")
 
 BAD_GATEWAY, UNAVAILABLE, TIMED_OUT = 502, 503, 504
 
@@ -36,5 +40,5 @@ def retry_after(error: Error) -> int | None:
 def names_no_model(error: Error) -> bool:
     """Whether the provider does not know the model: then it helps to be told which there are."""
     return error["status"] in (400, 404) and (
-        "model_not_found" in str(error["code"]) or "does not exist" in error["message"]
+        "model_not_found" in str(error["code"]) or _NO_MODEL.search(error["message"]) is not None
     )

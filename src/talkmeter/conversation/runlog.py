@@ -154,6 +154,20 @@ class RunLog:
         self._left = True
         self._news.set()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the run is being settled: its end is on its way to the disk."""
+        return self._closed
+
+    async def flush(self) -> None:
+        """On return all that had been added is on the disk, unless the store cannot take it now."""
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        if self._pending:
+            self._flush_soon()
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+
     async def close(self) -> None:
         """No more flushes: what follows is written with the settlement."""
         self._closed = True

@@ -1,7 +1,8 @@
 """Runs: answers in the making. Each is a task of its own, not the client's; any number of clients follow its log.
 
 A room answers one question at a time, in the order they came. A client that goes away changes nothing; `stop` is a
-call of its own: *drain* ends the answer for the reader and reads on for the bill, *cut* cancels it upstream.
+call of its own: *drain* ends the answer for the reader and reads on for the bill, *cut* cancels it upstream. An answer
+that is interrupted for the next question is drained aside: that one need not wait for it.
 """
 
 import asyncio
@@ -11,12 +12,14 @@ from collections.abc import AsyncGenerator, Sequence
 
 from msgspec import Struct
 
-from talkmeter.conversation.changes import ChangeRun
+from talkmeter.clock import now
+from talkmeter.conversation.changes import ChangeRun, FinishMessage
 from talkmeter.conversation.driving import Driver, LiveRun
 from talkmeter.conversation.runlog import ENDS, HIDDEN, continues
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.errors import BadInput, NotFound
 from talkmeter.messages import Run, RunEvent, StopMode
+from talkmeter.metering.budget_store import RateStanding
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Runs:
         self._driver = driver
         self._live: dict[str, LiveRun] = {}
         self._rooms: dict[str, deque[LiveRun]] = {}
+        self._aside: set[LiveRun] = set()  # no room waits for these any more
         self._closing = False
 
     def enqueue(self, run: Run, kept: Sequence[RunEvent] = ()) -> None:
@@ -64,8 +68,13 @@ class Runs:
         return [live.run.id for live in self._rooms.get(room_id, ()) if not live.log.ended]
 
     def running(self) -> int:
-        """How many answers are being written or wait, in all rooms."""
-        return sum(len(queue) for queue in self._rooms.values())
+        """How many answers are being written, wait or are read on for the bill, in all rooms."""
+        return sum(len(queue) for queue in self._rooms.values()) + len(self._aside)
+
+    def rates(self, principal: str, run_id: str) -> Sequence[RateStanding]:
+        """How the rate limits stood when a run's call was let in; empty if none applied, or if that was long ago."""
+        live = self._live.get(run_id)
+        return live.call.rates if live is not None and live.run.principal == principal and live.call is not None else ()
 
     async def follow(self, principal: str, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent, None]:
         """A run's events with a seq above `after`, up to and with its end. Raises NotFound at the first step."""
@@ -106,9 +115,25 @@ class Runs:
         if waiting:
             await self._driver.end_unsent(live)
 
+    async def interrupt(self, principal: str, run_id: str) -> None:
+        """Stops a run for the next question in its room, which need not wait: on return what was said is on the disk,
+        for that question's history, and the rest is read aside for the bill. Raises as stop does, and StoreError.
+        """
+        await self.stop(principal, run_id, "drain")
+        live = self._live.get(run_id)
+        if live is None or live.call is None:
+            return  # it waited, or it ends at once because it has not left
+        await live.log.flush()
+        if live.log.closed:
+            return
+        await self._store.commit(
+            FinishMessage(id=live.run.answer_id, text=live.text, status="stopped", finished_at=now())
+        )
+        self._put_aside(live)
+
     async def abandon(self, room_id: str) -> None:
         """Cuts everything under way in a room that is about to be deleted, and waits for the settlements."""
-        queue = list(self._rooms.get(room_id, ()))
+        queue = [*(live for live in self._aside if live.run.room_id == room_id), *self._rooms.get(room_id, ())]
         for live in reversed(queue):
             await self.stop(live.run.principal, live.run.id, "cut")
         tasks = [live.task for live in queue if live.task is not None]
@@ -150,18 +175,36 @@ class Runs:
     def _done(self, live: LiveRun, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("run %s ended unexpectedly", live.run.id, exc_info=error)
-        queue = self._leave(live)
+        if live in self._aside:
+            self._aside.remove(live)
+            self._forget_later(live)
+        else:
+            self._go_on(self._leave(live))
+
+    def _put_aside(self, live: LiveRun) -> None:
+        if live in self._rooms.get(live.run.room_id, ()):  # or it has ended meanwhile
+            self._aside.add(live)
+            self._go_on(self._out_of_queue(live))
+
+    def _go_on(self, queue: deque[LiveRun]) -> None:
         if queue and not self._closing:
             self._start(queue[0])
 
     def _leave(self, live: LiveRun) -> deque[LiveRun]:
-        """Takes a run out of its room's queue; its log stays a while for clients that come late."""
+        """Takes a run that has ended, or need not begin, out of its room's queue."""
+        self._forget_later(live)
+        return self._out_of_queue(live)
+
+    def _out_of_queue(self, live: LiveRun) -> deque[LiveRun]:
         queue = self._rooms[live.run.room_id]
         queue.remove(live)
         if not queue:
             del self._rooms[live.run.room_id]
-        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._live.pop, live.run.id, None)
         return queue
+
+    def _forget_later(self, live: LiveRun) -> None:
+        """Its log stays a while for clients that come late."""
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._live.pop, live.run.id, None)
 
     async def _replay(self, run: Run, after: int) -> list[RunEvent]:
         """The log of a run that is not in memory: what is kept of it, or its answer as one delta and its end."""

@@ -53,8 +53,8 @@ class Answered(Struct, frozen=True, kw_only=True):
     """How an answer ended, or how it stands if the server is stopping: then status is `queued` or `streaming`.
 
     entry: its call in the ledger; None: it never left. error: {"code", "message", "message_ko", "status",
-    "retry_after"}, as on a message. model: asked for; model_served: as the provider says. Figures that nobody has are
-    None, which is not zero.
+    "retry_after"}, as on a message, with "hint" and "hint_ko" where the model is not there: which are. model: asked
+    for; model_served: as the provider says. Figures that nobody has are None, which is not zero.
     """
 
     run_id: str

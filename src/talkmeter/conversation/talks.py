@@ -7,7 +7,7 @@
 A room belongs to its principal's user: nobody else's id opens it, and it looks the same as one that is not there.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 
 from msgspec import UNSET, UnsetType
@@ -21,6 +21,7 @@ from talkmeter.conversation.conversation_ids import (
     is_new,
     public_id,
 )
+from talkmeter.conversation.known_models import KnownModels
 from talkmeter.conversation.rooms import Rooms, bounded
 from talkmeter.conversation.runs import Runs, run_not_found
 from talkmeter.conversation.settings import Defaults, for_run, resolve
@@ -30,6 +31,7 @@ from talkmeter.conversation.values import Ask, Asked, MessageView
 from talkmeter.errors import BadInput, Conflict, NotFound
 from talkmeter.ids import new_id
 from talkmeter.messages import Room, RoomSettings, RunEvent, StopMode
+from talkmeter.metering.budget_store import RateStanding
 
 LONGEST_KEY = 255  # characters of an idempotency key
 TRIES = 5  # a room may be made or deleted by somebody else in the very moment, but not so often
@@ -45,6 +47,7 @@ class Talks:
         runs: Runs,
         callers: Callers,
         defaults: Defaults,
+        models: KnownModels,
     ) -> None:
         self._store = store
         self._conversation = conversation
@@ -52,6 +55,7 @@ class Talks:
         self._runs = runs
         self._callers = callers
         self._defaults = defaults
+        self._models = models
 
     async def ask(self, talk: Talk) -> Started:
         """Keeps the question and starts its answer; on return both are on the disk.
@@ -129,9 +133,13 @@ class Talks:
             provider_name=message.provider_name,
             created_at=message.created_at,
             finished_at=message.finished_at,
-            error=message.error,
+            error=await self._models.told(message.error, message.model, principal),
             entry=view.entry,
         )
+
+    def rates(self, principal: Principal, run_id: str) -> Sequence[RateStanding]:
+        """How the asker's rate limits stood when the question was sent; empty if none applied, or it is long ago."""
+        return self._runs.rates(principal.user_id, run_id)
 
     async def stop(self, principal: Principal, run_id: str, mode: StopMode = "drain") -> None:
         """Asks a run to end; its log says when it has. Raises NotFound (`run_not_found`), BadInput."""

@@ -7,7 +7,8 @@ from msgspec import UNSET, Struct, UnsetType
 from talkmeter.messages import Message, Room, RoomSettings, Window
 from talkmeter.metering.ledger import LedgerEntry, Quality, Totals
 
-# A question to a room that is answering waits its turn, is refused, or has the answers under way stopped and drained.
+# A question to a room that is answering waits its turn, is refused, or has the answers under way stopped, and goes out
+# while they are drained.
 Multitask = Literal["enqueue", "reject", "interrupt"]
 
 

@@ -10,7 +10,7 @@ Whatever happens between open and settle, even SIGKILL, the entry is there and s
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ from talkmeter.completions import (
 from talkmeter.errors import Conflict
 from talkmeter.metering.admission import Whose, take_rates
 from talkmeter.metering.bounds import bounds_of, output_asked
-from talkmeter.metering.budget_store import Reserve
+from talkmeter.metering.budget_store import RatesTaken, RateStanding, Reserve
 from talkmeter.metering.budgets import BudgetBook
 from talkmeter.metering.ledger import LedgerStore, OpenEntry, SettleEntry
 from talkmeter.metering.pricebook import PriceBook
@@ -113,13 +113,15 @@ class Meter:
         opening = self._opening(request, provider, context, count, opened_at, worst)
         reserve = self._reserve(opening, worst, whose)
         rates = take_rates(whose.rates, count.total + (opening.max_output_tokens or 0), opened_at)
+        call = Call(self._store, self._prices, self._limits, provider, request, opening, began)
         if reserve is None and rates is None:
             await self._store.commit(opening, *also)
         else:
-            opening = structs.replace(opening, reservations=reservations_text(reserve, rates))
+            call.opening = opening = structs.replace(opening, reservations=reservations_text(reserve, rates))
             aside = [change for change in (reserve, rates) if change is not None]
-            await self._commit_within_limits(*aside, opening, *also)
-        return Call(self._store, self._prices, self._limits, provider, request, opening, began)
+            given = await self._commit_within_limits(*aside, opening, *also)
+            call.rates = [rate for one in given if isinstance(one, RatesTaken) for rate in one.rates]
+        return call
 
     def _reserve(self, opening: OpenEntry, worst: WorstCase, whose: Whose) -> Reserve | None:
         if self._budgets is None:
@@ -133,9 +135,9 @@ class Meter:
         )
         return self._budgets.reservation(budgets, worst, opening.opened_at, entry_id=opening.id)
 
-    async def _commit_within_limits(self, *changes: Struct) -> None:
+    async def _commit_within_limits(self, *changes: Struct) -> tuple[Any, ...]:
         try:
-            await self._store.commit(*changes)
+            return await self._store.commit(*changes)
         except Conflict as conflict:
             refusal = self._budgets.refusal(conflict) if self._budgets else None
             raise refusal or conflict from None
@@ -168,7 +170,10 @@ class Meter:
 
 
 class Call:
-    """One call under way. `read` once, then `settle` once. began: the monotonic clock (ns) when it was opened."""
+    """One call under way. `read` once, then `settle` once. began: the monotonic clock (ns) when it was opened.
+
+    rates: how the rate limits stood once it was let in; empty if none applied.
+    """
 
     def __init__(
         self,
@@ -186,6 +191,7 @@ class Call:
         self._provider = provider
         self._request = request
         self.opening = opening
+        self.rates: Sequence[RateStanding] = ()
         self._began = began
         self._tap: Tap | None = None
         self._refusal = bytearray()

@@ -222,9 +222,9 @@ async def test_a_first_piece_is_given_on_before_the_rest(street):
     street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
     sink = Sink(full=1)
     passage = await street.gateway.pass_on(ask(), client())
-    assert passage.last_given == b""
+    assert passage.given_last == b""
     assert await passage.stream_to(sink) == USAGE
-    assert (sink.pieces, sink.waited, passage.last_given) == ([WORD, WORD], 2, WORD + WORD)
+    assert (sink.pieces, sink.waited, passage.given_last) == ([WORD, WORD], 2, WORD + WORD)
     assert passage.call.settlement.usage.prompt_tokens == 8, "it is overheard once"
     unasked = await street.gateway.pass_on(ask(usage_unasked=True), client())
     assert await unasked.stream_to(sink) == WORD

@@ -28,31 +28,25 @@ class Reader(Protocol):
 class _Through:
     """From the provider to a client: overheard, and without the one event that the client has not asked for."""
 
-    __slots__ = ("_before", "_call", "_last", "_take", "_withheld", "room")
+    __slots__ = ("_call", "_take", "_withheld", "given", "given_before", "room")
 
     def __init__(self, call: PassingCall, withheld: UsageWithheld | None, reader: Reader) -> None:
         self._call = call
         self._withheld = withheld
         self._take = reader.take
         self.room = reader.room
-        self._before = self._last = b""
-
-    @property
-    def given(self) -> bytes:
-        """The last two pieces, in which the end of an event may stand."""
-        return self._before + self._last
+        self.given_before = self.given = b""  # the last two pieces
 
     def take(self, data: bytes) -> bool:
         self._call.overhear(data)
         return self.give(data)
 
     def give(self, data: bytes) -> bool:
-        """What has been overheard already."""
         if self._withheld is not None:
             data = self._withheld.feed(data)
         if not data:
             return True
-        self._before, self._last = self._last, data
+        self.given_before, self.given = self.given, data
         return self._take(data)
 
 
@@ -111,11 +105,6 @@ class Passage:
         return tap is not None and self.is_plain_stream and not tap.done and tap.error is None
 
     @property
-    def last_given(self) -> bytes:
-        """Of what `stream_to` has given: its end, with at least the last event if that came whole."""
-        return b"" if self._through is None else self._through.given
-
-    @property
     def answer_id(self) -> str | None:
         """The provider's id of what it is answering, as soon as it has told it."""
         tap = self.call.tap
@@ -148,13 +137,19 @@ class Passage:
     async def stream_to(self, reader: Reader) -> bytes:
         """All that is left goes to the reader as it comes; the last bytes are returned. Raises as `read`."""
         withheld = self._withheld
+        through = self._through = _Through(self.call, withheld, reader)
         data, self._first = self._first, b""
         if not self.call.ended:
-            self._through = through = _Through(self.call, withheld, reader)
             if data and not through.give(data):
                 await reader.room()
             data = await self.call.stream_to(through)
         return data if withheld is None else withheld.feed(data) + withheld.finish()
+
+    @property
+    def given_last(self) -> bytes:
+        """The end of what `stream_to` has given to the reader so far."""
+        through = self._through
+        return b"" if through is None else through.given_before + through.given
 
     def client_left(self, *, cut: bool = False) -> None:
         """The client is gone: the rest is read for the bill, or the call is cancelled. cut: it asked for that."""

@@ -12,10 +12,15 @@ log = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
+PROBES = ("/health",)  # asked every few seconds by whoever watches: no line of the log each time
+
+RATE_HEADERS = [
+    f"X-RateLimit-{what}-{kind}" for kind in ("Requests", "Tokens") for what in ("Limit", "Remaining", "Reset")
+]
 # Any page may ask with a key of its own, and read the answer; cookies are never sent along, and would open nothing.
 CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Retry-After, X-Request-Id, Location"),
+    (b"access-control-expose-headers", ", ".join(["Retry-After", "X-Request-Id", "Location", *RATE_HEADERS]).encode()),
 ]
 PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),
@@ -72,8 +77,9 @@ class Sending:
 
     def note(self, scope: Any, seconds: float) -> None:
         status = self.status or 499  # the client left before there was an answer
+        quiet = logging.DEBUG if scope["path"] in PROBES else logging.INFO
         log.log(
-            logging.INFO if status < 500 else logging.ERROR,
+            quiet if status < 500 else logging.ERROR,
             "request",
             extra={
                 "request_id": self._request_id,

@@ -5,20 +5,21 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from msgspec import structs
 
 from talkmeter.accounts.entrance import caller_of
 from talkmeter.accounts.principals import Principal
-from talkmeter.conversation.run_errors import names_no_model
 from talkmeter.conversation.talk_values import Answered, Told
 from talkmeter.errors import NotFound, TalkmeterError
 from talkmeter.event_stream import EventStream
+from talkmeter.metering.rates import rate_headers
 from talkmeter.surfaces.ask.answers import Sending, Whole
 from talkmeter.surfaces.ask.docs_page import DocsPage
 from talkmeter.surfaces.ask.following import FailedRun, events, run_of_prompt
-from talkmeter.surfaces.ask.problems import INTERRUPTED, WAITS, failed, problem
+from talkmeter.surfaces.ask.problems import WAITS, failed, problem
 from talkmeter.surfaces.ask.reading import (
     Path,
     limit_of,
@@ -37,7 +38,6 @@ from talkmeter.surfaces.ask.shapes import AskBody, Deleted, Health, Stopping
 
 log = logging.getLogger(__name__)
 
-MODELS_NAMED = 30  # in an error about an unknown one
 UNSENDABLE = ("queued", "streaming")
 
 Handle = Callable[[Request, Path, Principal], Awaitable[Any]]
@@ -63,7 +63,7 @@ class AskDoor:
         try:
             await (await self._answer(scope, receive))(scope, receive, answer)
         except FailedRun as ended:
-            await (await self._failed(ended.answered, request_id, korean=korean))(scope, receive, answer)
+            await _failed(ended.answered, request_id, korean=korean)(scope, receive, answer)
         except TalkmeterError as error:
             await _refuse(error, request_id, korean=korean)(scope, receive, answer)
         except ClientLeft:
@@ -137,12 +137,15 @@ class AskDoor:
             waiting.cancel()
             left.cancel()
         if answered.status in ("complete", "stopped"):
-            return Whole(reply_of(answered))
+            return Whole(reply_of(answered), headers=rate_headers(self._talks.rates(principal, run_id)))
         raise FailedRun(answered)
 
     def _stream(self, principal: Principal, run_id: str, after: int) -> EventStream:
         pieces = events(self._talks, principal, run_id, after)
-        return EventStream(pieces, until=self._services.entrance.end_of(principal))
+        rates = partial(self._talks.rates, principal, run_id)
+        return EventStream(
+            pieces, until=self._services.entrance.end_of(principal), headers=lambda: rate_headers(rates())
+        )
 
     async def _history(self, request: Request, path: Path, principal: Principal) -> Any:
         conversation_id, query = path.conversation_id or "", request.query
@@ -197,15 +200,12 @@ class AskDoor:
             await self._talks.stop(principal, run_id, body.mode)
         return Whole(Stopping(stopping=runs))
 
-    async def _failed(self, answered: Answered, request_id: str, *, korean: bool) -> Whole:
-        if answered.status in UNSENDABLE:
-            answered = structs.replace(answered, error=WAITS)
-        models = ""
-        if names_no_model(answered.error or INTERRUPTED):
-            names = list(await self._services.models())
-            models = ", ".join([*names[:MODELS_NAMED], *(["…"] if len(names) > MODELS_NAMED else [])])
-        status, headers, body = failed(answered, request_id, models, korean=korean)
-        return Whole(body, status, headers)
+
+def _failed(answered: Answered, request_id: str, *, korean: bool) -> Whole:
+    if answered.status in UNSENDABLE:
+        answered = structs.replace(answered, error=WAITS)
+    status, headers, body = failed(answered, request_id, korean=korean)
+    return Whole(body, status, headers)
 
 
 def _refuse(error: TalkmeterError, request_id: str, *, korean: bool) -> Whole:

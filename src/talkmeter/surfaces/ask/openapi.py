@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from talkmeter.surfaces.ask import examples
+from talkmeter.surfaces.ask.answers import RATE_HEADERS
 from talkmeter.surfaces.ask.shapes import (
     AskBody,
     Conversation,
@@ -18,6 +19,10 @@ from talkmeter.surfaces.ask.shapes import (
 )
 
 TYPES = (AskBody, StopBody, Reply, Failure, Conversation, Conversations, Deleted, Stopping, Health)
+_RATE_HEADER = {
+    "schema": {"type": "string"},
+    "description": "Of the tightest rate limit when the question was sent, where the key or its user has one.",
+}
 EVENTS = (
     "Server-sent events. `asked` says which run this is; then, each with its seq as `id`: `queued`, `started`, "
     "`reasoning`, `delta` (from `offset` on, the answer is `text`), `stopping`, and one of the ends `finished`, "
@@ -78,6 +83,7 @@ def _ask(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer",
+                "headers": dict.fromkeys(RATE_HEADERS, _RATE_HEADER),
                 "content": {
                     "application/json": _body("Reply", {"Reply": examples.REPLY}),
                     "text/event-stream": {

@@ -34,13 +34,8 @@ def problem(error: TalkmeterError, request_id: str, *, korean: bool = False) -> 
     return error.status, _headers(error.details), body
 
 
-def failed(
-    answered: Answered, request_id: str, models: str, *, korean: bool = False
-) -> tuple[int, Headers, dict[str, Any]]:
-    """As problem, for an answer that has failed or was interrupted; what there is of it stands beside.
-
-    models: those that there are, where the one asked for is not; else empty.
-    """
+def failed(answered: Answered, request_id: str, *, korean: bool = False) -> tuple[int, Headers, dict[str, Any]]:
+    """As problem, for an answer that has failed or was interrupted; what there is of it stands beside."""
     error = answered.error or INTERRUPTED
     seconds = retry_after(error)
     details = {**error.get("details", {}), **({"retry_after": seconds} if seconds is not None else {})}
@@ -50,8 +45,8 @@ def failed(
         error["message_ko"],
         code=error["code"],
         status=status,
-        hint=f"There are: {models}." if models else None,
-        hint_ko=f"쓸 수 있는 모델: {models}." if models else None,
+        hint=error.get("hint"),
+        hint_ko=error.get("hint_ko"),
         details=details,
     )
     _, headers, body = problem(told, request_id, korean=korean)

@@ -1,6 +1,5 @@
 """What the ask door needs of the rest of Talkmeter. `app` fills it in."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +11,9 @@ DOOR = "ask"
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """models: the names that providers offer now. body_bytes: the largest body. docs: Swagger UI's files, as built."""
+    """body_bytes: the largest body. docs: Swagger UI's files, as built."""
 
     talks: Talks
     entrance: Entrance
-    models: Callable[[], Awaitable[Sequence[str]]]
     body_bytes: int
     docs: Path

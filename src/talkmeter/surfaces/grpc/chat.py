@@ -26,7 +26,8 @@ class Chat:
         """Raises what Talks.ask raises, and Failed for an answer that did not come to its end."""
         user_id = rpc.principal.user_id
         question = Question(user_id, request.conversation_id or rpc.peer, request.prompt)
-        leaving = Leaving(cut=rpc.principal.key is not None and rpc.principal.key.disconnect == "cut")
+        rpc.cuts = rpc.principal.key is not None and rpc.principal.key.disconnect == "cut"
+        leaving = Leaving(cut=rpc.cuts)
         told = _Told()
         broken = self._channels.take_broken(question, now()) if is_seed(request) else None
         run_id = broken or await self._begin(rpc, request, leaving)

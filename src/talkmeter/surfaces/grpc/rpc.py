@@ -25,6 +25,8 @@ from talkmeter.surfaces.grpc.trailers import Pairs, ids
 log = logging.getLogger(__name__)
 
 LATE_SECONDS = 0.5
+CUT = "The answer ends with this call, as its key wants it (disconnect: cut); what had come is kept."
+CUT_KO = "키의 설정(disconnect: cut)에 따라 답변도 이 호출과 함께 끝납니다. 그때까지의 내용은 보관됩니다."
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -43,7 +45,9 @@ class Unread(Exception):
 
 
 class Rpc:
-    """principal: who calls. peer: the connection. deadline: whether the client has set one."""
+    """principal: who calls. peer: the connection. deadline: whether the client has set one. cuts: set by a service
+    whose answer ends with the call, whatever ends that.
+    """
 
     def __init__(
         self, services: Services, context: Context, principal: Principal, metadata: Metadata, about: dict[str, str]
@@ -51,6 +55,7 @@ class Rpc:
         self.principal = principal
         self.peer = context.peer()
         self.deadline = context.time_remaining() is not None
+        self.cuts = False
         self._services = services
         self._context = context
         self._metadata = metadata
@@ -134,8 +139,9 @@ async def _answer(
     about["principal"] = principal.user_id
     if principal.key is not None:
         about["key_id"] = principal.key.id
-    async with _while_allowed(services, principal):
-        return await answer(Rpc(services, context, principal, metadata, about), request)
+    rpc = Rpc(services, context, principal, metadata, about)
+    async with _while_allowed(services, rpc):
+        return await answer(rpc, request)
 
 
 def _ending(error: Failed | TalkmeterError) -> tuple[grpc.Status, Any]:
@@ -160,9 +166,9 @@ def _note(code: grpc.StatusCode, seconds: float, about: Mapping[str, str]) -> No
 
 
 @asynccontextmanager
-async def _while_allowed(services: Services, principal: Principal) -> AsyncIterator[None]:
+async def _while_allowed(services: Services, rpc: Rpc) -> AsyncIterator[None]:
     """Breaks off once the key is revoked, or the server's longest time for a call is over."""
-    loop, gone = asyncio.get_running_loop(), services.entrance.end_of(principal)
+    loop, gone = asyncio.get_running_loop(), services.entrance.end_of(rpc.principal)
     inside = True
 
     def leave(_: object) -> None:
@@ -182,27 +188,29 @@ async def _while_allowed(services: Services, principal: Principal) -> AsyncItera
     except TimeoutError:
         if not limit.expired():
             raise
-        raise _revoked() if gone is not None and gone.done() else _too_long(services.limits.answer_seconds) from None
+        if gone is not None and gone.done():
+            raise _revoked(cut=rpc.cuts) from None
+        raise _too_long(services.limits.answer_seconds, cut=rpc.cuts) from None
 
 
-def _revoked() -> InvalidKey:
+def _revoked(*, cut: bool) -> InvalidKey:
     return InvalidKey(
         "This key has just been revoked, or its user disabled.",
         "이 키가 방금 폐기되었거나 사용자가 비활성화되었습니다.",
-        hint="An answer that had begun is finished and kept.",
-        hint_ko="이미 시작된 답변은 끝까지 작성되어 보관됩니다.",
+        hint=CUT if cut else "An answer that had begun is finished and kept.",
+        hint_ko=CUT_KO if cut else "이미 시작된 답변은 끝까지 작성되어 보관됩니다.",
         details={"reason": "revoked"},
     )
 
 
-def _too_long(seconds: float) -> TalkmeterError:
+def _too_long(seconds: float, *, cut: bool) -> TalkmeterError:
     return TalkmeterError(
         f"One call may take {seconds:g} seconds here.",
         f"호출 하나는 {seconds:g}초까지만 이어질 수 있습니다.",
         code="call_too_long",
         status=504,
-        hint="The answer goes on; Follow has the rest.",
-        hint_ko="답변은 계속됩니다. 나머지는 Follow로 받으십시오.",
+        hint=CUT if cut else "The answer goes on; Follow has the rest.",
+        hint_ko=CUT_KO if cut else "답변은 계속됩니다. 나머지는 Follow로 받으십시오.",
     )
 
 

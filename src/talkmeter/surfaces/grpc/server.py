@@ -10,9 +10,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from talkmeter.surfaces.grpc import chat, conversations
+from talkmeter.surfaces.grpc import chat, conversations, reflection
 from talkmeter.surfaces.grpc.asking import Asking
 from talkmeter.surfaces.grpc.channels import CHANNEL_SECONDS, Channels
 from talkmeter.surfaces.grpc.messages import chat_pb2, conversations_pb2
@@ -46,7 +45,7 @@ class GrpcServer:
             self._server.add_generic_rpc_handlers((self._handlers(services, name, methods),))
         self._names = tuple(tables)
         add_HealthServicer_to_server(self._health, self._server)
-        self._server.add_generic_rpc_handlers(_reflection((*tables, health.SERVICE_NAME, reflection.SERVICE_NAME)))
+        self._server.add_generic_rpc_handlers(reflection.handlers((*tables, health.SERVICE_NAME)))
 
     async def start(
         self, addresses: Sequence[str], credentials: Callable[[], grpc.ServerCredentials] | None = None
@@ -125,30 +124,20 @@ def _service(name: str) -> ServiceDescriptor:
     raise LookupError(name)
 
 
-def _reflection(names: Sequence[str]) -> tuple[Any, ...]:
-    """Version 1 is v1alpha under another name, byte for byte; the package has the older one only."""
-    servicer = reflection.aio.ReflectionServicer(names)  # type: ignore[attr-defined]  # as above
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=_bytes_of,
-    )
-    services = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
-    return tuple(grpc.method_handlers_generic_handler(each, {"ServerReflectionInfo": handler}) for each in services)
-
-
 def _bytes_of(message: Message) -> bytes:
     return message.SerializeToString()
 
 
 def _options(limits: Limits) -> list[tuple[str, int]]:
+    """Times go by what is said at the top; pings are answered, and asked, on connections without a call, too."""
     return [
         ("grpc.so_reuseport", 0),  # or another server on the port would go unnoticed
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_concurrent_streams", limits.calls),
-        ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
-        ("grpc.keepalive_timeout_ms", KEEPALIVE_ANSWER_SECONDS * 1000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", CLIENTS_PING_SECONDS * 1000),
+        ("grpc.keepalive_time_ms", round(KEEPALIVE_SECONDS * 1000)),
+        ("grpc.keepalive_timeout_ms", round(KEEPALIVE_ANSWER_SECONDS * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(CLIENTS_PING_SECONDS * 1000)),
         ("grpc.http2.max_ping_strikes", 2),
         ("grpc.max_connection_idle_ms", CHANNEL_SECONDS * 1000),
     ]

@@ -66,8 +66,8 @@ def status_of(error: TalkmeterError, at: int) -> Status:
     return _status(
         code,
         error.code,
-        _joined(error.message, error.hint),
-        _joined(error.message_ko, error.hint_ko),
+        joined(error.message, error.hint),
+        joined(error.message_ko, error.hint_ko),
         facts if error.param is None else {**facts, "param": error.param},
         more,
     )
@@ -85,7 +85,9 @@ def status_of_answer(problem: Mapping[str, Any]) -> Status:
     elif retry_after is not None:
         more.append(_retry_in(retry_after))
     facts = {} if said is None else {"provider_status": str(said)}
-    return _status(code, code_said, problem["message"], problem["message_ko"], facts, more)
+    message = joined(problem["message"], problem.get("hint"))
+    message_ko = joined(problem["message_ko"], problem.get("hint_ko"))
+    return _status(code, code_said, message, message_ko, facts, more)
 
 
 def _of_http(status: int) -> Code:
@@ -145,7 +147,7 @@ def _status(
     return status
 
 
-def _joined(message: str, hint: str | None) -> str:
+def joined(message: str, hint: str | None) -> str:
     return f"{message} {hint}" if hint else message
 
 

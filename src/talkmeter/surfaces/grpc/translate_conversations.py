@@ -15,6 +15,7 @@ from talkmeter.messages import Room, RunEvent, StopMode
 from talkmeter.surfaces.grpc.entering import DOOR
 from talkmeter.surfaces.grpc.messages import conversations_pb2 as pb
 from talkmeter.surfaces.grpc.pieces import newest_that_fit, pieces
+from talkmeter.surfaces.grpc.statuses import joined
 from talkmeter.surfaces.grpc.translate import cost_of, figures_of, options_of, present, usage_of
 
 PAGE_SIZE = 60  # of a page whose size was not said
@@ -151,7 +152,9 @@ def _message(said: Said) -> pb.Message:
 def _problem(error: Mapping[str, Any] | None) -> pb.Problem | None:
     if error is None:
         return None
-    return pb.Problem(code=error["code"], message=error["message"], message_ko=error["message_ko"])
+    message = joined(error["message"], error.get("hint"))
+    message_ko = joined(error["message_ko"], error.get("hint_ko"))
+    return pb.Problem(code=error["code"], message=message, message_ko=message_ko)
 
 
 def time_of(at: int) -> Timestamp:

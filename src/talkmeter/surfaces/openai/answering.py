@@ -77,7 +77,7 @@ class Answering:
         """The end of an answer that has no end. A stream says why, where that can be said."""
         log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
         endpoint = passage.call.opening.endpoint
-        why = stream_problem(error, endpoint, passage.last_given) if passage.broke_silently else b""
+        why = stream_problem(error, endpoint, passage.given_last) if passage.broke_silently else b""
         if why:
             await self.client.break_off(why)
         else:

@@ -19,6 +19,7 @@ from talkmeter.surfaces.web.problems import internal_error, problem_response
 log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+PROBES = frozenset({"healthz", "readyz", "metrics"})  # asked every few seconds by whoever watches
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,64}")
@@ -72,8 +73,9 @@ class Gate:
         status = answer.status or 499  # the client left before there was an answer
         if self._observe is not None:
             self._observe(route, scope["method"], status, seconds)
+        quiet = logging.DEBUG if route in PROBES else logging.INFO
         log.log(
-            logging.INFO if status < 500 else logging.ERROR,
+            quiet if status < 500 else logging.ERROR,
             "request",
             extra={
                 "request_id": scope["request_id"],

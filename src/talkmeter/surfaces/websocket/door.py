@@ -12,7 +12,7 @@ from talkmeter.surfaces.websocket.protocol import EXTENSION, Socket
 from talkmeter.surfaces.websocket.responding import Responding
 from talkmeter.surfaces.websocket.services import Services
 from talkmeter.surfaces.websocket.session import Receive, Session
-from talkmeter.surfaces.websocket.visitor import Visitor
+from talkmeter.surfaces.websocket.visitor import DOOR, RESPONSES_DOORS, Visitor
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ class WebSocketDoor:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         await receive()  # `websocket.connect`
-        visitor = Visitor(scope, self._services)
         try:
             spoken = self._spoken(scope)
+            visitor = Visitor(scope, self._services, RESPONSES_DOORS if spoken is None else (DOOR,))
             principal = await visitor.come_in()
             visitor.tags()
         except TalkmeterError as error:

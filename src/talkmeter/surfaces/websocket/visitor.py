@@ -1,7 +1,7 @@
 """Who is at the other end of a socket, asked again with every message: a right that is taken away is gone at once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,13 +13,15 @@ from talkmeter.errors import Forbidden, NotSignedIn
 from talkmeter.surfaces.websocket.services import Services
 
 DOOR = "websocket"
+RESPONSES_DOORS = ("openai", DOOR)  # what is spoken there is the gateway's, only the wire is another
 
 
 class Visitor:
-    """scope: of the handshake."""
+    """scope: of the handshake. doors: for any of these its key must be."""
 
-    def __init__(self, scope: Any, services: Services) -> None:
+    def __init__(self, scope: Any, services: Services, doors: Sequence[str]) -> None:
         self._scope = scope
+        self._doors = doors
         self._services = services
         self._caller = caller_of(scope.get("client"), dict(scope["headers"]))
         self._by_cookie = False
@@ -40,7 +42,8 @@ class Visitor:
                     "This browser is not signed in any more.", "이 브라우저는 더 이상 로그인되어 있지 않습니다."
                 )
             return found
-        return self._services.entrance.principal(DOOR, self._caller)
+        door, *others = self._doors
+        return self._services.entrance.principal(door, self._caller, *others)
 
     def tags(self) -> tuple[str, ...]:
         """What budgets go by besides. Raises BadInput."""
