@@ -227,6 +227,26 @@ async def test_a_first_piece_that_is_all_there_is(street):
     assert street.gateway._passages == set()
 
 
+async def test_a_first_piece_is_given_on_before_the_rest(street):
+    street.providers |= {
+        "a": Provider("a", Answer(WORD, WORD, USAGE), Answer(USAGE, WORD), Answer(WORD)),
+        "b": Provider("b"),
+    }
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    sink = Sink(full=1)
+    passage = await street.gateway.pass_on(ask(), client())
+    assert passage.given_last == b""
+    assert await passage.stream_to(sink) == USAGE
+    assert (sink.pieces, sink.waited, passage.given_last) == ([WORD, WORD], 2, WORD + WORD)
+    assert passage.call.settlement.usage.prompt_tokens == 8, "it is overheard once"
+    unasked = await street.gateway.pass_on(ask(usage_unasked=True), client())
+    assert await unasked.stream_to(sink) == WORD
+    alone = await street.gateway.pass_on(ask(), client())
+    assert await alone.stream_to(sink) == WORD
+    assert len(sink.pieces) == 2
+    assert await entries(street) == []
+
+
 @pytest.mark.parametrize("leaves", [True, False])
 async def test_waiting_for_a_first_piece_can_be_given_up(street, leaves):
     """By a client that leaves, or from outside: the entry is settled, and nobody else is asked."""
