@@ -3,20 +3,16 @@
 Afterwards the two are equal, to the token and to the picodollar, but for what came from outside; and that is named.
 """
 
-import http.client
 import json
-import time
-import urllib.error
 import urllib.request
 
 import pytest
 
 from support.postgres import Postgres
-from support.running import Server, SimulatorProcess
-from support.simulator_requests import FORM, form, smallest, wav
-from support.talkmeter_process import run
+from support.reconcile_desk import KEY, Desk, chat
+from support.running import Server
+from support.simulator_requests import smallest, wav
 
-KEY, ADMIN = "sk-test-0123456789abcdWXYZ", "sk-admin-0123456789abcdefgh"
 KINDS = {
     "chat": "sim-fast",
     "response": "sim-reasoning",
@@ -40,82 +36,6 @@ def database(request):
     yield url
     server.drop(url)
     server.stop()
-
-
-class Desk:
-    """A server and a simulator of their own, and short ways to use both."""
-
-    def __init__(self, folder, database):
-        self.data_dir = folder / "data"
-        self.simulator = SimulatorProcess(folder / "bill.jsonl")
-        self.environment = {
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_ADMIN_KEY": ADMIN,
-            "OPENAI_BASE_URL": self.simulator.base_url,
-        }
-        if database is not None:
-            self.environment["TALKMETER_DATABASE_URL"] = database
-        self.first_day = today()
-        self.server = Server(self.data_dir, environment=self.environment)
-
-    def call(self, path, body, *, outside=False):
-        """(status, body); outside: past Talkmeter, with another key."""
-        files = any(isinstance(value, tuple) for value in body.values())
-        headers = {"Content-Type": FORM if files else "application/json"}
-        if outside:
-            headers["Authorization"] = "Bearer sk-another-0123456789"
-        url = f"{self.simulator.base_url if outside else self.server.origin + '/v1'}/{path}"
-        data = form(body) if files else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-        except (urllib.error.URLError, http.client.HTTPException, OSError):
-            return 0, b""
-
-    def chat(self, model, text="say: a b c", *, outside=False, **more):
-        return self.call("chat/completions", chat(model, text, **more), outside=outside)
-
-    def leave(self, model, **simulate):
-        """Asks for a gated stream and leaves once it has begun, or before it can."""
-        connection = http.client.HTTPConnection(self.server.origin.partition("//")[2], timeout=30)
-        body = chat(model, stream=True, simulate=simulate)
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
-        if simulate.get("gate"):
-            self.simulator.step(3)
-            connection.getresponse().read(1)
-        else:
-            time.sleep(0.3)
-        return connection
-
-    def reconcile(self, *options):
-        """(status, what it prints as JSON)."""
-        arguments = ("reconcile", "--from", self.first_day, "--to", today(), "--lag", "0", "--json", *options)
-        status, said, error = run(*arguments, data_dir=self.data_dir, **self.environment)
-        assert said, error
-        return status, json.loads(said)
-
-    def wait_until_settled(self):
-        until = time.monotonic() + 30
-        while any("open" in reason["names"] for reason in reasons(self.reconcile()[1])):
-            assert time.monotonic() < until, "an entry stays open"
-
-    def close(self):
-        self.server.stop()
-        self.simulator.stop()
-
-
-def today():
-    return time.strftime("%Y-%m-%d", time.gmtime())
-
-
-def chat(model, text="say: a b c", **more):
-    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
-
-
-def reasons(report):
-    return [reason for line in report["usage"] for reason in line["reasons"]]
 
 
 def differing(report):

@@ -320,3 +320,49 @@ async def test_the_page_and_its_streams_through_workers(street_of):
         for pid in workers:
             await gone(pid)
     assert street.server.terminate() == 0
+
+
+async def test_time_outs_of_a_providers_own_hold_in_every_worker(street_of):
+    """From when they are set on the page, which the main process serves: each phase, and again once they change."""
+    street = await street_of(2)
+    hurried = {"headers": 2, "first_token": 2, "silence": 2}
+    async with Browser(street.server.url) as browser:
+        await browser.sign_in(street.server.link)
+        given = {"name": "Own", "base_url": street.simulator.url, "timeouts": hurried}
+        own = (await browser.send("POST", "/api/providers", given)).json()["id"]
+        await everywhere(
+            street, (200, None), {404, 504}, stream=False
+        )  # 404: of the other provider, which has no such model
+        await everywhere(street, (504, "headers"), stream=False, fault="hang-headers")
+        await everywhere(street, (200, "first_token"), gate=True)
+        await everywhere(street, (200, "silence"), fault="hang-stream")
+        changed = await browser.send("PATCH", f"/api/providers/{own}", {"timeouts": dict.fromkeys(hurried, 60)})
+        assert changed.status == 200
+        await everywhere(street, (200, None), {504}, stream=False, delay=4)
+    ledger = await street.settled()
+    said = [entry["error"] for entry in ledger.values() if entry["provider_name"] == "Own" and entry["error"]]
+    for phase in ("headers", "first token", "silence"):
+        assert len([one for one in said if f"(time-out: {phase})" in one]) >= 2
+
+
+async def everywhere(street, expected, before=frozenset(), **asking):
+    """Asks until each worker has answered just that: status, and phase that ran out. before: statuses until it knows."""
+    left = set(children(street.server))
+    async with asyncio.timeout(120):
+        while left:
+            async with Client(street.server) as client:
+                found = await phase_of(client, **asking)
+            if found[0] not in before:
+                assert found == expected
+                left.discard(client.pid)
+
+
+async def phase_of(client, *, stream=True, **simulate):
+    answer = await client.begin(asked(model="Own/sim-fast", stream=stream, simulate=simulate))
+    body = b""
+    async with answer:
+        with suppress(aiohttp.ClientPayloadError):
+            async for piece in answer.content.iter_any():
+                body += piece
+    last = body.removesuffix(b"data: [DONE]\n\n").rpartition(b"data: ")[2]
+    return answer.status, json.loads(last).get("error", {}).get("talkmeter", {}).get("phase")

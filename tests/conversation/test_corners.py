@@ -412,6 +412,33 @@ async def test_what_a_dead_gateway_had_kept_of_a_call_is_counted(desk):
     assert await desk.store.partial_texts(opening.id) == []
 
 
+@pytest.mark.parametrize("opens", [True, False])
+async def test_the_prompt_of_a_dead_gateways_call_is_counted_from_what_was_kept(desk, opens):
+    from talkmeter.metering.ledger import PROMPT_PART, KeepPartial
+
+    opening = an_opening(
+        id="call_kept", provider_id="sim", model_requested="gpt-4o", endpoint="chat/completions", preflight_tokens=None
+    )
+    request = '{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}'
+    kept = [
+        KeepPartial(entry_id=opening.id, part=part, seq=1, text=text)
+        for part, text in ((0, "hello"), (PROMPT_PART, request))
+    ]
+    await desk.store.commit(opening, *kept)
+    assert await desk.store.partial_texts(opening.id) == ["hello"]
+
+    def open_text(_id, text):
+        return text if opens or text != request else None
+
+    assert await settle_open_entries(desk.store, desk.prices, open_text) == 1
+    settled = (await desk.store.entry(opening.id)).settlement
+    if opens:
+        assert (settled.provenance, settled.usage.prompt_tokens, settled.usage.completion_tokens) == ("counted", 8, 1)
+    else:
+        assert (settled.provenance, settled.usage) == ("unknown", None)
+    assert await desk.store.kept_prompt(opening.id) is None
+
+
 async def test_what_was_kept_and_cannot_be_opened_any_more_is_unknown(desk):
     """Its key is lost: the entry does not pretend to know, even if it can read a part of it."""
     from talkmeter.metering.ledger import KeepPartial

@@ -7,11 +7,11 @@ import pytest
 from support.sinks import Sink, stream_through_read
 from talkmeter.completions import UpstreamBroke, UpstreamCall
 from talkmeter.errors import BadInput, Conflict, StoreError
-from talkmeter.metering import passing
+from talkmeter.metering import keeping, passing
 from talkmeter.metering.admission import Whose
 from talkmeter.metering.answers import MOST, Answers
 from talkmeter.metering.asked import Asked, PassingContext
-from talkmeter.metering.ledger import LedgerEntry, OpenEntry
+from talkmeter.metering.ledger import CountEntry, LedgerEntry, OpenEntry
 from talkmeter.metering.passing import PassingMeter
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.store import open_store
@@ -207,8 +207,8 @@ async def test_whoever_counts_first_counts_for_all(meter, monkeypatch):
 
 
 async def test_what_lasts_is_kept(meter, monkeypatch):
-    """The count once, the text as it comes, and nothing while nothing comes."""
-    monkeypatch.setattr(passing, "KEEP_SECONDS", 0.01)
+    """The prompt once, the text as it comes, and nothing while nothing comes."""
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.01)
     answer = Answer(
         b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n', b"data: [DONE]\n\n", kind=b"text/event-stream"
     )
@@ -219,10 +219,30 @@ async def test_what_lasts_is_kept(meter, monkeypatch):
         while await meter.store.partial_texts(call.opening.id) != ["one"]:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
-    assert (await meter.store.entry(call.opening.id)).opening.preflight_tokens > 0
+    assert await meter.store.kept_prompt(call.opening.id) == CHAT.decode()
+    assert (await meter.store.entry(call.opening.id)).opening.preflight_tokens is None
     await read_all(call)
     await settled(meter, call)
     assert await meter.store.partial_texts(call.opening.id) == []
+    assert await meter.store.kept_prompt(call.opening.id) is None
+
+
+async def test_a_long_prompt_is_counted_and_not_kept(meter, monkeypatch):
+    monkeypatch.setattr(keeping, "KEPT_PROMPT_BYTES", len(CHAT) - 1)
+    call = await begin(meter, Answer(b"{}"))
+    await call.count_if_long()
+    (change,) = call.to_keep()
+    assert (type(change), change.preflight_tokens) == (CountEntry, call._count.total)
+    assert call.to_keep() == []
+    call.cut()
+
+
+async def test_what_nothing_can_be_sealed_with_is_not_kept(meter):
+    meter.seal = lambda _entry_id, _text: ""
+    call = await begin(meter, Answer(b"{}"))
+    await call.count_if_long()
+    assert call.to_keep() == []
+    call.cut()
 
 
 async def test_what_has_no_count_has_nothing_to_keep(meter):
@@ -268,12 +288,12 @@ class Refusing:
 
 @pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
 async def test_a_store_that_is_away(meter, error, monkeypatch, caplog):
-    monkeypatch.setattr(passing, "KEEP_SECONDS", 0.01)
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.01)
     call = await begin(meter, Answer(b"x", b"{}"))
     store = meter.store
     await call.dispatch(REQUEST)
     if isinstance(error, StoreError):
-        meter.store = Refusing(store, error)
+        meter.store = meter._keeping._store = Refusing(store, error)
         async with asyncio.timeout(20):
             while "cannot be kept" not in caplog.text:
                 await asyncio.sleep(0.005)

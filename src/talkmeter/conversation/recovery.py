@@ -16,7 +16,7 @@ from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
 from talkmeter.metering.pricebook import PriceBook
-from talkmeter.metering.recovered import settle_recovered
+from talkmeter.metering.recovered import count_kept, settle_recovered, with_count
 
 AT_A_TIME = 100  # entries that are settled together
 
@@ -77,6 +77,9 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, o
         # what can only be read in part says nothing of the whole.
         if not any(kept) or len(kept) < len(opened):
             entry = structs.replace(entry, opening=structs.replace(opening, preflight_tokens=None))
+        elif (sealed := await store.kept_prompt(opening.id)) is not None:
+            count = await asyncio.to_thread(count_kept, opening, open_text(opening.id, sealed) or "")
+            entry = structs.replace(entry, opening=with_count(opening, count))
         await settle_recovered(store, prices, entry, kept, ForgetPartials(opening.id))
         return
     events = await store.run_events(opening.run_id, 0)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from talkmeter.errors import BudgetRefused, Conflict
-from talkmeter.metering.asked import Asked, count_asked
+from talkmeter.metering.asked import Asked, as_preflight, count_asked
 from talkmeter.metering.billing import ELSEWHERE, NOTHING
 from talkmeter.metering.bounds import bounds_of
 from talkmeter.metering.budget_store import Budget, RateItem, RatesTaken, Reserve, TakeRates
@@ -124,7 +124,7 @@ class Admission:
             opening,
             reservations=reservations_text(reserve, rates),
             worst_case_picodollars=about[1].picodollars if about else None,
-            **(_counted(count) if count is not None else {}),
+            **(as_preflight(count) if count is not None else {}),
         )
         try:
             given = await self._store.submit(*(change for change in (reserve, rates, opening) if change is not None))
@@ -169,11 +169,3 @@ def _body(asked: Asked, *, once: bool) -> Mapping[str, Any]:
     except (msgspec.MsgspecError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _counted(count: PromptCount) -> dict[str, Any]:
-    return {
-        "preflight_tokens": count.total,
-        "preflight_quality": count.quality,
-        "preflight_encoding": count.encoding,
-    }

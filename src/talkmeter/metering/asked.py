@@ -56,13 +56,26 @@ class PassingContext(Struct, frozen=True, kw_only=True):
     metadata: str | None = None
 
 
+def is_countable(asked: Asked) -> bool:
+    """Whether there is a formula for its prompt; none is known for audio and pictures."""
+    return asked.billing == TOKENS and asked.endpoint in _COUNTERS
+
+
 def count_asked(asked: Asked) -> PromptCount | None:
-    """The prompt by our own count; None where no formula is known (audio, pictures). Slow: for a thread."""
-    counter = _COUNTERS.get(asked.endpoint)
-    if counter is None or asked.billing != TOKENS:
+    """The prompt by our own count; None where it cannot be counted. Slow: for a thread."""
+    if not is_countable(asked):
         return None
     try:
         request = msgspec.json.decode(asked.body)
-        return counter(request, asked.model)
+        return _COUNTERS[asked.endpoint](request, asked.model)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None  # the provider refuses what is so malformed; there is nothing to be counted
+
+
+def as_preflight(count: PromptCount) -> dict[str, Any]:
+    """The fields of an entry that tell of a count."""
+    return {
+        "preflight_tokens": count.total,
+        "preflight_quality": count.quality,
+        "preflight_encoding": count.encoding,
+    }

@@ -66,11 +66,14 @@ class CountEntry(Struct, frozen=True, kw_only=True):
     preflight_encoding: str
 
 
+PROMPT_PART = 2047  # of what is kept of a call: the request itself, for its prompt
+
+
 class KeepPartial(Struct, frozen=True, kw_only=True):
     """A change: text that a call without a room has brought so far; what a dead process had read is counted from it.
 
-    part: whose text it is, by its place among the answer's texts (each choice is one); below 2,048. seq: in order of
-    arrival, from 1 to a million. It is forgotten with the settlement.
+    part: whose text it is, by its place among the answer's texts (each choice is one), below PROMPT_PART, or that.
+    seq: in order of arrival, from 1 to a million. It is forgotten with the settlement.
     """
 
     entry_id: str
@@ -180,7 +183,11 @@ class LedgerStore(Protocol):
         ...
 
     async def partial_texts(self, entry_id: str) -> Sequence[str]:
-        """What KeepPartial has kept of an open entry: each part's text."""
+        """What KeepPartial has kept of an open entry's answer: each part's text."""
+        ...
+
+    async def kept_prompt(self, entry_id: str) -> str | None:
+        """What KeepPartial has kept of an open entry's request, if it has."""
         ...
 
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:

@@ -6,8 +6,8 @@
     while data := await call.read(): …    # bytes as they came
     call.end(…)                           # exactly once; the settlement is on its way to the disk
 
-Nothing is counted beforehand unless somebody needs the figure. A call that lasts longer than a moment is counted while
-its answer is awaited, and its text is kept, so that a process that dies leaves enough to settle it by.
+Nothing is counted beforehand unless somebody needs the figure. Of a call that lasts longer than a moment prompt and
+text are kept (keeping.py), so that a process that dies leaves enough to settle it by.
 """
 
 import asyncio
@@ -27,11 +27,10 @@ from talkmeter.metering.answers import Answers
 from talkmeter.metering.asked import Asked, PassingContext, count_asked
 from talkmeter.metering.billing import CHARACTERS, NOTHING, TOKENS
 from talkmeter.metering.budgets import BudgetBook
+from talkmeter.metering.keeping import Keeping, Kept, Seal, is_long
 from talkmeter.metering.ledger import (
     CorrectEntry,
-    CountEntry,
     ForgetPartials,
-    KeepPartial,
     LedgerEntry,
     LedgerStore,
     OpenEntry,
@@ -48,7 +47,6 @@ from talkmeter.metering.upstream_words import error_of_answer, error_of_refusal,
 
 log = logging.getLogger(__name__)
 
-KEEP_SECONDS = 0.25  # how often what has come is kept for the case that the process dies
 REFUSAL_BYTES = 64 << 10  # of a refusal's body that are kept for the ledger
 PENDING = ("queued", "in_progress")  # an answer that is made later; asking for it tells what it came to
 
@@ -61,14 +59,14 @@ class PassingMeter:
         store: LedgerStore,
         prices: PriceBook,
         budgets: BudgetBook | None = None,
-        seal: Callable[[str, str], str] = lambda _entry_id, text: text,
+        seal: Seal = lambda _entry_id, text: text,
     ) -> None:
         self.store = store
         self.seal = seal
         self.prices = prices
         self.admission = Admission(store, prices, budgets)
-        self._live: set[PassingCall] = set()
-        self._keeping: asyncio.Task[None] | None = None
+        self._live: set[Any] = set()  # PassingCalls; who looks at them sees a part of one each
+        self._keeping = Keeping(store, self._live)
         self._settling: set[asyncio.Task[None]] = set()
         self.answers = Answers(store, self._live)
 
@@ -100,27 +98,10 @@ class PassingMeter:
 
     def watch(self, call: "PassingCall") -> None:
         self._live.add(call)
-        if self._keeping is None or self._keeping.done():
-            self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="keep-partial-texts")
+        self._keeping.begin()
 
     def leave(self, call: "PassingCall") -> None:
         self._live.discard(call)
-
-    async def _keep(self) -> None:
-        while self._live:
-            await asyncio.sleep(KEEP_SECONDS)
-            old = time.monotonic_ns() - int(KEEP_SECONDS * 1e9)
-            lasting = [call for call in self._live if call.began < old]
-            for call in lasting:
-                await call.count()
-            # From here to the submission nothing else runs: what is settled later is settled after this.
-            changes = [change for call in lasting if call in self._live for change in call.to_keep()]
-            if not changes:
-                continue
-            try:
-                await self.store.submit(*changes)
-            except StoreError as error:
-                log.warning("texts under way cannot be kept: %s", error)
 
     def commit(self, change: SettleEntry, *also: Struct) -> None:
         """Begins to commit a settlement; a full or busy disk is waited out."""
@@ -192,7 +173,7 @@ class PassingCall:
         self._reads = False
         self._count: PromptCount | None = None
         self._counting: asyncio.Future[PromptCount | None] | None = None
-        self._kept = 0
+        self._kept = Kept(opening.id, asked, meter.seal)
 
     async def open(self, whose: Whose) -> Admitted:
         """Commits the open entry with what budgets and limits set aside for it.
@@ -347,7 +328,7 @@ class PassingCall:
         self.settlement = change
         self._meter.answers.note(self.opening, change.upstream_id, change)
         also: tuple[Struct, ...] = release(self.opening, change)
-        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept else []))
+        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept.times else []))
         if self.tells is not None and self.tap is not None and self.tap.usage is not None:
             self._meter.correct(self.tells, self.tap)
 
@@ -373,27 +354,14 @@ class PassingCall:
             self._counting = asyncio.ensure_future(asyncio.to_thread(count_asked, self._asked))
         self._count = await asyncio.shield(self._counting)
 
+    async def count_if_long(self) -> None:
+        if is_long(self._asked):
+            await self.count()
+
     def to_keep(self) -> list[Struct]:
         """What a process that dies now would lose."""
-        changes: list[Struct] = []
-        count, id_ = self._count, self.opening.id
-        if count is not None and self._kept == 0:
-            changes.append(
-                CountEntry(
-                    id=id_,
-                    preflight_tokens=count.total,
-                    preflight_quality=count.quality,
-                    preflight_encoding=count.encoding,
-                )
-            )
         texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
-        if texts or changes:
-            self._kept += 1
-            seal = self._meter.seal
-            changes += [
-                KeepPartial(entry_id=id_, part=part, seq=self._kept, text=seal(id_, text)) for part, text in texts
-            ]
-        return changes
+        return self._kept.changes(self._count, texts)
 
     def _now(self) -> int:
         return self.opening.opened_at + (time.monotonic_ns() - self.began) // 1000

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from talkmeter.clock import now
-from talkmeter.metering.ledger import LedgerEntry, LedgerStore
+from talkmeter.metering.asked import Asked, as_preflight, count_asked
+from talkmeter.metering.ledger import LedgerEntry, LedgerStore, OpenEntry
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.reservations import release
 from talkmeter.metering.settlement import Ending
 from talkmeter.metering.settling import commit_until_done, settle
-from talkmeter.metering.tokens import count_texts
+from talkmeter.metering.tokens import PromptCount, count_texts
 
 
 async def settle_recovered(
@@ -29,3 +30,16 @@ async def settle_recovered(
     if not any(texts) and change.usage is not None:  # it may have been killed before the first byte went out
         change = structs.replace(change, provenance="estimated")
     await commit_until_done(store, change, *release(opening, change), *also)
+
+
+def count_kept(opening: OpenEntry, request: str) -> PromptCount | None:
+    """The prompt of a call, of which the request was kept. Slow: for a thread."""
+    asked = Asked(
+        endpoint=opening.endpoint, model=opening.model_requested, body=request.encode(), billing=opening.billing
+    )
+    return count_asked(asked)
+
+
+def with_count(opening: OpenEntry, count: PromptCount | None) -> OpenEntry:
+    """None: what was kept cannot be counted, so nobody knows."""
+    return structs.replace(opening, **({"preflight_tokens": None} if count is None else as_preflight(count)))

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal_column, or_, select
 
-from talkmeter.metering.ledger import LedgerEntry, Totals
+from talkmeter.metering.ledger import PROMPT_PART, LedgerEntry, Totals
 from talkmeter.store import rows
 from talkmeter.store.parameters import IDS, THIS, chunks
 from talkmeter.store.schema import PARTIALS_OF_A_PART, ledger_entries, partial_texts
@@ -58,8 +58,11 @@ _OPEN_OF_PROVIDER = _OF_PROVIDER.where(_OPEN)
 del _OF_PROVIDER
 _PARTIALS = (
     select(partial_texts.c.seq, partial_texts.c.text)
-    .where(partial_texts.c.entry_id == THIS)
+    .where(partial_texts.c.entry_id == THIS, partial_texts.c.seq < PROMPT_PART * PARTIALS_OF_A_PART)
     .order_by(partial_texts.c.seq)
+)
+_PROMPT = select(partial_texts.c.text).where(
+    partial_texts.c.entry_id == THIS, partial_texts.c.seq >= PROMPT_PART * PARTIALS_OF_A_PART
 )
 
 
@@ -112,6 +115,11 @@ def partial_texts_of(connection: Connection, entry_id: str) -> Sequence[str]:
     rows_ = connection.execute(_PARTIALS, {"this": entry_id})
     parts = groupby(rows_, lambda row: row.seq // PARTIALS_OF_A_PART)
     return ["".join([row.text for row in of_one]) for _, of_one in parts]
+
+
+def kept_prompt(connection: Connection, entry_id: str) -> str | None:
+    found: str | None = connection.execute(_PROMPT, {"this": entry_id}).scalar_one_or_none()
+    return found
 
 
 def unpriced_entries(connection: Connection, model: str | None) -> Sequence[LedgerEntry]:

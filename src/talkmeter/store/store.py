@@ -216,6 +216,9 @@ class Store:
     async def partial_texts(self, entry_id: str) -> Sequence[str]:
         return await self._readers.read(lambda connection: read_ledger.partial_texts_of(connection, entry_id))
 
+    async def kept_prompt(self, entry_id: str) -> str | None:
+        return await self._readers.read(lambda connection: read_ledger.kept_prompt(connection, entry_id))
+
     async def unpriced_entries(self, model: str | None = None) -> Sequence[LedgerEntry]:
         return await self._readers.read(lambda connection: read_ledger.unpriced_entries(connection, model))
 

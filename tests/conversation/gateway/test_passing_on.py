@@ -152,6 +152,19 @@ async def test_a_stream_is_given_on_without_what_nobody_asked_for(street, full, 
     assert passage.call.settlement.usage.prompt_tokens == 8
 
 
+@pytest.mark.parametrize("full", [None, 1])
+@pytest.mark.parametrize("pieces", [(WORD,), (USAGE,), (WORD, USAGE), (USAGE, WORD)])
+async def test_what_was_held_back_for_another_target_is_given_first(street, pieces, full):
+    street.providers |= {"a": Provider("a", Answer(*pieces)), "b": Provider("b")}
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    passage = await street.gateway.pass_on(ask(usage_unasked=True), client())
+    sink = Sink(full)
+    rest = await passage.stream_to(sink)
+    assert b"".join([*sink.pieces, rest]) == WORD * pieces.count(WORD)
+    assert passage.given_last == b"".join(sink.pieces)
+    assert passage.ended
+
+
 async def test_a_stream_whose_client_asked_for_its_usage_is_given_on_whole(street):
     street.providers["a"] = Provider("a", Answer(WORD, USAGE, b"data: [DONE]\n\n"))
     passage = await street.gateway.pass_on(ask(), client())
@@ -212,6 +225,26 @@ async def test_a_first_piece_that_is_all_there_is(street):
     empty = await street.gateway.pass_on(ask(), client())
     assert (empty.ended, await empty.read()) == (True, b"")
     assert street.gateway._passages == set()
+
+
+async def test_a_first_piece_is_given_on_before_the_rest(street):
+    street.providers |= {
+        "a": Provider("a", Answer(WORD, WORD, USAGE), Answer(USAGE, WORD), Answer(WORD)),
+        "b": Provider("b"),
+    }
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    sink = Sink(full=1)
+    passage = await street.gateway.pass_on(ask(), client())
+    assert passage.given_last == b""
+    assert await passage.stream_to(sink) == USAGE
+    assert (sink.pieces, sink.waited, passage.given_last) == ([WORD, WORD], 2, WORD + WORD)
+    assert passage.call.settlement.usage.prompt_tokens == 8, "it is overheard once"
+    unasked = await street.gateway.pass_on(ask(usage_unasked=True), client())
+    assert await unasked.stream_to(sink) == WORD
+    alone = await street.gateway.pass_on(ask(), client())
+    assert await alone.stream_to(sink) == WORD
+    assert len(sink.pieces) == 2
+    assert await entries(street) == []
 
 
 @pytest.mark.parametrize("leaves", [True, False])

@@ -144,6 +144,7 @@ export const en = {
   origin_reconciled: 'Reconciled',
   origin_reconciled_text: 'Found afterwards in the provider’s own books.',
   origin_unpriced_text: 'No price is known for this model. Add one in Settings and it is filled in here.',
+  tool_unpriced_text: 'The tool {unit} has no price. “talkmeter prices add {model} {unit} 0.03 --per 1” gives each use one (here US$ 0.03), and it is filled in here.',
   origin_open: 'Open',
   origin_preflight_text: 'Counted before sending; the bill is still open.',
   origin_running_text: 'The bill is still open.',

@@ -146,6 +146,7 @@ export const ko: Dictionary = {
   origin_reconciled: '장부 대조',
   origin_reconciled_text: '나중에 제공자의 장부에서 확인한 값입니다.',
   origin_unpriced_text: '이 모델의 단가를 알 수 없습니다. 설정에서 단가를 추가하면 여기에 채워집니다.',
+  tool_unpriced_text: '도구 {unit}의 단가가 없습니다. “talkmeter prices add {model} {unit} 0.03 --per 1”로 한 번 쓸 때의 단가(여기서는 0.03 US$)를 정하면 여기에 채워집니다.',
   origin_open: '정산 전',
   origin_preflight_text: '보내기 전에 계산한 값이며, 아직 정산 전입니다.',
   origin_running_text: '아직 정산 전입니다.',

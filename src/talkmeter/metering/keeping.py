@@ -1,0 +1,103 @@
+"""What a process that dies now would lose of the calls that pass through: kept, sealed, four times a second.
+
+Of a call that lasts longer than a moment that is its prompt, once, and the text of its answer, as it comes. Nobody
+counts it unless the process does die: nearly every call is told by its provider what it came to. A prompt that is too
+long to be written down is counted at once.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from talkmeter.errors import StoreError
+from talkmeter.metering.asked import Asked, as_preflight, is_countable
+from talkmeter.metering.ledger import PROMPT_PART, CountEntry, KeepPartial, LedgerStore
+from talkmeter.metering.tokens import PromptCount
+
+log = logging.getLogger(__name__)
+
+KEEP_SECONDS = 0.25
+KEPT_PROMPT_BYTES = 64 << 10
+
+Seal = Callable[[str, str], str]  # entry id, text; empty: there is no key to seal it with, so it is not kept
+
+
+class Keeps(Protocol):
+    """A call under way. began: monotonic ns."""
+
+    @property
+    def began(self) -> int: ...
+
+    async def count_if_long(self) -> None: ...
+
+    def to_keep(self) -> list[Struct]: ...
+
+
+class Keeping:
+    """live: the calls under way, whoever adds and removes them."""
+
+    def __init__(self, store: LedgerStore, live: set[Keeps]) -> None:
+        self._store = store
+        self._live = live
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """To be called with each new call; it ends by itself once there is none."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._keep(), name="keep-partial-texts")
+
+    async def _keep(self) -> None:
+        while self._live:
+            await asyncio.sleep(KEEP_SECONDS)
+            old = time.monotonic_ns() - int(KEEP_SECONDS * 1e9)
+            lasting = [call for call in self._live if call.began < old]
+            for call in lasting:
+                await call.count_if_long()
+            # From here to the submission nothing else runs: what is settled later is settled after this.
+            changes = [change for call in lasting if call in self._live for change in call.to_keep()]
+            if not changes:
+                continue
+            try:
+                await self._store.submit(*changes)
+            except StoreError as error:
+                log.warning("texts under way cannot be kept: %s", error)
+
+
+class Kept:
+    """What has been kept of one call. times: how often."""
+
+    __slots__ = ("_asked", "_entry_id", "_seal", "times")
+
+    def __init__(self, entry_id: str, asked: Asked, seal: Seal) -> None:
+        self._entry_id = entry_id
+        self._asked = asked
+        self._seal = seal
+        self.times = 0
+
+    def changes(self, count: PromptCount | None, texts: Sequence[tuple[int, str]]) -> list[Struct]:
+        """What to commit now. count: of the prompt, if it was counted; texts: what is new, each with its place."""
+        found: list[Struct] = self._prompt(count) if self.times == 0 else []
+        if texts or found:
+            self.times += 1
+            found += [self._partial(part, self.times, text) for part, text in texts]
+        return found
+
+    def _prompt(self, count: PromptCount | None) -> list[Struct]:
+        if count is not None:
+            return [CountEntry(id=self._entry_id, **as_preflight(count))]
+        if not is_countable(self._asked):
+            return []
+        kept = self._partial(PROMPT_PART, 1, self._asked.body.decode("utf-8", "replace"))
+        return [kept] if kept.text else []
+
+    def _partial(self, part: int, seq: int, text: str) -> KeepPartial:
+        return KeepPartial(entry_id=self._entry_id, part=part, seq=seq, text=self._seal(self._entry_id, text))
+
+
+def is_long(asked: Asked) -> bool:
+    """Whether a prompt is counted rather than kept."""
+    return is_countable(asked) and len(asked.body) > KEPT_PROMPT_BYTES
