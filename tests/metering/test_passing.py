@@ -237,6 +237,14 @@ async def test_a_long_prompt_is_counted_and_not_kept(meter, monkeypatch):
     call.cut()
 
 
+async def test_a_long_prompt_that_cannot_be_counted_is_not_kept_either(meter, monkeypatch):
+    monkeypatch.setattr(keeping, "KEPT_PROMPT_BYTES", len(CHAT) - 1)
+    call = await begin(meter, Answer(b"{}"), body=b"{" + CHAT)
+    await call.count_if_long()
+    assert call.to_keep() == []
+    call.cut()
+
+
 async def test_what_nothing_can_be_sealed_with_is_not_kept(meter):
     meter.seal = lambda _entry_id, _text: ""
     call = await begin(meter, Answer(b"{}"))

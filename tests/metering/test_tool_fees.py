@@ -52,6 +52,12 @@ def test_searches_of_a_chat(model, answers, times):
     assert searches_in(model, answers) == ({"web_search": times} if times else {})
 
 
+def test_a_name_that_nearly_fits_very_often():
+    """It comes from outside, and is looked at where everybody else waits: it is gone through once."""
+    assert searches_in("gpt-" + "-search-apis" * 100_000, [False]) == {}
+    assert searches_in("gpt-/" * 200_000, [False]) == {}
+
+
 def test_together():
     assert with_fees(Cost(5, (INPUT,)), Cost(7, (SEARCH,)), {"web_search": 2}) == Cost(12, (INPUT, SEARCH), ())
     assert with_fees(Cost(None, (), ("a",)), Cost(7, (SEARCH,)), {}) == Cost(None, (SEARCH,), ("a",))

@@ -228,6 +228,8 @@ async def test_by_whatever_has_a_price():
     assert (await of(("second", "5"))).picodollars == 50_000_000
     assert await of(*in_tokens) == WorstCase(2_300_000_000, 1_100)
     assert await of(("second", "5"), *in_tokens) == WorstCase(2_300_000_000, 1_100)
-    assert (await of(("second", "5000"), *in_tokens)).picodollars == 50_000_000_000
+    assert await of(("second", "5000"), *in_tokens) == WorstCase(50_000_000_000, 1_100)
+    endless = structs.replace(seconds, instead=structs.replace(tokens, output_tokens=None))
+    assert (await of(("second", "5000"), *in_tokens, bounds=endless)).tokens is None
     assert (await of()).unpriced == ("own: second has no price",)
     assert (await of(("second", "5"), ("input", "1"))).picodollars is None, "one of two ways has half a price"

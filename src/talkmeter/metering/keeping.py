@@ -89,8 +89,8 @@ class Kept:
     def _prompt(self, count: PromptCount | None) -> list[Struct]:
         if count is not None:
             return [CountEntry(id=self._entry_id, **as_preflight(count))]
-        if not is_countable(self._asked):
-            return []
+        if not is_countable(self._asked) or is_long(self._asked):
+            return []  # a long one that has no count cannot be counted
         kept = self._partial(PROMPT_PART, 1, self._asked.body.decode("utf-8", "replace"))
         return [kept] if kept.text else []
 

@@ -18,7 +18,7 @@ _UNITS: Mapping[str, str] = {
 }
 _SOME = tuple(f'"{kind}"'.encode() for kind in _UNITS)
 _CITED = "url_citation"
-_SEARCHES = re.compile(r"(.*/)?gpt-.*-search-(preview|api)(-.*)?", re.ASCII)
+_SEARCHES = re.compile(r"gpt-.*?-search-(preview|api)(-|\Z)", re.ASCII)  # in one go: names come from outside
 _MISSING = re.compile(rf".*: ({'|'.join(_UNITS.values())}) has no price\b.*")
 _USED = re.compile(r"\(used (\d+) times?\)")
 
@@ -55,7 +55,7 @@ def searches_in(model: str | None, answers: Iterable[bool]) -> Mapping[str, int]
     One for each that does; one for each at all of OpenAI's models that search before they answer
     (`gpt-…-search-preview`, `gpt-…-search-api`). A model that searches more than once for an answer does not say so.
     """
-    always = model is not None and _SEARCHES.fullmatch(model.lower()) is not None
+    always = model is not None and _SEARCHES.match(model.lower().rpartition("/")[2]) is not None
     found = sum(cited or always for cited in answers)
     return {SEARCH: found} if found else {}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from talkmeter.metering.cost import MOST
 from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier
@@ -131,8 +131,12 @@ def worst_within(bounds: Bounds, prices: Tariff, model: str, find: FindUnit) -> 
 
 
 def dearest(cases: Sequence[WorstCase]) -> WorstCase:
-    """Of what a call may come to in several ways the most: what nobody can say, else the largest."""
-    return max(cases, key=lambda case: MOST if case.picodollars is None else case.picodollars)
+    """Of what a call may come to in several ways the most, in money and in tokens: what nobody can say, else the
+    largest.
+    """
+    most = max(cases, key=lambda case: MOST + 1 if case.picodollars is None else case.picodollars)
+    tokens = [case.tokens for case in cases if case.tokens is not None]
+    return structs.replace(most, tokens=max(tokens) if len(tokens) == len(cases) else None)
 
 
 def _unbounded(bounds: Bounds) -> tuple[Unbounded, ...]:

@@ -119,6 +119,42 @@ async def test_what_came_goes_out_before_the_break():
         assert sink.pieces == [b"a"]
 
 
+async def test_what_came_together_with_the_break_goes_out_before_it():
+    with line() as (connection, answer, _):
+        sink = Sink()
+        task = await started(answer, sink)
+        connection.data_received(chunk(b"a") + b"no chunk\r\n")
+        with pytest.raises(UpstreamBroke):
+            await task
+        assert sink.pieces == [b"a"]
+
+
+async def test_a_break_before_anybody_takes_it():
+    with line() as (connection, answer, _):
+        connection.data_received(chunk(b"a"))
+        connection.eof_received()
+        sink = Sink()
+        with pytest.raises(UpstreamBroke):
+            await answer.stream_to(sink)
+        assert sink.pieces == [b"a"]
+
+
+async def test_a_break_while_there_is_no_room():
+    with line() as (connection, answer, _):
+        sink = Slow(full=1)
+        task = await started(answer, sink)
+        connection.data_received(chunk(b"a"))
+        await asyncio.sleep(0)
+        connection.data_received(chunk(b"b"))
+        connection.eof_received()
+        await asyncio.sleep(0)
+        assert sink.pieces == [b"a"], "it has no room yet"
+        sink.go.set()
+        with pytest.raises(UpstreamBroke):
+            await task
+        assert sink.pieces == [b"a", b"b"]
+
+
 async def test_silence_is_counted_from_the_last_piece():
     with line(silence=0.3) as (connection, answer, _):
         task = await started(answer, Sink())
@@ -131,7 +167,9 @@ async def test_silence_is_counted_from_the_last_piece():
         assert caught.value.phase == "silence"
 
 
-async def test_a_sink_may_close_the_answer():
+@pytest.mark.parametrize("full", [None, 1])
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_sink_may_close_the_answer(full, early):
     """A client that turns out to be gone when it is written to."""
     with line() as (connection, answer, _):
 
@@ -140,9 +178,12 @@ async def test_a_sink_may_close_the_answer():
                 answer.close()
                 return super().take(data)
 
-        sink = Leaving()
+        sink = Leaving(full)
+        if early:
+            connection.data_received(chunk(b"a"))
         task = await started(answer, sink)
-        connection.data_received(chunk(b"a"))
+        if not early:
+            connection.data_received(chunk(b"a"))
         with pytest.raises(UpstreamBroke):
             await task
         assert sink.pieces == [b"a"]

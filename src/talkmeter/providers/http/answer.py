@@ -92,10 +92,13 @@ class HttpAnswer:
         return self._take()
 
     async def stream_to(self, sink: Sink) -> bytes:
-        self._sink = sink
+        self._sink, self._room = sink, True
         try:
             while True:
-                if self._pieces:
+                if not self._room:
+                    await sink.room()
+                    self._room = True
+                elif self._pieces:
                     data = self._take()
                     if self.complete:
                         return data
@@ -104,11 +107,8 @@ class HttpAnswer:
                     return b""
                 elif self.failure is not None:
                     raise self.failure
-                if self._room:
-                    await self._more()
                 else:
-                    await sink.room()
-                    self._room = True
+                    await self._more()
         finally:
             self._sink = None
 
@@ -189,7 +189,7 @@ class HttpAnswer:
                 if self.line is not None:
                     self.line.wake_at(self.timeouts.silence)
                 return
-        waiter.set_result(None)
+        self.wake()  # unless the sink has ended it all
 
     @property
     def waiting(self) -> int:
