@@ -1,5 +1,6 @@
 """A stream that breaks off after its head says why, where that can be said, and is never taken for the whole."""
 
+import contextlib
 import json
 
 import openai
@@ -116,3 +117,22 @@ async def test_openais_own_client_raises_what_it_was_told(open_gate, endpoint):
         with pytest.raises(openai.APIError, match="time-out: silence") as broken:
             [event async for event in stream]
     assert broken.value.code == "upstream_silent"
+
+
+async def test_an_answer_that_we_break_off_at_our_end_says_so(gate):
+    gate.simulator.script({"gate": True, "answer": "one two three four"})
+    connection = await gate.open("chat/completions", chat(stream=True))
+    await gate.simulator.step(4)
+    await connection.head()
+    text = await connection.chunk()
+    await gate.application.gateway.close(0.0)
+    with contextlib.suppress(Exception):
+        while piece := await connection.chunk():
+            text += piece
+    error = said(text[text.rindex(b"data: ") :])["error"]
+    assert error["code"] == "shutting_down"
+    assert "stopping" in error["message"]
+    await connection.close()
+    await gate.simulator.step(1000)
+    (entry,) = gate.entries().values()
+    assert entry["outcome"] == "interrupted"

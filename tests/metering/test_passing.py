@@ -245,6 +245,32 @@ async def test_a_long_prompt_that_cannot_be_counted_is_not_kept_either(meter, mo
     call.cut()
 
 
+async def test_what_could_not_be_written_is_written_anew_and_whole(meter):
+    def event(text):
+        return b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % text
+
+    store, pieces = meter.store, [event(b"one "), event(b"two "), event(b"three"), b"data: [DONE]\n\n"]
+    call = await begin(meter, Answer(*pieces, kind=b"text/event-stream"))
+    call.keep_again()  # nothing was kept yet: nothing is forgotten
+    await call.dispatch(REQUEST)
+    await call.read()
+    await store.commit(*call.to_keep())
+    await call.read()
+    lost = call.to_keep()
+    assert [change.text for change in lost] == ["two "]
+    call.keep_again()
+    await call.read()
+    whole = call.to_keep()
+    await store.commit(*lost)  # it was written after all: that does no harm
+    await store.commit(*whole)
+    assert await store.partial_texts(call.opening.id) == ["one two three"]
+    assert await store.kept_prompt(call.opening.id) == CHAT.decode()
+    call.keep_again()
+    await read_all(call)
+    await settled(meter, call)
+    assert await store.partial_texts(call.opening.id) == []
+
+
 async def test_what_nothing_can_be_sealed_with_is_not_kept(meter):
     meter.seal = lambda _entry_id, _text: ""
     call = await begin(meter, Answer(b"{}"))

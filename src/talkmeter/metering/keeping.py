@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from talkmeter.errors import StoreError
 from talkmeter.metering.asked import Asked, as_preflight, is_countable
-from talkmeter.metering.ledger import PROMPT_PART, CountEntry, KeepPartial, LedgerStore
+from talkmeter.metering.ledger import PROMPT_PART, CountEntry, ForgetPartials, KeepPartial, LedgerStore
 from talkmeter.metering.tokens import PromptCount
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ class Keeps(Protocol):
     async def count_if_long(self) -> None: ...
 
     def to_keep(self) -> list[Struct]: ...
+
+    def keep_again(self) -> None: ...
 
 
 class Keeping:
@@ -64,19 +66,32 @@ class Keeping:
             try:
                 await self._store.submit(*changes)
             except StoreError as error:
-                log.warning("texts under way cannot be kept: %s", error)
+                log.warning("texts under way cannot be kept yet: %s", error)
+                for call in lasting:
+                    call.keep_again()
 
 
 class Kept:
-    """What has been kept of one call. times: how often."""
+    """What has been kept of one call. times: how often; 0: what is stored, if anything, is not known to be all."""
 
-    __slots__ = ("_asked", "_entry_id", "_seal", "times")
+    __slots__ = ("_again", "_asked", "_entry_id", "_seal", "times")
 
     def __init__(self, entry_id: str, asked: Asked, seal: Seal) -> None:
         self._entry_id = entry_id
         self._asked = asked
         self._seal = seal
+        self._again = False
         self.times = 0
+
+    @property
+    def stored(self) -> bool:
+        """Whether there may be something that must be forgotten with the settlement."""
+        return self.times > 0 or self._again
+
+    def begin_again(self) -> None:
+        """The last of it could not be written, or nobody knows: next time it is all written anew, without a hole."""
+        if self.times:
+            self._again, self.times = True, 0
 
     def changes(self, count: PromptCount | None, texts: Sequence[tuple[int, str]]) -> list[Struct]:
         """What to commit now. count: of the prompt, if it was counted; texts: what is new, each with its place."""
@@ -84,6 +99,8 @@ class Kept:
         if texts or found:
             self.times += 1
             found += [self._partial(part, self.times, text) for part, text in texts]
+            if self._again:
+                found.insert(0, ForgetPartials(self._entry_id))
         return found
 
     def _prompt(self, count: PromptCount | None) -> list[Struct]:

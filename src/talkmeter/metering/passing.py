@@ -166,6 +166,7 @@ class PassingCall:
         self.settlement: SettleEntry | None = None
         self.ended = False
         self.drained = False
+        self.at_shutdown = False  # it was us who ended it
         self.tells: LedgerEntry | None = None  # an earlier entry whose figures this answer may tell
         self.on_end: Callable[[], object] | None = None
         self._refusal = bytearray()
@@ -259,6 +260,7 @@ class PassingCall:
 
     def cut_at_shutdown(self) -> None:
         """As cut; it is us who end, not the client who leaves."""
+        self.at_shutdown = True
         if self.answer is not None:
             self.answer.close()
         self.end("cut" if self.answer is not None else "no_headers")
@@ -328,7 +330,7 @@ class PassingCall:
         self.settlement = change
         self._meter.answers.note(self.opening, change.upstream_id, change)
         also: tuple[Struct, ...] = release(self.opening, change)
-        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept.times else []))
+        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept.stored else []))
         if self.tells is not None and self.tap is not None and self.tap.usage is not None:
             self._meter.correct(self.tells, self.tap)
 
@@ -362,6 +364,12 @@ class PassingCall:
         """What a process that dies now would lose."""
         texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
         return self._kept.changes(self._count, texts)
+
+    def keep_again(self) -> None:
+        """What `to_keep` gave the last time was perhaps not written: it gives everything the next time."""
+        self._kept.begin_again()
+        if self.tap is not None:
+            self.tap.texts_anew()
 
     def _now(self) -> int:
         return self.opening.opened_at + (time.monotonic_ns() - self.began) // 1000

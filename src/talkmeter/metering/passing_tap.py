@@ -155,6 +155,10 @@ class PassingTap:
         """Of tools with a fee, by their unit."""
         return self._uses or searches_in(self.model, self._answers.values())
 
+    def texts_anew(self) -> None:
+        """`new_texts` gives all of them the next time."""
+        self._said.anew()
+
     @property
     def incomplete(self) -> bool:
         """Part of the answer was not read: its texts do not say what it came to."""

@@ -53,6 +53,10 @@ class Said:
                 self._taken[place] = len(pieces)
         return found
 
+    def anew(self) -> None:
+        """All that has come is new again."""
+        self._taken = [0] * len(self._taken)
+
 
 def said_in_calls(tool_calls: Any, function_call: Any) -> Iterator[tuple[tuple[int, str], str]]:
     """Names and arguments of the calls in a message or delta, which the model had to write, and whose each is."""

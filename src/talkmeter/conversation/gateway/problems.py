@@ -88,3 +88,15 @@ def _details(error: TalkmeterError) -> dict[str, object]:
     """Further facts, under names that do not clash with OpenAI's."""
     facts = {name: value for name, value in error.details.items() if name not in ("allow", "status")}
     return {"talkmeter": facts} if facts else {}
+
+
+def server_stops() -> TalkmeterError:
+    """What the client of an answer is told that we break off at our own end."""
+    return TalkmeterError(
+        "Talkmeter is stopping; this answer was broken off.",
+        "Talkmeter가 종료되어 답변이 중단되었습니다.",
+        code="shutting_down",
+        status=503,
+        hint="Ask again in a moment.",
+        hint_ko="잠시 뒤에 다시 요청하십시오.",
+    )

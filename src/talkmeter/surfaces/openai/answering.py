@@ -6,7 +6,7 @@ from typing import Any
 
 from talkmeter.conversation.gateway.headers import client_headers
 from talkmeter.conversation.gateway.passage import Passage
-from talkmeter.conversation.gateway.problems import problem, stream_problem
+from talkmeter.conversation.gateway.problems import problem, server_stops, stream_problem
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.surfaces.openai.heads import COST_HEADER
@@ -77,7 +77,8 @@ class Answering:
         """The end of an answer that has no end. A stream says why, where that can be said."""
         log.info("answer_broke_off", extra={"entry_id": passage.entry_id, "code": error.code})
         endpoint = passage.call.opening.endpoint
-        why = stream_problem(error, endpoint, passage.given_last) if passage.broke_silently else b""
+        told = server_stops() if passage.call.at_shutdown else error
+        why = stream_problem(told, endpoint, passage.given_last) if passage.broke_silently else b""
         if why:
             await self.client.break_off(why)
         else:
