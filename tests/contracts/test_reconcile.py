@@ -165,6 +165,7 @@ def test_calls_from_outside_are_named_and_settle_nothing(desk):
     desk.chat("sim-fast@901", outside=True)
     desk.chat("sim-fault-no-usage@902", stream=True)
     desk.chat("sim-fault-no-usage@902", stream=True, outside=True)
+    desk.wait_until_settled()
     status, report = desk.reconcile("--settle")
     assert (status, report["settled"], report["not_settled"]) == (0, [], {"outside": 1})
     alone, beside = (differing(report)[model] for model in ("sim-fast@901", "sim-fault-no-usage@902"))

@@ -3,8 +3,12 @@
 import json
 
 import pytest
+from msgspec import structs
 
+from support.store_values import a_settlement, an_opening
 from talkmeter.metering.cost import MOST, Cost, CostLine
+from talkmeter.metering.ledger import LedgerEntry
+from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.tool_fees import cites, searches_in, uses_charged, uses_in, with_fees
 
 SEARCH = CostLine("web_search", 2, 10_000_000_000, 1000, "row", 20_000_000)
@@ -86,3 +90,20 @@ def test_what_a_cost_has_charged():
     assert uses_charged(Cost(5, (INPUT, SEARCH))) == {"web_search": 2}
     assert uses_charged(Cost(None, (SEARCH,), ("m: output has no price",))) == {"web_search": 2}
     assert uses_charged(Cost(None, (INPUT,), ("m: web_search has no price",))) is None, "nobody knows how many"
+
+
+async def test_a_price_does_not_fill_in_uses_that_nobody_has_written_down():
+    """As entries of an older version may have them."""
+    opening = an_opening(id="call_old")
+    settled = structs.replace(a_settlement(opening), cost=Cost(None, (INPUT,), ("m: web_search has no price",)))
+
+    class Store:
+        async def price_rows(self):
+            return []
+
+        async def unpriced_entries(self):
+            return [LedgerEntry(opening=opening, settlement=settled)]
+
+    book = PriceBook(Store(), lambda _id: None)
+    await book.load()
+    assert await book.back_fill() == 0
