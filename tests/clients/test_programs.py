@@ -83,7 +83,8 @@ async def test_what_a_program_gets(tmp_path, program):
         assert set(asked) == {question for question in got if not question.startswith(OWN)}
         for question in asked:
             assert len(got[question]) == len(expected[question]), question[:300]
-            for ours, theirs in zip(got[question], expected[question], strict=True):
+            # One question may be asked twice and answered differently; over two connections they are not in order.
+            for ours, theirs in zip(sorted(got[question]), sorted(expected[question]), strict=True):
                 assert same(ours, theirs), f"{question[:300]!r}: {ours} for {theirs}"
 
         sent = {answer.header("x-request-id"): (question, answer) for question, answer in gate.wire.exchanges}
