@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from talkmeter.completions import Answer
+from talkmeter.completions import Answer, Sink
 from talkmeter.conversation.gateway.values import Disconnect
 from talkmeter.conversation.gateway.withholding import UsageWithheld
 from talkmeter.metering.admission import Admitted
@@ -17,20 +17,12 @@ class Drains(Protocol):
     def may_drain(self, passage: "Passage") -> bool: ...
 
 
-class Reader(Protocol):
-    """A client that is given an answer as it comes; see completions.Sink."""
-
-    def take(self, data: bytes) -> bool: ...
-
-    async def room(self) -> None: ...
-
-
 class _Through:
     """From the provider to a client: overheard, and without the one event that the client has not asked for."""
 
     __slots__ = ("_call", "_take", "_withheld", "given", "given_before", "room")
 
-    def __init__(self, call: PassingCall, withheld: UsageWithheld | None, reader: Reader) -> None:
+    def __init__(self, call: PassingCall, withheld: UsageWithheld | None, reader: Sink) -> None:
         self._call = call
         self._withheld = withheld
         self._take = reader.take
@@ -134,7 +126,7 @@ class Passage:
                 return data
         return b""
 
-    async def stream_to(self, reader: Reader) -> bytes:
+    async def stream_to(self, reader: Sink) -> bytes:
         """All that is left goes to the reader as it comes; the last bytes are returned. Raises as `read`."""
         withheld = self._withheld
         through = self._through = _Through(self.call, withheld, reader)
