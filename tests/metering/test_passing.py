@@ -250,6 +250,12 @@ async def test_what_could_not_be_written_is_written_anew_and_whole(meter):
         return b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % text
 
     store, pieces = meter.store, [event(b"one "), event(b"two "), event(b"three"), b"data: [DONE]\n\n"]
+    late = event(b" and more")
+
+    def one_more(call):
+        call.overhear(late)
+        return call.to_keep()
+
     call = await begin(meter, Answer(*pieces, kind=b"text/event-stream"))
     call.keep_again()  # nothing was kept yet: nothing is forgotten
     await call.dispatch(REQUEST)
@@ -265,6 +271,9 @@ async def test_what_could_not_be_written_is_written_anew_and_whole(meter):
     await store.commit(*whole)
     assert await store.partial_texts(call.opening.id) == ["one two three"]
     assert await store.kept_prompt(call.opening.id) == CHAT.decode()
+    assert call.to_keep() == [], "what is written is not written, nor forgotten, again"
+    await store.commit(*one_more(call))
+    assert await store.partial_texts(call.opening.id) == ["one two three and more"]
     call.keep_again()
     await read_all(call)
     await settled(meter, call)

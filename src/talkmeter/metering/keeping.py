@@ -101,6 +101,7 @@ class Kept:
             found += [self._partial(part, self.times, text) for part, text in texts]
             if self._again:
                 found.insert(0, ForgetPartials(self._entry_id))
+                self._again = False
         return found
 
     def _prompt(self, count: PromptCount | None) -> list[Struct]:
