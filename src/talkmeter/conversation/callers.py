@@ -7,28 +7,15 @@ from talkmeter.accounts.users import Users
 from talkmeter.messages import Run
 from talkmeter.metering.admission import RateLimit, Whose
 
-MOST_KNOWN = 1024
-
 
 class Callers:
     def __init__(self, users: Users, keys: Keys) -> None:
         self._users = users
         self._keys = keys
-        self._known: dict[tuple[str, tuple[str, ...]], tuple[Principal, Whose]] = {}
 
     def whose(self, principal: Principal, tags: tuple[str, ...] = ()) -> Whose:
         """The user and, if a key spoke for them, the one from which a rotated key was made."""
-        key = principal.key
-        if key is None:
-            return self._of(principal.user_id, None, tags)
-        known = self._known.get((key.id, tags))
-        if known is not None and known[0] is principal:  # it is another one once its key or its user has changed
-            return known[1]
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        whose = self._of(principal.user_id, key, tags)
-        self._known[key.id, tags] = principal, whose
-        return whose
+        return self._of(principal.user_id, principal.key, tags)
 
     def check(self, principal: Principal, model: str) -> None:
         """Raises InvalidKey or Forbidden where the principal's key may not, or no longer, ask this model."""
