@@ -138,7 +138,7 @@ def _text(running: list[Target], direct: Target, missing: dict[str, str], commit
         "",
         *(f"- {target.name} {target.gateway.version}: {target.gateway.note}." for target in running),
         *(f"- {name}: not measured: {reason}" for name, reason in missing.items()),
-        f"- One durable commit of SQLite by itself on this disk, between the single requests: {report.of_commits(commits)}.",
+        f"- One durable commit by SQLite itself on this disk, in between: {report.of_commits(commits)}.",
         *(f"- {target.name}, at the end: {target.books[-1]}. {_phases(target)}" for target in running if target.books),
     ]
     return "\n".join(lines)
