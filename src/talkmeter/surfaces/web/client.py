@@ -31,21 +31,32 @@ class WholeRequest:
         "on_response",
         "response_complete",
         "response_started",
+        "tasks",
         "transport",
         "waiting_for_100_continue",
     )
     message_event = _NO_EVENT
 
-    def __init__(self, transport: Transport, flow: Any, default_headers: Any, on_response: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        flow: Any,
+        default_headers: Any,
+        on_response: Callable[[], None],
+        tasks: set[Task[None]],
+    ) -> None:
+        """tasks: the server's, of which this one's is no more once it is over."""
         self.transport = transport
         self.flow = flow
         self.default_headers = default_headers
         self.on_response = on_response
+        self.tasks = tasks
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = self.waiting_for_100_continue = False
 
     def over(self, task: Task[None]) -> None:
         """Nothing will be said any more: an answer that is not complete is broken off."""
+        self.tasks.discard(task)
         if not self.response_complete:
             self.response_complete = True
             self.transport.abort()
