@@ -177,7 +177,9 @@ class HttpAnswer:
 
     def begun(self) -> asyncio.Future[None]:
         """Of a request that was written as a whole just now: done when the head is there, or `failure`."""
-        return self._news_within(self.timeouts.headers)
+        assert self.line is not None
+        waiter = self._waiter = self.line.until_news(self.timeouts.headers)
+        return waiter
 
     async def head(self, upload: asyncio.Task[None]) -> None:
         """Returns when the head is there. Raises UpstreamSilent or UpstreamBroke, and what the upload raises.

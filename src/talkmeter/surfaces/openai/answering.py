@@ -45,7 +45,7 @@ class Answering:
             length = answer.header(b"content-length")
             lines = _lines(passage, cost)
             self._begun = True
-            await client.start(answer.status, lines, None if length is None else int(length))
+            client.start(answer.status, lines, None if length is None else int(length))
             if not passage.ended:
                 streamed = await self._streams(passage, body)
                 if streamed is None:
@@ -66,7 +66,7 @@ class Answering:
         """Gives the client all but the last bytes, which are returned; None: it has broken off. body: what was read."""
         client = self.client
         if not body:
-            client.flush()  # so that the client sees that there is an answer, before its first byte
+            await client.flush()  # so that the client sees that there is an answer, before its first byte
         elif not client.take(body):
             await client.room()
         try:
@@ -119,7 +119,7 @@ class Answering:
                 **about,
             },
         )
-        await self.client.start(status, header_lines(headers), len(body))
+        self.client.start(status, header_lines(headers), len(body))
         await self.client.finish(body)
 
 

@@ -134,7 +134,7 @@ class Client:
         cycle.message_event.set()
         cycle.transport.close()
 
-    async def start(self, status: int, lines: bytes, length: int | None) -> None:
+    def start(self, status: int, lines: bytes, length: int | None) -> None:
         """The head. lines: of its headers, clean. length: what they promise of the body, in bytes; None: nothing."""
         cycle = self._cycle
         cycle.response_started = True
@@ -147,7 +147,7 @@ class Client:
             end = b"transfer-encoding: chunked\r\n" + end
         self._head = _beginnings.of(cycle.default_headers, status) + lines + end
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Sends the head although there is no body yet."""
         if self._head:
             self._body(b"")
