@@ -212,13 +212,26 @@ class HttpAnswer:
         waiter = self._waiter
         if waiter is None or waiter.done() or not (self._pieces or self.complete):
             return
-        if self._sink is not None and not self.complete:
-            self._room = self._sink.take(self._take())
-            if self._room:
-                if self.line is not None:
-                    self.line.wake_at(self.timeouts.silence)
-                return
-        self.wake()  # unless the sink has ended it all
+        if self._sink is None or self.complete:
+            self.wake()
+        else:
+            self._give(self._sink, self._take())
+
+    def give(self, data: bytes) -> bool:
+        """Straight to a sink that has taken all there was before. False: there is none now; nothing was done."""
+        waiter = self._waiter
+        if self._sink is None or waiter is None or waiter.done() or self._pieces:
+            return False
+        self.arrived = True
+        self._give(self._sink, data)
+        return True
+
+    def _give(self, sink: Sink, data: bytes) -> None:
+        self._room = sink.take(data)
+        if not self._room:
+            self.wake()
+        elif self.line is not None:  # unless the sink has ended it all
+            self.line.wake_at(self.timeouts.silence)
 
     @property
     def waiting(self) -> int:
