@@ -104,10 +104,6 @@ class Connection(asyncio.Protocol):
             return not self._poll.poll(0)
         return not select.select([self._fileno], [], [], 0)[0]
 
-    def rest(self, seconds: float) -> None:
-        """Waits for its next call, for so long at most."""
-        self.wake_at(seconds)
-
     def abort(self) -> None:
         """Ends it at once, and the call under way with it."""
         self._answer = None
@@ -125,7 +121,12 @@ class Connection(asyncio.Protocol):
         """Ends it; a call under way hears why."""
         self._lose(self._broken(reason))
 
-    # --- for the answer
+    # --- for the answer, and the pool
+
+    def until_news(self, seconds: float) -> asyncio.Future[None]:
+        """For whoever waits: done by the answer when something has come; it fails if nothing does for so long."""
+        self.wake_at(seconds)
+        return self._loop.create_future()
 
     def wake_at(self, seconds: float) -> None:
         self._deadline = self._loop.time() + seconds
@@ -291,17 +292,16 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, answer: HttpAnswer) -> None:
         """The answer is here as a whole; it needs this connection no more."""
-        self._answer = None
-        self._parser = None
+        self._answer = self._parser = answer.line = None
         self._between_chunks = False
-        answer.line = None
-        self.taken()
-        unsent = (self._upload is not None and not self._upload.done) or self._transport.get_write_buffer_size() > 0
-        if not self._keep or unsent or self.gone:
-            self.abort()
-        else:
+        if self._paused:
+            self.taken()
+        sent = (self._upload is None or self._upload.done) and not self._transport.get_write_buffer_size()
+        if self._keep and sent and not self.gone:
             self._upload = None
             self._keeper.free(self)
+        else:
+            self.abort()
 
     def _end(self, error: Exception | None) -> None:
         """The upstream has closed the connection, or it broke."""
