@@ -1,6 +1,5 @@
 """Identifiers: a readable prefix and 128 bits from the system's random source, in lower-case base 32."""
 
-import base64
 import hashlib
 import json
 import os
@@ -8,7 +7,7 @@ import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)  # of ten bits, the higher five first
-_SPELLING = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+_LETTERS = ALPHABET.encode() * 8  # of a byte, by its lower five bits
 _CHANCE = 16  # letters: 80 bits
 
 _random: list[str] = []  # not used yet; asking the system for each id would be a fifth of a short call's work
@@ -38,7 +37,7 @@ def new_ordered_id(kind: str) -> str:
     try:
         chance = _random.pop()
     except IndexError:
-        letters = base64.b32encode(os.urandom(2560)).translate(_SPELLING).decode("ascii")
+        letters = os.urandom(256 * _CHANCE).translate(_LETTERS).decode("ascii")
         _random.extend([letters[at : at + _CHANCE] for at in range(_CHANCE, len(letters), _CHANCE)])
         chance = letters[:_CHANCE]
     return f"{kind}_{second[1]}{_PAIRS[now & 1023]}{chance}"

@@ -31,3 +31,10 @@ def time_of(ordered_id):
     for letter in ordered_id.removeprefix("call_")[:10]:
         number = number * 32 + ALPHABET.index(letter)
     return number
+
+
+def test_chance_has_every_letter_at_every_place():
+    """80 bits: each of the sixteen letters is any of the 32."""
+    ids = [new_ordered_id("call").removeprefix("call_")[10:] for _ in range(2000)]
+    assert len(set(ids)) == len(ids)
+    assert {len(set(place)) for place in zip(*ids, strict=True)} == {len(ALPHABET)}
