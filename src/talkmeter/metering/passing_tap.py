@@ -9,7 +9,9 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -113,6 +115,23 @@ _count_items = msgspec.json.Decoder(list[Raw]).decode
 class PassingTap:
     """One answer's reading. streamed: server-sent events. images: its usage is that of the Images endpoint."""
 
+    # What is known before anything has been read.
+    received = False
+    usage: Usage | None = None
+    raw_usage: str | None = None
+    problem: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    finish_reason: str | None = None
+    upstream_id: str | None = None
+    error: dict[str, Any] | None = None
+    items: int | None = None  # of `data`: pictures, embeddings
+    done = False
+    _carry = b""
+    _first = b""  # of a long answer in one piece
+    _reader: SseReader | None = None  # once the stream is not in the usual form
+    _uses: Mapping[str, int] = MappingProxyType({})
+
     def __init__(self, *, streamed: bool, encoding: str = "", images: bool = False) -> None:
         self.streamed = streamed
         self.plain = encoding in ("", "identity")
@@ -120,25 +139,15 @@ class PassingTap:
         self._unpacker = Unpacker() if encoding in PACKED else None
         self.unreadable = not self.plain and self._unpacker is None
         self._unread = self.unreadable  # part of the answer
+        if self.unreadable:
+            self.problem = f"the answer came packed as {encoding:.40}, which is not read here"
         self._new: list[bytes] = []
-        self._carry = b""
-        self._reader: SseReader | None = None  # once the stream is not in the usual form
-        self._first = b""  # of a long answer in one piece
-        self._size = 0
-        self._said = Said(TEXT_LIMIT)
-        self.received = False
-        self.usage: Usage | None = None
-        self.raw_usage: str | None = None
-        self.problem = f"the answer came packed as {encoding:.40}, which is not read here" if self.unreadable else None
-        self.model: str | None = None
-        self.service_tier: str | None = None
-        self.finish_reason: str | None = None
-        self.upstream_id: str | None = None
-        self.error: dict[str, Any] | None = None
-        self._uses: Mapping[str, int] = {}
+        self.feed: Callable[[bytes], None] = self._new.append  # keeps bytes for the next `read`, for next to nothing
         self._answers: dict[int, bool] = {}  # by choice: whether it cites the web
-        self.items: int | None = None  # of `data`: pictures, embeddings
-        self.done = False
+
+    @cached_property
+    def _said(self) -> Said:
+        return Said(TEXT_LIMIT)
 
     @property
     def texts(self) -> list[str]:
@@ -153,7 +162,9 @@ class PassingTap:
     @property
     def uses(self) -> Mapping[str, int]:
         """Of tools with a fee, by their unit."""
-        return self._uses or searches_in(self.model, self._answers.values())
+        if self._uses:
+            return self._uses
+        return searches_in(self.model, self._answers.values()) if self._answers else {}
 
     def texts_anew(self) -> None:
         """`new_texts` gives all of them the next time."""
@@ -175,10 +186,6 @@ class PassingTap:
         """An answer in one piece of which only the ends were read."""
         return bool(self._first)
 
-    def feed(self, data: bytes) -> None:
-        """Keeps the bytes for the next `read`; must cost next to nothing."""
-        self._new.append(data)
-
     def read(self) -> None:
         """Takes in what `feed` has kept."""
         if not self._new or self.unreadable:
@@ -187,26 +194,22 @@ class PassingTap:
         data = b"".join(self._new)
         self._new.clear()
         self.received = True
+        take_in = self._read_stream if self.streamed else self._keep_whole
         if self._unpacker is None:
-            self._take_in(data)
+            take_in(data)
             return
         try:
             for piece in self._unpacker.feed(data):
-                self._take_in(piece)
+                take_in(piece)
         except Unpackable as reason:
             self.unreadable = self._unread = True
             self.problem = str(reason)
 
-    def _take_in(self, data: bytes) -> None:
-        if self.streamed:
-            self._read_stream(data)
-        else:
-            self._keep_whole(data)
-
     def finish(self) -> None:
         """The body has ended as HTTP says it should, or will not go on."""
         self.read()
-        self._unread |= self._unpacker is not None and self._unpacker.in_the_middle
+        if self._unpacker is not None:
+            self._unread |= self._unpacker.in_the_middle
         if not self.streamed:
             self._read_whole()
             return
@@ -238,7 +241,6 @@ class PassingTap:
             self._unread = True
 
     def _keep_whole(self, data: bytes) -> None:
-        self._size += len(data)
         self._carry += data
         if len(self._carry) > WHOLE_LIMIT:
             self._unread = True
