@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talkmeter.metering.prices import PriceRow, PriceTable
+from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier
+from talkmeter.metering.prices.table import MOST, TEXT
 
 DAY = 86_400_000_000
 NOW = 1_795_000_000_000_000
@@ -48,13 +49,17 @@ def test_remembered_is_as_good_as_found(own, asked):
     for each in [*asked, *asked]:
         provider, model, unit, tier, prompt, at = each
         searched = PriceTable(own)
-        searched._span = lambda *_: None
-        assert remembering.find(*each) == searched.find(provider, model, unit, tier, prompt, at), each
+        found = {
+            kind: searched._find(provider.lower(), model, kind, normal_tier(tier), prompt, at) for kind in (unit, *TEXT)
+        }
+        assert remembering.find(*each) == found[unit], each
+        text = remembering.text(provider, model, tier, prompt, at)
+        assert (text.input, text.cached_input, text.output) == tuple(found[kind] for kind in TEXT), each
 
 
 def test_the_memory_is_bounded():
     table = PriceTable()
     for number in range(5000):
-        table.find("openai", f"name-{number}", "input", "standard", 0, NOW)
-    assert len(table._spans) <= 4098
-    assert len(table._models) <= 4098
+        table.text("openai", f"name-{number}", None, 0, NOW)
+        assert max(len(table._spans), len(table._models), len(table._texts)) <= MOST + 1
+    assert len(table._texts) > 100

@@ -331,10 +331,12 @@ class PassingCall:
 
     def _figures(self, ending: Ending, count: PromptCount | None, completion: int) -> Figures:
         billing, tap = self._asked.billing, self.tap
+        if tap is not None and tap.usage is not None and billing != NOTHING:  # nearly always
+            return Figures(tap.usage, "drained" if self.drained else "reported")
         ran = ending.kind in ("complete", "broke", "cut")
         if billing == NOTHING and ran:
             return Figures(None, "counted")
-        if billing not in (TOKENS, NOTHING) and ran and (tap is None or tap.usage is None):
+        if billing not in (TOKENS, NOTHING) and ran:
             return pieces_of(self._asked, tap, complete=ending.kind == "complete")
         return decide_figures(
             ending,

@@ -103,7 +103,7 @@ class _Usual(Struct):
     model: Any = None
     service_tier: Any = None
     usage: Raw = Raw()
-    error: Raw = Raw()
+    error: Any = None
     choices: list[_Ended] = []
 
 
@@ -265,7 +265,7 @@ class PassingTap:
         except (msgspec.MsgspecError, RecursionError):
             return False
         usage = bytes(usual.usage)
-        if usual.object != "chat.completion" or usage in NOTHING or bytes(usual.error) not in NOTHING:
+        if usual.object != "chat.completion" or usage in NOTHING or usual.error is not None:
             return False
         if b"url_citation" in body or b"-search-" in body:  # a search has a fee
             return False
