@@ -3,8 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier
+from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.prices import PriceRow, PriceTable, normal_tier, own_row
 from talkmeter.metering.prices.table import MOST, TEXT
+from talkmeter.metering.usage import Usage
 
 DAY = 86_400_000_000
 NOW = 1_795_000_000_000_000
@@ -63,3 +65,41 @@ def test_the_memory_is_bounded():
         table.text("openai", f"name-{number}", None, 0, NOW)
         assert max(len(table._spans), len(table._models), len(table._texts)) <= MOST + 1
     assert len(table._texts) > 100
+
+
+async def test_a_cost_is_that_of_the_moment_and_the_list_of_the_moment():
+    """Own rows that come and go, that begin in the middle of a minute, bands, and an address that changes."""
+
+    class Shelf:
+        rows = ()
+
+        async def price_rows(self):
+            return self.rows
+
+    def row(usd, **about):
+        return own_row(model="own", unit="input", usd=usd, **about)
+
+    addresses = {"p": "https://example.com/v1"}
+    book = PriceBook(Shelf(), addresses.get)
+
+    def cost(at=NOW, prompt=10, model="own", tier=None):
+        return book.cost(Usage(prompt_tokens=prompt, completion_tokens=0), "p", (None, model), tier, at).picodollars
+
+    async def load(*some):
+        Shelf.rows = some
+        await book.load()
+
+    assert cost() is None
+    assert cost(model="gpt-4o") == 10 * 2_500_000
+    await load(row("1"))
+    assert cost() == cost() == 10_000_000
+    assert [cost(tier=tier) for tier in ("default", "flex", "AUTO", "flex")] == [10_000_000, None, 10_000_000, None]
+    await load(row("1"), row("2", effective_from=NOW + 1), row("5", band_from=1000))
+    assert [cost(at) for at in (NOW, NOW + 1, NOW, NOW + 2)] == [10_000_000, 20_000_000, 10_000_000, 20_000_000]
+    assert [cost(prompt=size) for size in (999, 1000, 999)] == [999_000_000, 5_000_000_000, 999_000_000]
+    await load(row("3"), row("4", provider="elsewhere.example"))
+    assert cost() == 30_000_000
+    addresses["p"] = "https://elsewhere.example/v1"
+    assert cost() == 40_000_000
+    await load()
+    assert cost() is None

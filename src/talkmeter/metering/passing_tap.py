@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
 
+from talkmeter.metering.answer_shapes import Choice, Event, decode_event, decode_usual, read_items
 from talkmeter.metering.odd_json import object_at, read_loosely
 from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
@@ -41,75 +41,6 @@ _DELTAS = frozenset(
         "transcript.text.delta",
     }
 )
-
-
-class _Message(Struct):
-    content: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    refusal: Any = None
-    tool_calls: Any = None
-    function_call: Any = None
-    annotations: Any = None
-
-
-class _Choice(Struct):
-    index: Any = None
-    delta: _Message | None = None
-    message: _Message | None = None
-    text: Any = None
-    finish_reason: Any = None
-
-
-class _Response(Struct):
-    id: Any = None
-    model: Any = None
-    service_tier: Any = None
-    status: Any = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-    output: Raw = Raw()
-
-
-class _Event(Struct):
-    type: Any = None
-    id: Any = None
-    object: Any = None
-    choices: list[_Choice] | None = None
-    model: Any = None
-    service_tier: Any = None
-    status: Any = None
-    delta: Any = None
-    output_index: Any = None
-    content_index: Any = None
-    item: Raw = Raw()
-    response: _Response | None = None
-    output: Raw = Raw()
-    data: Raw = Raw()
-    text: Any = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-
-
-class _Ended(Struct):
-    finish_reason: Any = None
-
-
-class _Usual(Struct):
-    """Of a chat completion in one piece all that is needed where its usage is said."""
-
-    object: Any = None
-    id: Any = None
-    model: Any = None
-    service_tier: Any = None
-    usage: Raw = Raw()
-    error: Any = None
-    choices: list[_Ended] = []
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-_decode_usual = msgspec.json.Decoder(_Usual).decode
-_count_items = msgspec.json.Decoder(list[Raw]).decode
 
 
 class PassingTap:
@@ -194,12 +125,17 @@ class PassingTap:
         data = b"".join(self._new)
         self._new.clear()
         self.received = True
+        if self._unpacker is not None:
+            self._unpack(self._unpacker, data)
+        elif self.streamed:
+            self._read_stream(data)
+        else:
+            self._keep_whole(data)
+
+    def _unpack(self, unpacker: Unpacker, data: bytes) -> None:
         take_in = self._read_stream if self.streamed else self._keep_whole
-        if self._unpacker is None:
-            take_in(data)
-            return
         try:
-            for piece in self._unpacker.feed(data):
+            for piece in unpacker.feed(data):
                 take_in(piece)
         except Unpackable as reason:
             self.unreadable = self._unread = True
@@ -261,27 +197,27 @@ class PassingTap:
     def _read_usual(self, body: bytes) -> bool:
         """Whether this was all there is to read: with the usage nobody needs the text."""
         try:
-            usual = _decode_usual(body)
+            usual = decode_usual(body)
         except (msgspec.MsgspecError, RecursionError):
             return False
         usage = bytes(usual.usage)
         if usual.object != "chat.completion" or usage in NOTHING or usual.error is not None:
             return False
-        if b"url_citation" in body or b"-search-" in body:  # a search has a fee
-            return False
-        self._take_usage(usage)
-        if self.usage is None:
-            return False
         if type(usual.model) is str:
+            if "-search-" in usual.model.lower():  # a search has a fee
+                return False
             self.model = usual.model
+        for choice in usual.choices:
+            if choice.message is not None and choice.message.annotations:  # what it cites it may have searched
+                return False
+            if type(choice.finish_reason) is str:
+                self.finish_reason = choice.finish_reason
         if type(usual.service_tier) is str:
             self.service_tier = usual.service_tier
         if type(usual.id) is str:
             self.upstream_id = usual.id
-        for choice in usual.choices:
-            if type(choice.finish_reason) is str:
-                self.finish_reason = choice.finish_reason
-        return True
+        self._take_usage(usage)
+        return self.usage is not None
 
     def _event(self, data: bytes) -> None:
         if not data:
@@ -290,15 +226,15 @@ class PassingTap:
             self.done = True
             return
         try:
-            event = _decode(data)
+            event = decode_event(data)
         except (msgspec.MsgspecError, RecursionError):
-            loose = read_loosely(data, _Event)
+            loose = read_loosely(data, Event)
             if loose is None:
                 return
             event = loose
         self._take(event)
 
-    def _take(self, event: _Event) -> None:
+    def _take(self, event: Event) -> None:
         if event.type is not None and type(event.type) is str:
             self._typed(event.type, event)
         response = event.response
@@ -319,7 +255,7 @@ class PassingTap:
         if not self.streamed:
             self._whole_parts(event)
 
-    def _typed(self, kind: str, event: _Event) -> None:
+    def _typed(self, kind: str, event: Event) -> None:
         if kind in _DELTAS and type(event.delta) is str:
             self._said.add(event.delta, f"{kind} {event.output_index} {event.content_index}")
         elif kind == "response.output_item.added" and bytes(event.item):
@@ -335,7 +271,7 @@ class PassingTap:
         elif kind == "error" and self.error is None:
             self.error = {"message": "the stream ended in an error"}
 
-    def _choice(self, choice: _Choice, index: int) -> None:
+    def _choice(self, choice: Choice, index: int) -> None:
         if type(choice.finish_reason) is str:
             self.finish_reason = choice.finish_reason
         if type(choice.text) is str:
@@ -358,7 +294,7 @@ class PassingTap:
             for whose, text in said_in_calls(message.tool_calls, message.function_call):
                 self._said.add(text, (index, *whose))
 
-    def _whole_parts(self, event: _Event) -> None:
+    def _whole_parts(self, event: Event) -> None:
         """What only an answer in one piece has."""
         if type(event.text) is str:
             self._said.add(event.text, 0)
@@ -373,7 +309,7 @@ class PassingTap:
                     self._said.add(text, place)
         data = bytes(event.data)
         if data[:1] == b"[":
-            self.items = len(_count_items(data))
+            self.items = len(read_items(data))
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""
