@@ -249,11 +249,7 @@ class Writer:
         self._execute(self._begin_text)
         self._begun = True
         try:
-            self._lock_counters(batch)
-            if len(batch) == 1:
-                outcomes: list[Outcome] = [self._groups.one(batch[0].changes)]
-            else:
-                outcomes = self._groups.many([job.changes for job in batch])
+            outcomes = self._apply_all(batch)
             applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
             if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
@@ -265,6 +261,20 @@ class Writer:
         except BaseException:
             self._roll_back()
             raise
+        return outcomes
+
+    def _apply_all(self, batch: Sequence[Job]) -> list[Outcome]:
+        """Within the transaction that was begun; ends it and begins another where the group must be applied singly."""
+        commits = [job.changes for job in batch]
+        self._lock_counters(batch)
+        if len(commits) == 1 and self._groups.kind(commits[0]) is None:
+            return [self._groups.one(commits[0])]
+        outcomes = self._groups.many(commits)
+        if outcomes is None:
+            self._execute("ROLLBACK")
+            self._execute(self._begin_text)
+            self._lock_counters(batch)
+            outcomes = self._groups.singly(commits)
         return outcomes
 
     def _lock_counters(self, batch: Sequence[Job]) -> None:
