@@ -84,10 +84,10 @@ def _settlement(change: SettleEntry) -> tuple[Any, ...]:
         *astuple(change),
         *(_UNUSED if usage is None else astuple(usage)),
         0 if usage is None else 1,  # to hand a boolean to SQLite costs Python as much as NULL does
-        rows.json_or_none(change.error),
+        None if change.error is None else rows.to_json(change.error),
         cost.picodollars,
         rows.to_json(cost.lines),
-        rows.to_json(cost.unpriced),
+        rows.to_json(cost.unpriced) if cost.unpriced else "[]",
     )
 
 

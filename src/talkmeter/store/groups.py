@@ -128,14 +128,13 @@ class Groups:
         """Applies them all, but for those whose rate limit is reached; false if it cannot."""
         main: list[Struct] = []
         for index in indices:
-            given: list[Any] = []
-            mine: list[Struct] = []
+            given: Results = ()
             try:
                 for change in commits[index]:
                     if type(change) is kind:
-                        mine.append(change)
+                        mine = change
                     elif type(change) is TakeRates:
-                        given.append(rates.take(change))
+                        given = (*given, rates.take(change))
                     elif type(change) is AdjustRate:
                         rates.adjust(change)
                     else:
@@ -143,8 +142,8 @@ class Groups:
             except Conflict as conflict:  # of a TakeRates: nothing that goes along with an opening else is refused
                 outcomes[index] = conflict
                 continue
-            main += mine
-            outcomes[index] = tuple(given)
+            main.append(mine)  # there is one in each
+            outcomes[index] = given
         return not main or self._bulk[kind].apply(self._connection, self._dialect, main)
 
     def _under_savepoint(self, changes: Changes) -> Outcome:

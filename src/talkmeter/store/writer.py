@@ -250,7 +250,7 @@ class Writer:
         self._begun = True
         try:
             outcomes = self._apply_all(batch)
-            applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
+            applied = sum([isinstance(outcome, tuple) for outcome in outcomes])
             if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
             else:
@@ -315,15 +315,17 @@ class Writer:
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Wakes each event loop once, however many commits were in the group."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Waiter, Outcome]]] = {}
-    for job, outcome in zip(batch, outcomes, strict=True):
-        waiter = job.waiter
+    for (_, waiter), outcome in zip(batch, outcomes, strict=True):
         if isinstance(waiter, Quiet):
-            if not isinstance(outcome, tuple):
-                by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
-        elif isinstance(waiter, Told):
-            by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
+            if isinstance(outcome, tuple):
+                continue
+            loop = waiter.loop
         else:
-            by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
+            loop = waiter.loop if isinstance(waiter, Told) else waiter.get_loop()
+        if loop in by_loop:
+            by_loop[loop].append((waiter, outcome))
+        else:
+            by_loop[loop] = [(waiter, outcome)]
     for loop, answers in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_resolve, answers)
