@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.folders import content
 from talkmeter.accounts.keys import Keys, allows_door, allows_model
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.store import AddKey, ApiKey, StoredKey
@@ -305,7 +306,7 @@ async def test_only_the_hash_is_on_the_disk(keys, store, tmp_path):
     keys.find(second)
     await keys.write_uses()
     await store.close()
-    written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    written = b"".join(content(tmp_path).values())
     for each in (token, second):
         assert each[8:-4].encode() not in written
         assert hashlib.sha256(each.encode()).digest() in written

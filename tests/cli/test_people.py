@@ -8,6 +8,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from support.folders import content
 from support.talkmeter_process import Browser, run, signed_in
 from talkmeter import cli
 from talkmeter.cli import commands
@@ -106,7 +107,7 @@ def test_a_key_is_made_shown_rotated_and_revoked(talkmeter, tmp_path):
     assert "my app" in said
     for secret in (token.strip(), made["token"]):
         assert secret[8:-4] not in said + json.dumps(listed)
-        assert all(secret[8:-4].encode() not in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+        assert all(secret[8:-4].encode() not in data for data in content(tmp_path).values())
 
 
 @pytest.mark.parametrize(
