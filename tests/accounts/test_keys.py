@@ -329,7 +329,7 @@ async def test_every_change_raises_the_revision(keys, users, store):
 
 
 async def test_finding_a_key_is_quick(store):
-    """Far less than a request costs, also among many keys; measured here without a fast clock of a test."""
+    """Far less than a request costs, also among many keys: to look through them would cost a hundred times as much."""
     users = Users(store, Passwords(store))
     await users.load()
     keys = Keys(store, users)
@@ -345,9 +345,9 @@ async def test_finding_a_key_is_quick(store):
     find = keys.find
     best = 1.0
     for _ in range(20):
-        began = time.perf_counter()
+        began = time.process_time()
         for token, _ in made:
             find(token)
-        best = min(best, (time.perf_counter() - began) / len(made))
-    assert best < 10e-6, f"{best * 1e6:.2f} µs"  # 3 µs and room for a busy machine
+        best = min(best, (time.process_time() - began) / len(made))
+    assert best < 30e-6, f"{best * 1e6:.2f} µs"  # 3 µs, and room for a machine that is slow
     assert checksum(made[0][0][:-6]) == made[0][0][-6:]

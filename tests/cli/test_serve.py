@@ -10,7 +10,8 @@ import stat
 import pytest
 
 from support.folders import content
-from support.talkmeter_process import Browser, free_port, run, serving, signed_in
+from support.ports import free_port
+from support.talkmeter_process import Browser, run, serving, signed_in
 
 CANARY = "sk-canary-0123456789abcdef"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes of POSIX")

@@ -26,7 +26,7 @@ class Street:
     async def check_books(self) -> None:
         """The contract over everything so far, once nothing runs any more: the ledger is the bill."""
         bill = await self.simulator.rows()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while books.unfinished(self.server.data_dir):
                 await asyncio.sleep(0.02)
         books.check_equal(books.entries(self.server.data_dir), bill)

@@ -150,7 +150,7 @@ class Lane:
             await asyncio.to_thread(self.server.kill)
             self.counts.kills += 1
             # Not cancelled: an acknowledgement may still lie in a socket.
-            await asyncio.wait_for(asyncio.gather(*talks), 30)
+            await asyncio.wait_for(asyncio.gather(*talks), 60)
 
     async def kill_while_starting(self) -> None:
         self.left_open()

@@ -278,7 +278,7 @@ async def check_last(browser, newest):
 
 async def new_ones_are_turned_away(server):
     """Once it is ending, the server takes no new connections."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -92,8 +92,8 @@ async def read_all(call):
 
 
 async def settled(meter, call):
-    await meter.settled(20)
-    async with asyncio.timeout(20):
+    await meter.settled(60)
+    async with asyncio.timeout(60):
         while (entry := await meter.store.entry(call.opening.id)).settlement is None:
             await asyncio.sleep(0.005)
     return entry.settlement
@@ -215,7 +215,7 @@ async def test_what_lasts_is_kept(meter, monkeypatch):
     call = await begin(meter, answer)
     await call.dispatch(REQUEST)
     await call.read()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await meter.store.partial_texts(call.opening.id) != ["one"]:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
@@ -337,12 +337,12 @@ async def test_a_store_that_is_away(meter, error, monkeypatch, caplog):
     await call.dispatch(REQUEST)
     if isinstance(error, StoreError):
         meter.store = meter._keeping._store = Refusing(store, error)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "cannot be kept" not in caplog.text:
                 await asyncio.sleep(0.005)
     meter.store = Refusing(store, error)
     await read_all(call)
-    await meter.settled(20)
+    await meter.settled(60)
     if isinstance(error, Conflict):
         assert "settled already" in caplog.text
         meter.store = store
@@ -365,7 +365,7 @@ async def test_a_correction_that_does_not_get_through(meter, error):
     meter.store = Refusing(meter.store, error)
     meter.store.submit_quietly = meter.store._store.submit_quietly
     await read_all(asking)
-    await meter.settled(20)
+    await meter.settled(60)
     assert (await settled(meter, first)).provenance == "unknown"
     assert await meter.answers.entry_of("resp_none") is None
 
@@ -426,7 +426,7 @@ async def test_found_while_it_is_being_counted(meter):
     call.cut()
     entry = meter.answers.here("resp_3")
     assert (entry.opening.id, entry.settlement) == (call.opening.id, None)
-    await meter.settled(20)
+    await meter.settled(60)
     assert meter.answers.here("resp_3").settlement.provenance == "counted"
 
 

@@ -418,6 +418,6 @@ async def test_who_goes_on_from_an_answer_waits_for_its_end(street):
     assert not any(task.done() for task in waiting)
     await passage.read()
     assert passage.ended
-    await asyncio.wait_for(asyncio.gather(*waiting), 20)
+    await asyncio.wait_for(asyncio.gather(*waiting), 60)
     other.cut()
     await entries(street)
