@@ -52,6 +52,14 @@ def street(tmp_path_factory):
         simulator.stop()
 
 
+@pytest.fixture
+def simulator(tmp_path):
+    """A process for one test, with a bill of its own."""
+    made = start_simulator(tmp_path / "bill.jsonl")
+    yield made
+    made.stop()
+
+
 async def _signed_in(server: Server) -> str:
     async with Browser(server.url) as browser:
         return await browser.sign_in(server.link)

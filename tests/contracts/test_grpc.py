@@ -16,7 +16,7 @@ TEXT = "하나 둘 셋 넷 다섯"
 QUESTION = f"say: {TEXT}"
 EVENTS = 9  # of the simulator's stream for TEXT: role, five pieces of text, finish, usage, [DONE]
 ASKS = ("chat.Chat/Ask", "talkmeter.v1.Conversations/Ask")
-IMPATIENT = Timeouts(connect=20, headers=0.6, silence=0.6)  # for upstreams that hang
+IMPATIENT = Timeouts(connect=20, headers=2, silence=2)  # for upstreams that hang
 ENDLESS = MeterLimits(total_seconds=2.0)
 WE_LEAVE = {"endless", "long-line"}  # what is on the way when we give up can be on the bill alone
 

@@ -13,7 +13,7 @@ import pytest
 
 from support import books
 from support.browser import GONE, Browser, text_of
-from support.processes import start_server, start_simulator
+from support.processes import start_server
 
 TEXT = "하나 둘 셋 네 다섯"
 QUESTION = f"say: {TEXT}"
@@ -216,14 +216,6 @@ async def test_a_room_that_is_deleted_in_the_middle(street, browser):
         assert (await browser.send("DELETE", f"/api/rooms/{asked['room']['id']}")).status == 204
     assert (await browser.send("GET", f"/api/rooms/{asked['room']['id']}")).code == "room_not_found"
     assert (await street.entry_of(asked))["outcome"] == "stopped"
-
-
-@pytest.fixture
-def simulator(tmp_path):
-    """For a server of its own, with a bill of its own."""
-    made = start_simulator(tmp_path / "bill.jsonl")
-    yield made
-    made.stop()
 
 
 @pytest.mark.parametrize("grace", ["0", "20"])

@@ -316,7 +316,7 @@ async def test_an_upgrade_request_is_served_as_plain_http(serve: Serve):
 
 async def test_the_limits_come_from_the_settings(open_house):
     house = await open_house(
-        header_bytes=4096, header_count=20, header_seconds=0.3, body_idle_seconds=0.3, connections_per_address=4
+        header_bytes=4096, header_count=20, header_seconds=1, body_idle_seconds=1, connections_per_address=4
     )
     head = b"POST /api/sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
     cases = (
