@@ -350,6 +350,21 @@ async def test_a_store_that_is_away(meter, error, monkeypatch, caplog):
         assert (await settled(meter, call)).provenance == "counted"
 
 
+async def test_an_error_that_nobody_expected_ends_no_keeping(meter, monkeypatch, caplog):
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.01)
+    said = b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n'
+    call = await begin(meter, Answer(said, b"data: [DONE]\n\n", kind=b"text/event-stream"))
+    meter._keeping._store = Refusing(meter.store, KeyError("mine"))
+    await call.dispatch(REQUEST)
+    await call.read()
+    async with asyncio.timeout(60):
+        while await meter.store.partial_texts(call.opening.id) != ["one"]:
+            await asyncio.sleep(0.005)
+    assert "KeyError: 'mine'" in caplog.text
+    await read_all(call)
+    await settled(meter, call)
+
+
 @pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
 async def test_a_correction_that_does_not_get_through(meter, error):
     first = await begin(meter, Answer(b'{"object":"response","id":"resp_1","status":"queued"}'), endpoint="responses")
