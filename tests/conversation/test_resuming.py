@@ -3,15 +3,24 @@
 import asyncio
 import json
 
+import pytest
+
 from support.held_writer import HeldWriter
 from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, Head
 from talkmeter.conversation import runs
+from talkmeter.conversation.changes import AppendRunEvents
 from talkmeter.conversation.recovery import AT_A_TIME, settle_open_entries
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.errors import StoreFull
 from talkmeter.metering.ledger import SettleEntry
+
+
+@pytest.fixture
+async def desk(tmp_path):
+    async with workspace(tmp_path) as opened:
+        yield opened
 
 
 async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
@@ -37,6 +46,35 @@ async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
             assert [event.seq for event in events] == sorted({event.seq for event in events})
             assert [event.kind for event in events if event.kind != "delta"] == ["queued", "started", "finished"]
             assert "cannot be written" not in caplog.text
+
+
+async def test_what_a_waiting_run_has_said_is_written_before_the_store_is_closed(desk):
+    """Else its next log would begin with a seq that its followers have seen."""
+    desk.simulator.script({"gate": True})
+    running = await desk.ask("say: one two three")
+    waiting = await desk.ask("say: four five six", running.room.id)
+    log = desk.runs._live[waiting.run_id].log
+    await desk.runs.close()
+    assert [event.kind for event in await desk.store.run_events(waiting.run_id, 0)] == ["queued"]
+    assert (log._timer, log._flushing, log.closed) == (None, None, True)
+
+
+async def test_what_cannot_be_written_at_a_shutdown_is_not_tried_again(desk, monkeypatch, caplog):
+    desk.simulator.script({"gate": True})
+    running = await desk.ask("say: one two three")
+    waiting = await desk.ask("say: four five six", running.room.id)
+    log = desk.runs._live[waiting.run_id].log
+    commit = desk.store.commit
+
+    async def refuse(*changes):
+        if any(isinstance(change, AppendRunEvents) for change in changes):
+            raise StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
+        await commit(*changes)
+
+    monkeypatch.setattr(desk.store, "commit", refuse)
+    await desk.runs.close()
+    assert "cannot be written yet" in caplog.text
+    assert (log._timer, log._flushing, log.closed) == (None, None, True)
 
 
 async def killed_after(first, asked, kind, length):

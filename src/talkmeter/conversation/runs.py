@@ -163,9 +163,12 @@ class Runs:
             for task in unsettled:
                 log.error("run %s could not be ended; the next start does", task.get_name())
                 task.cancel()
-        for live in self._live.values():
-            live.log.leave()
         logs = [live.log for live in self._live.values()]
+        for log_ in logs:
+            log_.leave()
+        writing = [asyncio.create_task(log_.put_down()) for log_ in logs if not log_.closed]
+        if writing:  # the store is closed after this
+            await asyncio.wait(writing, timeout=SETTLE_SECONDS)
         return Closed(sum(log.end == "interrupted" for log in logs), sum(not log.ended for log in logs))
 
     def _start(self, live: LiveRun) -> None:
