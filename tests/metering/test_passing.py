@@ -155,6 +155,20 @@ async def test_a_stream_that_is_given_on_ends_as_one_that_is_read(meter):
         assert (await settled(meter, call)).outcome == outcome
 
 
+async def test_an_error_of_whom_it_is_given_to_is_no_word_of_provider_or_client(meter):
+    class Broken(Sink):
+        def take(self, data):
+            raise KeyError(data)
+
+    answer = Answer(b"x", b"y", b"z")
+    call = await begin(meter, answer)
+    await call.dispatch(REQUEST)
+    with pytest.raises(KeyError):
+        await call.stream_to(Broken())
+    found = await settled(meter, call)
+    assert (found.outcome, found.error, answer.closed) == ("interrupted", None, True)
+
+
 async def test_a_long_refusal_is_kept_in_part(meter):
     call = await begin(meter, Answer(b"x" * 100_000, b"y" * 100_000, status=400))
     await call.dispatch(REQUEST)

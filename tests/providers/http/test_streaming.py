@@ -193,6 +193,27 @@ async def test_a_sink_may_close_the_answer(full, early):
         assert connection.gone
 
 
+@pytest.mark.parametrize("early", [False, True])
+async def test_an_error_of_the_sink_is_the_callers_and_not_the_upstreams(early):
+    with line() as (connection, answer, _):
+
+        class Broken(Sink):
+            def take(self, data):
+                raise KeyError(data)
+
+        if early:
+            connection.data_received(chunk(b"a"))
+        task = await started(answer, Broken())
+        if not early:
+            connection.data_received(chunk(b"a"))
+            connection.data_received(chunk(b"b"))
+        with pytest.raises(KeyError, match="b'a'"):
+            await task
+        assert (connection.gone, answer.failure) == (False, None)
+        answer.close()
+        assert connection.gone
+
+
 async def test_who_stops_waiting_is_given_no_more():
     with line() as (connection, answer, _):
         sink = Sink()

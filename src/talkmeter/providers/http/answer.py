@@ -184,7 +184,11 @@ class HttpAnswer:
         if waiter is None or waiter.done() or not (self._pieces or self.complete):
             return
         if self._sink is not None and not self.complete:
-            self._room = self._sink.take(self._take())
+            try:
+                self._room = self._sink.take(self._take())
+            except Exception as error:  # noqa: BLE001 - told to who streams; here it would be taken for the upstream's
+                waiter.set_exception(error)
+                return
             if self._room:
                 if self.line is not None:
                     self.line.wake_at(self.timeouts.silence)
