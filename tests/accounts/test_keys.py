@@ -351,3 +351,34 @@ async def test_finding_a_key_is_quick(store):
         best = min(best, (time.process_time() - began) / len(made))
     assert best < 30e-6, f"{best * 1e6:.2f} µs"  # 3 µs, and room for a machine that is slow
     assert checksum(made[0][0][:-6]) == made[0][0][-6:]
+
+
+async def test_who_asks_is_remembered_only_while_key_and_user_are_the_same(keys, users, clock):
+    mina = await users.add("mina")
+    _, token = await keys.issue(user_id=mina.id, name="app")
+    known = keys.principal(token)
+    assert keys.principal(token) is known
+    clock.pass_seconds(5)
+    keys.principal(token)
+    assert keys.get(known.key.id).last_used_at == clock.at, "each use is noted"
+
+    await users.set_role(mina.id, "owner")
+    assert keys.principal(token).role == "owner"
+    await keys.update(known.key.id, rpm=7)
+    assert keys.principal(token).key.rpm == 7
+    await users.disable(mina.id)
+    with pytest.raises(InvalidKey):
+        keys.principal(token)
+    await users.enable(mina.id)
+    assert keys.principal(token).user_id == mina.id
+
+    await keys.update(known.key.id, expires_at=clock.at + HOUR)
+    keys.principal(token)
+    clock.pass_seconds(3600)
+    with pytest.raises(InvalidKey):
+        keys.principal(token)
+    await keys.update(known.key.id, expires_at=None)
+    keys.principal(token)
+    await keys.revoke(known.key.id)
+    with pytest.raises(InvalidKey):
+        keys.principal(token)

@@ -19,12 +19,12 @@ def client(sent):
 
 
 async def test_what_is_held_goes_out_in_order(client, sent):
-    await client.start(200, [(b"a", b"b")])
+    await client.start(200, b"A: b: c\r\nx: \r\n", 12)
     client.take(b"one ")
     client.take(b"two ")
     await client.room()
     await client.finish(b"three")
-    assert sent[0] == {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]}
+    assert sent[0] == {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b: c"), (b"x", b"")]}
     assert [(message["body"], message["more_body"]) for message in sent[1:]] == [(b"one two ", True), (b"three", False)]
 
 

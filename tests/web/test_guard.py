@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from support.web_client import Answer, Serve, Served, close, read_answer
-from talkmeter.surfaces.web.guard import GuardLimits
+from talkmeter.surfaces.web.guard import GuardedProtocol, GuardLimits
 
 HEAD = b"Host: localhost\r\n"
 
@@ -237,6 +237,45 @@ async def test_a_kept_connection_works_on_after_an_early_answer(serve: Serve):
         writer.write(b"hello")
     async with asyncio.timeout(60):
         assert await reader.read() == b"", "an idle connection is closed in the end"
+    await close(writer)
+
+
+async def test_an_idle_connection_is_closed_however_many_pauses_it_had(serve: Serve, monkeypatch):
+    """One clock for all pauses: it must not end a connection that has just been used, nor forget one that is idle."""
+    rings: list[float | None] = []
+    ring = GuardedProtocol._idle_long
+
+    def ringing(protocol: GuardedProtocol) -> None:
+        rings.append(protocol._idle_since)
+        ring(protocol)
+
+    monkeypatch.setattr(GuardedProtocol, "_idle_long", ringing)
+    release = asyncio.Event()
+
+    async def app(scope, receive, send) -> None:
+        if scope["path"] == "/slow":
+            await release.wait()
+        await PlainTextResponse("yes")(scope, receive, send)
+
+    served = await serve(app, timeout_keep_alive=1)
+    reader, writer = await served.open()
+
+    async def ask(path: bytes) -> None:
+        writer.write(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+
+    async with asyncio.timeout(30):
+        await ask(b"/")
+        assert await read_answer(reader) is not None
+        await ask(b"/slow")
+        while not rings:  # noqa: ASYNC110 - the clock rings while a request is being answered
+            await asyncio.sleep(0.02)
+        assert rings == [None]
+        release.set()
+        assert await read_answer(reader) is not None
+        await ask(b"/")
+        assert await read_answer(reader) is not None
+        assert await reader.read() == b"", "closed in the end"
+    assert None not in rings[1:]
     await close(writer)
 
 

@@ -43,8 +43,8 @@ class OpenAICompatible:
         ready: Callable[[], Awaitable[str]] | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        self._id = id
-        self._name = name
+        self.id = id
+        self.name = name
         self._base_url = base_url
         self._key = key
         self._client = client
@@ -52,16 +52,8 @@ class OpenAICompatible:
         self._timeouts = timeouts or client.timeouts
         self._upstream: Upstream | None = None
 
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def name(self) -> str:
-        return self._name
-
     def __repr__(self) -> str:
-        return f"OpenAICompatible(id={self._id!r}, name={self._name!r}, base_url={self._base_url!r})"
+        return f"OpenAICompatible(id={self.id!r}, name={self.name!r}, base_url={self._base_url!r})"
 
     async def exchange(self, call: UpstreamCall) -> Answer:
         """See completions.Provider. The caller says which encodings it can take; nothing is unpacked."""

@@ -133,7 +133,7 @@ async def test_an_alias_is_renamed_and_the_usage_withheld(street):
     assert passage.call.opening.model_requested == "real"
     assert passage.call.settlement.usage.prompt_tokens == 8
     assert (passage.status, passage.is_json, passage.entry_id) == (200, False, one.calls[0].call_id)
-    assert passage.headers == [(b"content-type", b"text/event-stream")]
+    assert passage.answer.headers == [(b"content-type", b"text/event-stream")]
     assert await passage.read() == b""
     passage.client_left()
     assert not passage.left

@@ -78,6 +78,12 @@ class Gateway:
     async def _first_answer(self, ask: PassAsk, waiting: Waiting) -> Passage:
         """One attempt after the other. A target that asked to be left alone for a while is, for so long."""
         way = self._ways.way(ask.asked.model)
+        if len(way.targets) == 1 and not way.retries and ask.provider_id is None:  # as it is mostly
+            target = way.targets[0]
+            provider = self._providers.pick(target.provider_id, target.model or ask.asked.model)
+            passage, _ = await self._attempt(ask, provider, target, 1, waiting, last=True, others=False)
+            assert passage is not None  # the last attempt returns one or raises
+            return passage
         rounds = 1 + (way.retries if isinstance(ask.body, bytes) else 0)
         targets = way.targets if isinstance(ask.body, bytes) else way.targets[:1]
         if ask.provider_id is not None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import math
+import re
 from typing import Protocol
 
-from talkmeter.completions import Sink, UpstreamBroke, UpstreamSilent
+from talkmeter.completions import Sink, UpstreamBroke, UpstreamSilent, header_lines
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.heads import HEAD_BYTES, Malformed
 from talkmeter.providers.http.plain import Plain
+from talkmeter.providers.http.shapes import Shape
 from talkmeter.providers.http.timeouts import Timeouts
 
 
@@ -28,8 +30,11 @@ class HttpAnswer:
     """
 
     __slots__ = (
+        "_found",
+        "_headers",
         "_pieces",
         "_room",
+        "_shape",
         "_sink",
         "_trailers",
         "_waiter",
@@ -37,7 +42,6 @@ class HttpAnswer:
         "complete",
         "failure",
         "has_head",
-        "headers",
         "line",
         "method",
         "on_body",
@@ -51,7 +55,9 @@ class HttpAnswer:
         self.line: Line | None = line
         self.status = 0
         self.reason = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._shape: Shape | None = None  # of a head that was read as a whole; then its values are here
+        self._found: re.Match[bytes] | None = None
         self.parsed = False  # the parser has seen a head
         self.has_head = False  # and it is in order
         self.complete = False
@@ -75,11 +81,25 @@ class HttpAnswer:
     def ended(self) -> bool:
         return self.complete and not self._pieces
 
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        if self._found is not None and self._shape is not None and not self._headers:
+            self._headers = list(zip(self._shape.names, self._found.groups(), strict=True))
+        return self._headers
+
     def header(self, name: bytes) -> bytes | None:
-        for one, value in self.headers:
+        if self._found is not None and self._shape is not None:
+            at = self._shape.at.get(name)
+            return None if at is None else self._found[at]
+        for one, value in self._headers:
             if one.lower() == name:
                 return value
         return None
+
+    def header_lines(self, without: frozenset[bytes]) -> bytes:
+        if self._found is not None and self._shape is not None:
+            return self._shape.lines(self._found, without)
+        return header_lines(self._headers, without)
 
     async def read(self) -> bytes:
         pieces = self._pieces
@@ -138,8 +158,17 @@ class HttpAnswer:
 
     def take(self, plain: Plain) -> None:
         """All of it at once."""
-        self.status, self.reason, self.headers, body = plain
+        self.status, self.reason, self._headers, body = plain
         self.parsed = self.has_head = self.complete = True
+        if body:
+            self._pieces.append(body)
+
+    def take_alike(self, shape: Shape, found: re.Match[bytes]) -> None:
+        """As take; found: by shape, in all that came."""
+        self.status, self.reason = shape.status, shape.reason
+        self._shape, self._found = shape, found
+        self.parsed = self.has_head = self.complete = True
+        body = found.string[found.end() :]
         if body:
             self._pieces.append(body)
 
@@ -202,7 +231,7 @@ class HttpAnswer:
 
     def begin_again(self) -> None:
         """That was an interim head; the real one follows."""
-        self.headers = []
+        self._headers = []
         self.reason = b""
         self.parsed = self.complete = False
 
@@ -231,7 +260,7 @@ class HttpAnswer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.parsed:
-            self.headers.append((name, value))
+            self._headers.append((name, value))
             return
         self._trailers += len(name) + len(value)
         if self._trailers > HEAD_BYTES:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from typing import Any
 
-from talkmeter.conversation.gateway.headers import client_headers
+from talkmeter.completions import header_lines
+from talkmeter.conversation.gateway.headers import client_lines
 from talkmeter.conversation.gateway.passage import Passage
 from talkmeter.conversation.gateway.problems import problem, server_stops, stream_problem
 from talkmeter.errors import TalkmeterError, UpstreamError
@@ -58,7 +59,10 @@ class Answering:
             if cost is not None:
                 extra.append((COST_HEADER, cost))
         self._begun = True
-        await client.start(passage.status, client_headers(passage.headers, extra, call_id))
+        answer = passage.answer
+        length = answer.header(b"content-length")
+        lines = client_lines(answer, extra, call_id)
+        await client.start(answer.status, lines, None if length is None else int(length))
         if not passage.ended:
             if not body:
                 client.flush()  # so that the client sees that there is an answer, before its first byte
@@ -117,7 +121,7 @@ class Answering:
                 **about,
             },
         )
-        await self.client.start(status, headers)
+        await self.client.start(status, header_lines(headers), len(body))
         await self.client.finish(body)
 
 

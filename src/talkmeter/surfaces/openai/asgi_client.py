@@ -1,6 +1,6 @@
 """A client behind any ASGI server: nobody tells when it leaves, so answers are read to their end."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 
@@ -21,8 +21,10 @@ class AsgiClient:
         await self.room()
         self.abort()
 
-    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    async def start(self, status: int, lines: bytes, length: int | None) -> None:  # noqa: ARG002 - it is in the lines
+        pairs = [line.split(b": ", 1) for line in lines.split(b"\r\n")[:-1]]
+        headers = [(name.lower(), value) for name, value in pairs]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     def flush(self) -> None:
         """The server has sent the head already."""

@@ -1,6 +1,6 @@
 """What the gateway's door needs of the rest of Talkmeter. `app` fills it in."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,9 @@ class Client(Protocol):
         """As abort, with last words that arrive where more can be said at all."""
         ...
 
-    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None: ...
+    async def start(self, status: int, lines: bytes, length: int | None) -> None:
+        """The head. lines: of its headers, each with its end. length: what they say of the body's; None: nothing."""
+        ...
 
     def flush(self) -> None: ...
 
