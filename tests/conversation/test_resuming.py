@@ -10,7 +10,7 @@ from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, Head
 from talkmeter.conversation import runs
-from talkmeter.conversation.changes import AppendRunEvents
+from talkmeter.conversation.changes import AppendRunEvents, ChangeRun
 from talkmeter.conversation.recovery import AT_A_TIME, settle_open_entries
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.errors import StoreFull
@@ -105,10 +105,39 @@ async def test_what_was_drained_is_counted_after_a_kill(tmp_path):
         await first.simulator.settled()
         async with workspace(tmp_path, simulator=first.simulator) as second:
             answer = await second.rooms.message_view(ME, asked.answer.message.id)
-            assert (answer.message.status, answer.message.text) == ("interrupted", "one two")
+            assert (answer.message.status, answer.message.text) == ("stopped", "one two"), "it had been"
+            assert answer.entry.settlement.outcome == "stopped"
             (row,) = second.simulator.bill.rows
             assert answer.entry.settlement.usage.completion_tokens == row.completion_tokens == 8
             assert HIDDEN not in {event.kind for event in await second.events(asked.run_id)}
+
+
+async def test_a_stop_stands_though_the_server_ends_before_the_bill_is_read(desk):
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("say: one two three")
+    await desk.simulator.step(3)
+    await desk.runs.stop(ME, asked.run_id, "drain")
+    assert (await desk.runs.close()).interrupted == 0
+    answer = await desk.rooms.message_view(ME, asked.answer.message.id)
+    assert (answer.message.status, answer.entry.settlement.outcome) == ("stopped", "stopped")
+
+
+@pytest.mark.parametrize("status", ["queued", "running"])
+async def test_a_run_that_was_stopped_is_ended_and_not_taken_up(tmp_path, status):
+    """Killed between the stop and the end: while it waited, or when its entry was settled already."""
+    async with workspace(tmp_path) as first:
+        first.simulator.script({"gate": True})
+        running = await first.ask("say: one two three")
+        waiting = await first.ask("say: four five six", running.room.id)
+        await first.store.commit(ChangeRun(id=waiting.run_id, status=status, stop_mode="drain"))
+        first.runs._closing = True
+        task = first.runs._live[running.run_id].task
+        task.cancel()
+        await asyncio.wait([task])
+        async with workspace(tmp_path, simulator=first.simulator) as second:
+            answer = await second.rooms.message_view(ME, waiting.answer.message.id)
+            assert (answer.message.status, answer.entry) == ("stopped", None)
+            assert (await second.events(waiting.run_id))[-1].kind == "stopped"
 
 
 class Reasoning:
