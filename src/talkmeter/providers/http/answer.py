@@ -221,7 +221,7 @@ class HttpAnswer:
         if self._sink is None or self.complete:
             self.wake()
         else:
-            self._give(self._sink, self._take())
+            self._give(self._sink, waiter, self._take())
 
     def give(self, data: bytes) -> bool:
         """Straight to a sink that has taken all there was before. False: there is none now; nothing was done."""
@@ -229,11 +229,15 @@ class HttpAnswer:
         if self._sink is None or waiter is None or waiter.done() or self._pieces:
             return False
         self.arrived = True
-        self._give(self._sink, data)
+        self._give(self._sink, waiter, data)
         return True
 
-    def _give(self, sink: Sink, data: bytes) -> None:
-        self._room = sink.take(data)
+    def _give(self, sink: Sink, waiter: asyncio.Future[None], data: bytes) -> None:
+        try:
+            self._room = sink.take(data)
+        except Exception as error:  # noqa: BLE001 - told to who streams; here it would be taken for the upstream's
+            waiter.set_exception(error)
+            return
         if not self._room:
             self.wake()
         elif self.line is not None:  # unless the sink has ended it all
