@@ -162,7 +162,7 @@ async def test_what_a_list_says_of_the_context_is_read_meanwhile_and_remembered(
         account = await accounts.add("a", scripted.base_url)
         assert registry.context_window(account.id, "local") is None
         assert registry.context_window(account.id, "local") is None
-        await asyncio.wait_for(read.wait(), 10)
+        await asyncio.wait_for(read.wait(), 60)
         await registry.offers()
         assert registry.context_window(account.id, "local") == 8192
         assert registry.context_window(account.id, "other") is registry.context_window(account.id, "unheard") is None

@@ -218,13 +218,30 @@ class HttpAnswer:
         waiter = self._waiter
         if waiter is None or waiter.done() or not (self._pieces or self.complete):
             return
-        if self._sink is not None and not self.complete:
-            self._room = self._sink.take(self._take())
-            if self._room:
-                if self.line is not None:
-                    self.line.wake_at(self.timeouts.silence)
-                return
-        self.wake()  # unless the sink has ended it all
+        if self._sink is None or self.complete:
+            self.wake()
+        else:
+            self._give(self._sink, waiter, self._take())
+
+    def give(self, data: bytes) -> bool:
+        """Straight to a sink that has taken all there was before. False: there is none now; nothing was done."""
+        waiter = self._waiter
+        if self._sink is None or waiter is None or waiter.done() or self._pieces:
+            return False
+        self.arrived = True
+        self._give(self._sink, waiter, data)
+        return True
+
+    def _give(self, sink: Sink, waiter: asyncio.Future[None], data: bytes) -> None:
+        try:
+            self._room = sink.take(data)
+        except Exception as error:  # noqa: BLE001 - told to who streams; here it would be taken for the upstream's
+            waiter.set_exception(error)
+            return
+        if not self._room:
+            self.wake()
+        elif self.line is not None:  # unless the sink has ended it all
+            self.line.wake_at(self.timeouts.silence)
 
     @property
     def waiting(self) -> int:

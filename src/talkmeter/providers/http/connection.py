@@ -11,6 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from talkmeter.completions import UpstreamBroke
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.answer import HttpAnswer
+from talkmeter.providers.http.chunks import read_chunks
 from talkmeter.providers.http.failures import NOT_HTTP, reason_of
 from talkmeter.providers.http.heads import HEAD_BYTES, MOST_INTERIM, Framing, Malformed, could_begin, frame
 from talkmeter.providers.http.plain import read_plain
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._answer: HttpAnswer | None = None
         self._parser: HttpResponseParser | None = None
         self._framing = Framing.NONE
+        self._between_chunks = False  # the parser has seen none of the body yet, and we whole chunks only
         self._keep = False
         self._upload: Upload | None = None
         # Of the head that is coming in: its bytes so far, and how far they were searched for its end.
@@ -154,6 +156,10 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self.abort()  # nobody has asked for anything
             return
+        if self._between_chunks:
+            content, size = read_chunks(data)
+            if size == len(data) and answer.give(content):
+                return
         if not answer.has_head and not self._head and answer.method != "HEAD" and self._read_plain(answer, data):
             self._keep = True
             answer.wake()
@@ -260,11 +266,21 @@ class Connection(asyncio.Protocol):
             answer.complete = True
             self._keep = False  # the parser waits for a body that does not come
         self._framing = framing
+        self._between_chunks = framing is Framing.CHUNKED
         answer.has_head = True
 
     def _feed(self, answer: HttpAnswer, data: bytes) -> None:
         assert self._parser is not None
         before = answer.waiting
+        if self._between_chunks:
+            content, size = read_chunks(data)
+            if size:
+                answer.on_body(content)
+                self._waiting += size
+            if size == len(data):
+                return
+            data = data[size:]
+            self._between_chunks = False
         self._parser.feed_data(data)
         self._waiting += len(data)
         if answer.waiting > before or answer.complete:
@@ -277,6 +293,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, answer: HttpAnswer) -> None:
         """The answer is here as a whole; it needs this connection no more."""
         self._answer = self._parser = answer.line = None
+        self._between_chunks = False
         if self._paused:
             self.taken()
         sent = (self._upload is None or self._upload.done) and not self._transport.get_write_buffer_size()

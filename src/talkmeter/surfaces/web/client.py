@@ -154,8 +154,12 @@ class Client:
 
     def take(self, data: bytes) -> bool:
         """A piece of the body. False: the client does not read what it has."""
-        self._body(data)
         cycle = self._cycle
+        if self._chunked and data and not self._head:
+            if not cycle.disconnected:
+                cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._body(data)
         return not cycle.flow.write_paused or cycle.disconnected
 
     async def room(self) -> None:
