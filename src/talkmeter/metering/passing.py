@@ -240,6 +240,9 @@ class PassingCall:
         except UpstreamError as error:
             self.end("broke", error)
             raise
+        except Exception:  # of the sink: neither the provider nor the client has ended it
+            self.cut_at_shutdown()
+            raise
         if data:
             self.overhear(data)
         self.end("complete")

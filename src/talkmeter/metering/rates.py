@@ -32,16 +32,13 @@ class Take(Struct, frozen=True):
 
 def interval(cost: int, limit_per_minute: int) -> int:
     """How far `cost` units move the instant, ns: taken ones rounded up, returned ones down, so no limit is exceeded."""
-    whole, rest = divmod(abs(cost) * MINUTE, limit_per_minute)
-    if cost < 0:
-        return -whole
-    return whole + (rest > 0)
+    return -(-cost * MINUTE // limit_per_minute)
 
 
 def take(tat: int | None, item: RateItem, at: int) -> Take:
     """tat: the state so far, None: a new bucket. at: µs."""
     now = at * _MICRO
-    full_at = now if tat is None else max(tat, now)
+    full_at = now if tat is None or tat < now else tat
     after = full_at + interval(item.cost, item.limit_per_minute)
     if after - now <= MINUTE:
         return Take(after, _standing(item, after - now))
@@ -58,7 +55,7 @@ def adjusted(tat: int, cost: int, limit_per_minute: int, at: int) -> int:
 
 def _standing(item: RateItem, waiting: int) -> RateStanding:
     """waiting: ns until the bucket is full."""
-    remaining = max(0, MINUTE - waiting) * item.limit_per_minute // MINUTE
+    remaining = (MINUTE - waiting) * item.limit_per_minute // MINUTE if waiting < MINUTE else 0
     return RateStanding(item.id, item.kind, item.limit_per_minute, remaining, -(-waiting // _MICRO))
 
 
