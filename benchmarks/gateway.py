@@ -19,10 +19,12 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from figures import machine, progress
 from gateways import report, targets
+from gateways.committing import commit_times
 from gateways.measuring import PACE_MS, Bench, Phase, Target, compare
 from gateways.processes import FakeUpstream
 from running import Missed, scratch
@@ -48,8 +50,9 @@ def main() -> None:
     bench = Bench(options.gateway_core, options.load_core, options.wait)
     with scratch() as made, contextlib.ExitStack() as ending:
         running, direct = _start(options, Path(made), missing, ending)
-        broken = _measure(bench, running, direct, options)
-        text = _text(running, direct, missing)
+        commits: list[float] = []
+        broken = _measure(bench, running, direct, options, lambda: commits.extend(commit_times(Path(made))))
+        text = _text(running, direct, missing, commits)
     sys.stdout.write(text + "\n")
     if options.out:
         seen = {target.name: _raw(target) for target in [*running, direct]}
@@ -89,14 +92,18 @@ def _start(
     return running, direct
 
 
-def _measure(bench: Bench, running: list[Target], direct: Target, options: argparse.Namespace) -> bool:
-    """Whether something of Talkmeter's was not as it must be."""
+def _measure(
+    bench: Bench, running: list[Target], direct: Target, options: argparse.Namespace, commit: Callable[[], None]
+) -> bool:
+    """Whether something of Talkmeter's was not as it must be. commit: measures the disk beside single requests."""
     for target in [*running, direct]:
         bench.run(target, Phase("warm", 16, seconds=0.5))
         bench.run(target, Phase("warm", 16, 50))
     for phase in phases(options.seconds):
         for turn in range(options.repeats):
             alone = [direct] if phase.connections == 1 else []
+            if alone:
+                commit()
             for target in [*running, *alone]:
                 seen = bench.run(target, phase)
                 said = ", ".join(f"{kind}: {times}" for kind, times in seen.load["problems"].items()) or "all complete"
@@ -122,7 +129,7 @@ def _books(running: list[Target], phase: str) -> None:
             progress(compare(target, phase))
 
 
-def _text(running: list[Target], direct: Target, missing: dict[str, str]) -> str:
+def _text(running: list[Target], direct: Target, missing: dict[str, str], commits: list[float]) -> str:
     command = shlex.join(["benchmarks/gateway.py", *_what_matters(sys.argv[1:])])
     lines = [
         f"`.venv/bin/python {command}`, {time.strftime('%Y-%m-%d %H:%M')}. {machine()}; {report.noise(running)}.",
@@ -131,6 +138,7 @@ def _text(running: list[Target], direct: Target, missing: dict[str, str]) -> str
         "",
         *(f"- {target.name} {target.gateway.version}: {target.gateway.note}." for target in running),
         *(f"- {name}: not measured: {reason}" for name, reason in missing.items()),
+        f"- One durable commit by SQLite itself on this disk, in between: {report.of_commits(commits)}.",
         *(f"- {target.name}, at the end: {target.books[-1]}. {_phases(target)}" for target in running if target.books),
     ]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """What is asked of a provider, and what a provider must be able to do."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -86,6 +86,10 @@ class Answer(Protocol):
         """The first value under this lower-case name."""
         ...
 
+    def header_lines(self, without: frozenset[bytes]) -> bytes:
+        """The headers as lines, but for those with these lower-case names; see `header_lines` below."""
+        ...
+
     async def read(self) -> bytes:
         """All that has arrived, at least one byte, as soon as there is any; empty at the body's proper end.
 
@@ -103,6 +107,16 @@ class Answer(Protocol):
     def close(self) -> None:
         """Cancels the call upstream unless its answer has been received whole."""
         ...
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]], without: Container[bytes] = ()) -> bytes:
+    """A line for each, but for lower-case names in `without`. Raises ValueError for one that could be taken for two."""
+    kept = [pair for pair in headers if pair[0].lower() not in without] if without else list(headers)
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in kept])
+    # One look at the whole: the line ends are those that we have written, and no more.
+    if not lines.count(b"\n") == lines.count(b"\r") == len(kept) or b"\0" in lines:
+        raise ValueError("a header holds a line break")
+    return lines
 
 
 class UpstreamNotReached(UpstreamError):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.folders import content
 from talkmeter.accounts.keys import Keys, allows_door, allows_model
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.store import AddKey, ApiKey, StoredKey
@@ -305,7 +306,7 @@ async def test_only_the_hash_is_on_the_disk(keys, store, tmp_path):
     keys.find(second)
     await keys.write_uses()
     await store.close()
-    written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    written = b"".join(content(tmp_path).values())
     for each in (token, second):
         assert each[8:-4].encode() not in written
         assert hashlib.sha256(each.encode()).digest() in written
@@ -328,7 +329,7 @@ async def test_every_change_raises_the_revision(keys, users, store):
 
 
 async def test_finding_a_key_is_quick(store):
-    """Far less than a request costs, also among many keys; measured here without a fast clock of a test."""
+    """Far less than a request costs, also among many keys: to look through them would cost a hundred times as much."""
     users = Users(store, Passwords(store))
     await users.load()
     keys = Keys(store, users)
@@ -344,9 +345,40 @@ async def test_finding_a_key_is_quick(store):
     find = keys.find
     best = 1.0
     for _ in range(20):
-        began = time.perf_counter()
+        began = time.process_time()
         for token, _ in made:
             find(token)
-        best = min(best, (time.perf_counter() - began) / len(made))
-    assert best < 10e-6, f"{best * 1e6:.2f} µs"  # 3 µs and room for a busy machine
+        best = min(best, (time.process_time() - began) / len(made))
+    assert best < 30e-6, f"{best * 1e6:.2f} µs"  # 3 µs, and room for a machine that is slow
     assert checksum(made[0][0][:-6]) == made[0][0][-6:]
+
+
+async def test_who_asks_is_remembered_only_while_key_and_user_are_the_same(keys, users, clock):
+    mina = await users.add("mina")
+    _, token = await keys.issue(user_id=mina.id, name="app")
+    known = keys.principal(token)
+    assert keys.principal(token) is known
+    clock.pass_seconds(5)
+    keys.principal(token)
+    assert keys.get(known.key.id).last_used_at == clock.at, "each use is noted"
+
+    await users.set_role(mina.id, "owner")
+    assert keys.principal(token).role == "owner"
+    await keys.update(known.key.id, rpm=7)
+    assert keys.principal(token).key.rpm == 7
+    await users.disable(mina.id)
+    with pytest.raises(InvalidKey):
+        keys.principal(token)
+    await users.enable(mina.id)
+    assert keys.principal(token).user_id == mina.id
+
+    await keys.update(known.key.id, expires_at=clock.at + HOUR)
+    keys.principal(token)
+    clock.pass_seconds(3600)
+    with pytest.raises(InvalidKey):
+        keys.principal(token)
+    await keys.update(known.key.id, expires_at=None)
+    keys.principal(token)
+    await keys.revoke(known.key.id)
+    with pytest.raises(InvalidKey):
+        keys.principal(token)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.folders import content
 from talkmeter.accounts.base_urls import OPENAI
 from talkmeter.accounts.provider_accounts import ENVIRONMENT_ID, SIMULATOR_ID, ProviderAccounts
 from talkmeter.accounts.secrets import Sealer, load_key
@@ -35,7 +36,7 @@ async def test_a_key_is_nowhere_on_the_disk_in_clear(make, store, tmp_path):
     accounts = await make()
     await accounts.add("a", key=CANARY)
     await store.close()
-    assert all(CANARY.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert all(CANARY.encode() not in data for data in content(tmp_path).values())
 
 
 async def test_a_start_with_another_key_is_refused(make, tmp_path):

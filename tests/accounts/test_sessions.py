@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from support.folders import content
 from talkmeter.accounts.sessions import FIRST_LINK_SECONDS, LINK_SECONDS, OWNER, SESSION_SECONDS, Sessions
 from talkmeter.errors import NotSignedIn
 
@@ -74,7 +75,7 @@ async def test_only_hashes_are_on_the_disk(sessions, store, tmp_path):
     token = await sessions.new_link_token()
     cookie = await sessions.use_link_token(await sessions.new_link_token())
     await store.close()
-    written = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    written = b"".join(content(tmp_path).values())
     for secret in (token, cookie):
         assert secret.encode() not in written
         assert hashlib.sha256(secret.encode()).digest() in written

@@ -51,7 +51,7 @@ class Ends:
         self.main = Control(two, lambda *heard: self.heard.append(heard), self.ended.set)
 
     async def until(self, count):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.heard) < count:
                 await asyncio.sleep(0)
         return self.heard
@@ -103,6 +103,6 @@ async def test_a_connection_that_got_lost_is_not_replaced_by_another(ends, conne
 
 async def test_the_end_of_the_other_process_is_noticed(ends, connections):
     ends.worker.close()
-    await asyncio.wait_for(ends.ended.wait(), 20)
+    await asyncio.wait_for(ends.ended.wait(), 60)
     ends.main.say(Message(kind="stop"))  # to nobody
     give(ends, connections[0][1], b"")

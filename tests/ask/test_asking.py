@@ -127,7 +127,7 @@ async def test_a_busy_conversation_queues_refuses_or_is_interrupted(gate, asker)
 
 
 async def under_way(asker, conversation_id, count):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             answer = await asker.call("GET", path_of(conversation_id))
             if answer.status == 200 and len(answer.json()["under_way"]) == count:
@@ -152,7 +152,7 @@ async def test_stop_ends_what_is_under_way(gate, asker, named):
 
 async def test_a_client_that_leaves_changes_nothing(gate, asker):
     connection = await asker.open("say: hello there", "trip", headers={"Accept": "application/json"}, **SLOW)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not gate.simulator.bill.rows:
             await asyncio.sleep(0.01)
     await connection.close()

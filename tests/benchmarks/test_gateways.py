@@ -11,7 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))  # last: nothing of ours is hidden by it
 
-from gateways import report, words
+from gateways import committing, report, words
 from gateways.checking import StreamCheck, difference, percentile
 from gateways.measuring import Bench, Phase, Target, _next
 from gateways.processes import FakeUpstream
@@ -133,3 +133,12 @@ def test_load_and_upstream_agree_about_what_was_done(tmp_path, phase):
     assert seen.load["done"] == sum(direct.bill.values()) == 3
     assert seen.load["events"] == 3 * phase.events
     assert seen.cpu > 0
+
+
+def test_commits_are_measured_on_the_disk_and_said(tmp_path):
+    seconds = committing.commit_times(tmp_path, 5)
+    assert len(seconds) == 5
+    assert all(each > 0 for each in seconds)
+    assert len(committing.commit_times(tmp_path, 2)) == 2, "again in the same folder"
+    assert report.of_commits([0.00025] * 100) == "p50 0.25 ms, p99 0.25 ms"
+    assert report.of_commits([]) == "not measured"

@@ -188,7 +188,7 @@ async def test_older_messages_do_not_move_what_is_being_read(chat: ChatPage) -> 
         held.append(route)
 
     await chat.page.route("**/messages?before=*", hold)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not held:
             await view.evaluate("(view) => view.scrollBy(0, -400)")
             await frames(chat)
@@ -207,7 +207,7 @@ async def test_older_messages_do_not_move_what_is_being_read(chat: ChatPage) -> 
         )
         assert abs(after - before[1]) <= 2
         await view.evaluate("(view) => view.scrollBy(0, -view.scrollTop)")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not held:
                 await frames(chat)
         before = await in_view(chat)

@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def offered(simulator: SimulatorProcess) -> list[str]:
-    with urllib.request.urlopen(f"{simulator.base_url}/models", timeout=10) as answer:
+    with urllib.request.urlopen(f"{simulator.base_url}/models", timeout=60) as answer:
         return [model["id"] for model in json.loads(answer.read())["data"]]
 
 

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from support.talkmeter_process import WAIT, environment, free_port, run, serving, signed_in
+from support.ports import free_port
+from support.talkmeter_process import WAIT, environment, run, serving, signed_in
 from talkmeter.logs.files import SharedFile
 
 CANARY = "canary-written-by-a-person"

@@ -52,7 +52,7 @@ def test_what_came_from_outside_stands_in_the_table(reconcile, simulator):
     body = json.dumps({"model": "sim-fast", "messages": [{"role": "user", "content": "say: a b"}]}).encode()
     headers = {"Content-Type": "application/json", "Authorization": "Bearer sk-another-0123456789"}
     request = urllib.request.Request(f"{simulator.base_url}/chat/completions", body, headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
     status, said, _ = reconcile("--from", today(), "--lag", "0", "--dry-run")
     assert status == 0, said

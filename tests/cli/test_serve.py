@@ -9,7 +9,9 @@ import stat
 
 import pytest
 
-from support.talkmeter_process import Browser, free_port, run, serving, signed_in
+from support.folders import content
+from support.ports import free_port
+from support.talkmeter_process import Browser, run, serving, signed_in
 
 CANARY = "sk-canary-0123456789abcdef"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and modes of POSIX")
@@ -189,10 +191,7 @@ def test_a_provider_key_is_in_no_output_and_in_no_file(tmp_path):
         assert "event: failed" in events
         assert "could not be reached" in events
         assert process.stop() == 0
-    everything = b"\n".join(
-        [*seen, events.encode(), process.output.encode()]
-        + [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    )
+    everything = b"\n".join([*seen, events.encode(), process.output.encode(), *content(tmp_path).values()])
     assert CANARY.encode() not in everything
     assert b"cdef" in everything, "its last four characters may be shown"
 

@@ -26,7 +26,7 @@ class Street:
     async def check_books(self) -> None:
         """The contract over everything so far, once nothing runs any more: the ledger is the bill."""
         bill = await self.simulator.rows()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while books.unfinished(self.server.data_dir):
                 await asyncio.sleep(0.02)
         books.check_equal(books.entries(self.server.data_dir), bill)
@@ -50,6 +50,14 @@ def street(tmp_path_factory):
             server.stop()
     finally:
         simulator.stop()
+
+
+@pytest.fixture
+def simulator(tmp_path):
+    """A process for one test, with a bill of its own."""
+    made = start_simulator(tmp_path / "bill.jsonl")
+    yield made
+    made.stop()
 
 
 async def _signed_in(server: Server) -> str:

@@ -19,7 +19,7 @@ from talkmeter.simulator.faults import fault_names
 TEXT = "하나 둘 셋 네 다섯"
 QUESTION = f"say: {TEXT}"
 STEPS = 9  # of the simulator's stream for TEXT: role, five pieces of text, finish, usage, [DONE]
-IMPATIENT = {"upstream_header_seconds": 1, "upstream_silence_seconds": 1}
+IMPATIENT = {"upstream_header_seconds": 3, "upstream_silence_seconds": 3}
 ENDLESS = {"upstream_total_seconds": 2}
 COMPLETE = {"split-utf8", "no-usage", "zero-usage", "usage-twice", "no-done", "one-byte", "negative-usage", "crlf"}
 WE_LEAVE = {"endless", "long-line"}  # what was on the way when we gave up can be on the bill alone

@@ -9,6 +9,7 @@ import tarfile
 
 from support import books
 from support.browser import Browser
+from support.folders import content
 from support.parrot import SAYS, Parrot
 from support.processes import command, start_server
 from talkmeter.accounts.secrets import Sealer, load_key
@@ -29,11 +30,6 @@ def traces(secret):
 
 def places_with(secret, found):
     return [place for place, data in found.items() if any(trace in data for trace in traces(secret))]
-
-
-def files_of(folder):
-    found = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".ballast"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def replies_of(browser):
@@ -151,7 +147,8 @@ async def test_no_secret_comes_out(tmp_path):
     assert (data_dir / "talkmeter.db-wal").stat().st_size > 0
     with tarfile.open(tmp_path / "backup.tar") as tar:
         tar.extractall(tmp_path / "unpacked", filter="data")
-    found = files_of(tmp_path) | replies_of(browser) | {f"o {path}": text for path, text in replies_of(outside).items()}
+    found = {name: data for name, data in content(tmp_path).items() if not name.endswith(".ballast")}
+    found |= replies_of(browser) | {f"o {path}": text for path, text in replies_of(outside).items()}
     found |= {f"printed {number}": (one.stdout + one.stderr).encode() for number, one in enumerate(said)}
     assert b'"level": "debug"' in found["data.log"]
     never = [*keys.values(), *wrong.values(), odd, unprefixed, from_environment, password, wrong_password]

@@ -13,7 +13,7 @@ from talkmeter.metering.meter import MeterLimits
 from talkmeter.providers.client import Timeouts
 from talkmeter.simulator.faults import fault_names
 
-IMPATIENT = Timeouts(connect=20, headers=0.6, silence=0.6)  # for upstreams that hang
+IMPATIENT = Timeouts(connect=20, headers=2, silence=2)  # for upstreams that hang
 ENDLESS = MeterLimits(total_seconds=2.0)
 
 # fault → (outcome of the entry, provenance, status of the answer)

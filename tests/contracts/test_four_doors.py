@@ -3,26 +3,17 @@ the sum is the simulator's bill.
 """
 
 import grpc
-import pytest
 
 from support import books
 from support.asking import Asker
 from support.browser import Browser
 from support.every_door import MODEL, Ports, open_house
 from support.grpc_house import Client
-from support.processes import start_simulator
 from support.sockets import open_socket
 
 ANSWERS = ("하나 둘 셋 넷 다섯", "one two three, and the price is $5")
 SURFACES = ["web", "ask", "websocket", "grpc"]
 SAME = ("prompt_tokens", "completion_tokens", "preflight_tokens", "cost_picodollars", "model_served", "provenance")
-
-
-@pytest.fixture
-def simulator(tmp_path):
-    made = start_simulator(tmp_path / "bill.jsonl")
-    yield made
-    made.stop()
 
 
 async def by_the_page(house):

@@ -16,7 +16,7 @@ NEVER_ENDS = "endless"
 # What nobody but the provider knows, and it does not say: pictures by tokens and sound heard, unless usage tells.
 UNKNOWABLE = ("images", "images-classic", "images-stream", "edits", "transcription", "transcription-stream", "transcription-seconds",
               "translation", "speech-stream")  # fmt: skip
-IMPATIENT = {"upstream_header_seconds": 1, "upstream_silence_seconds": 1}
+IMPATIENT = {"upstream_header_seconds": 3, "upstream_silence_seconds": 3}  # room for a busy machine
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
@@ -114,7 +114,7 @@ async def client_is_gone(gate):
 async def test_the_client_goes_before_a_whole_answer(tmp_path, request_, policy):
     async with gate_open(tmp_path) as gate:
         _, token = await gate.key(disconnect=policy)
-        gate.simulator.script({"delay": 0.3})
+        gate.simulator.script({"delay": 0.3 if policy == "drain" else 60})  # one that is cut has no answer
         connection = await gate.open(request_.path, request_.body, key=token, Content_Type=request_.kind)
         async with asyncio.timeout(ENDED_SECONDS):
             while not gate.simulator.bill.rows:
@@ -177,7 +177,7 @@ async def test_no_dearer_ones_are_drained_than_allowed(tmp_path):
         assert gate.counters() == [(entry["cost_picodollars"], 0)]
 
 
-@pytest.mark.parametrize("seconds", [0, 5])
+@pytest.mark.parametrize("seconds", [0, 60])
 async def test_the_gateway_ends_in_the_middle(tmp_path, seconds):
     """SIGTERM: what is under way gets its grace, then is cut and settled."""
     request = STREAMED[0]

@@ -16,7 +16,7 @@ TEXT = "하나 둘 셋 넷 다섯"
 QUESTION = f"say: {TEXT}"
 EVENTS = 9  # of the simulator's stream for TEXT: role, five pieces of text, finish, usage, [DONE]
 ASKS = ("chat.Chat/Ask", "talkmeter.v1.Conversations/Ask")
-IMPATIENT = Timeouts(connect=20, headers=0.6, silence=0.6)  # for upstreams that hang
+IMPATIENT = Timeouts(connect=20, headers=2, silence=2)  # for upstreams that hang
 ENDLESS = MeterLimits(total_seconds=2.0)
 WE_LEAVE = {"endless", "long-line"}  # what is on the way when we give up can be on the bill alone
 
@@ -80,7 +80,7 @@ async def test_the_client_goes_at_each_event_and_that_cuts(tmp_path, steps, how)
     async with grpc_house(tmp_path) as house:
         _, token = await house.desk.keys.issue(user_id="owner", name="key", disconnect="cut")
         metadata = (("x-api-key", token),) if how == "leaves" else None
-        call = await held(house, ASKS[0], steps, metadata=metadata, timeout=None if how == "leaves" else 4)
+        call = await held(house, ASKS[0], steps, metadata=metadata, timeout=None if how == "leaves" else 10)
         if how == "leaves":
             call.cancel()
         code, _ = await left(call)
@@ -114,7 +114,7 @@ async def test_the_first_clients_second_asking_at_each_event(tmp_path, steps):
     async with grpc_house(tmp_path) as house:
         call = await held(house, ASKS[0], steps)
         call.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while house.server._answering:
                 await asyncio.sleep(0.005)
         again = house.client().call(ASKS[0], prompt=QUESTION, conversation_id="c")

@@ -10,7 +10,7 @@ import pytest
 
 from support import books
 from support.browser import Browser
-from support.processes import start_server, start_simulator
+from support.processes import start_server
 
 PAGES, WAITING, PROGRAMS = 20, 10, 20
 SIM = {"model": "sim-fast@20"}
@@ -20,13 +20,6 @@ GONE = (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError)
 def words(number):
     """Some are over in a moment, some need far longer than they are given."""
     return f"w{number}" if number % 4 == 0 else " ".join(f"w{number}x{index}" for index in range(120))
-
-
-@pytest.fixture
-def simulator(tmp_path):
-    made = start_simulator(tmp_path / "bill.jsonl")
-    yield made
-    made.stop()
 
 
 async def follow(browser, asked):

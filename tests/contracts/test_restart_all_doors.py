@@ -11,7 +11,6 @@ from support import books
 from support.browser import Browser
 from support.door_clients import Ask, Chat, Conversations, Dialect, Page, Program, Responses
 from support.every_door import Ports, open_house
-from support.processes import start_simulator
 
 COUNTS = {Page: 10, Ask: 10, Dialect: 8, Responses: 7, Chat: 4, Conversations: 5, Program: 6}
 STREAMS = sum(COUNTS.values())
@@ -29,13 +28,6 @@ def is_short(number):
 def answer_of(kind, number):
     words = 15 if is_short(number) else 100
     return f"{kind.__name__} " + " ".join(f"word{number}" for _ in range(words))
-
-
-@pytest.fixture
-def simulator(tmp_path):
-    made = start_simulator(tmp_path / "bill.jsonl")
-    yield made
-    made.stop()
 
 
 async def until(condition):

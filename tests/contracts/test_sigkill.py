@@ -104,6 +104,7 @@ class Lane:
         self.asked: dict[str, Asked] = {}
         self.rooms: list[str] = []
         self.ledger: dict = {}
+        self.stopped: set[str] = set()  # runs, by somebody before the last kill
         self.streaming = asyncio.Event()
 
     async def run(self) -> None:
@@ -135,7 +136,8 @@ class Lane:
         assert (await browser.get("/api/session"))["signed_in"]
         ledger = books.entries(self.data_dir)
         for id_ in left_open:
-            assert (ledger[id_]["state"], ledger[id_]["outcome"]) == ("settled", "interrupted")
+            outcome = "stopped" if ledger[id_]["run_id"] in self.stopped else "interrupted"
+            assert (ledger[id_]["state"], ledger[id_]["outcome"]) == ("settled", outcome)
         return browser
 
     async def live(self) -> None:
@@ -150,7 +152,7 @@ class Lane:
             await asyncio.to_thread(self.server.kill)
             self.counts.kills += 1
             # Not cancelled: an acknowledgement may still lie in a socket.
-            await asyncio.wait_for(asyncio.gather(*talks), 30)
+            await asyncio.wait_for(asyncio.gather(*talks), 60)
 
     async def kill_while_starting(self) -> None:
         self.left_open()
@@ -169,6 +171,7 @@ class Lane:
             books.check_budgets(left)
             found = {row["id"] for row in books.rows(left, "SELECT id FROM ledger_entries WHERE state = 'open'")}
             queued = books.rows(left, "SELECT id FROM runs WHERE status = 'queued'")
+            self.stopped = {row["id"] for row in books.rows(left, "SELECT id FROM runs WHERE stop_mode IS NOT NULL")}
         self.counts.open_entries |= found
         self.counts.waiting |= {row["id"] for row in queued}
         return found
@@ -323,7 +326,7 @@ def check_entry(entry: dict, row: dict | None, kept: str, counts: Counts) -> Non
     assert entry["cost_picodollars"] == (
         entry["prompt_tokens"] * INPUT_PRICE + entry["completion_tokens"] * OUTPUT_PRICE
     )
-    if entry["outcome"] != "interrupted":
+    if entry["id"] not in counts.open_entries:
         assert entry["provenance"] in ("reported", "drained")
         assert (entry["prompt_tokens"], entry["completion_tokens"]) == (row["prompt_tokens"], row["completion_tokens"])
         return

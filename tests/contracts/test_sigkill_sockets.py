@@ -10,19 +10,11 @@ import pytest
 from support import books
 from support.asking import Asker
 from support.every_door import MODEL, Ports, open_house
-from support.processes import start_simulator
 from support.sockets import open_responses, open_socket
 
 EACH = 4  # sockets of each kind
 WORDS = " ".join(f"word{number}" for number in range(60))
 SECONDS = 60  # far beyond what anything here takes
-
-
-@pytest.fixture
-def simulator(tmp_path):
-    made = start_simulator(tmp_path / "bill.jsonl")
-    yield made
-    made.stop()
 
 
 async def rows(simulator, count):

@@ -13,7 +13,7 @@ from support.sockets import open_responses, open_socket
 from talkmeter.simulator.faults import fault_names
 
 NEVER_ENDS = "endless"
-IMPATIENT = {"upstream_header_seconds": 1, "upstream_silence_seconds": 1}
+IMPATIENT = {"upstream_header_seconds": 3, "upstream_silence_seconds": 3}
 ANSWER = "one two three four"
 OPEN = {"dialect": open_socket, "responses": open_responses}
 

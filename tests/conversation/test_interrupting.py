@@ -171,6 +171,6 @@ async def test_killed_while_it_is_read_aside(tmp_path):
         async with workspace(tmp_path, simulator=first.simulator, recover=False) as second:
             assert await settle_open_entries(second.store, second.prices) == 1
             ended = await result(second, old)
-            assert (ended.status, ended.text, ended.provenance) == ("interrupted", told, "counted")
+            assert (ended.status, ended.text, ended.provenance) == ("stopped", told, "counted")
             history = (await second.talks.history(LOCAL_PRINCIPAL, "trip")).messages
             assert [said.text for said in history] == ["count", told, "say: next", "next"]

@@ -1,6 +1,7 @@
 """A model that is not there: which are, told with the error to whoever asks, and nothing where nobody knows."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -37,6 +38,20 @@ def test_the_names_like_the_one_asked_for_stand_in_front_and_a_long_list_is_cut(
 
 def test_nothing_is_told_where_nothing_is_known():
     assert hints([], "x") == {}
+
+
+async def test_names_are_compared_beside_the_event_loop(monkeypatch):
+    """Thousands of them take as long as a hundred requests."""
+    threads = []
+
+    def close(asked, names, **_):
+        threads.append(threading.current_thread())
+        return []
+
+    monkeypatch.setattr(known_models.difflib, "get_close_matches", close)
+    await known("a").told(UNKNOWN, "x", LOCAL_PRINCIPAL)
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_an_error_about_something_else_stays_as_it_is():

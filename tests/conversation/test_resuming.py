@@ -3,15 +3,24 @@
 import asyncio
 import json
 
+import pytest
+
 from support.held_writer import HeldWriter
 from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, Head
 from talkmeter.conversation import runs
+from talkmeter.conversation.changes import AppendRunEvents, ChangeRun
 from talkmeter.conversation.recovery import AT_A_TIME, settle_open_entries
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.errors import StoreFull
 from talkmeter.metering.ledger import SettleEntry
+
+
+@pytest.fixture
+async def desk(tmp_path):
+    async with workspace(tmp_path) as opened:
+        yield opened
 
 
 async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
@@ -27,7 +36,7 @@ async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
         await asyncio.wait([task])
         async with workspace(tmp_path, simulator=first.simulator) as second:
             await second.simulator.step(3)
-            async with asyncio.timeout(10):  # within 250 ms, if it can be written at all
+            async with asyncio.timeout(60):  # within 250 ms, if it can be written at all
                 while len(await second.store.run_events(waiting.run_id, 0)) < 3:
                     await asyncio.sleep(0.01)
             kept = await second.store.run_events(waiting.run_id, 0)
@@ -39,9 +48,38 @@ async def test_a_resumed_run_continues_its_log(tmp_path, caplog):
             assert "cannot be written" not in caplog.text
 
 
+async def test_what_a_waiting_run_has_said_is_written_before_the_store_is_closed(desk):
+    """Else its next log would begin with a seq that its followers have seen."""
+    desk.simulator.script({"gate": True})
+    running = await desk.ask("say: one two three")
+    waiting = await desk.ask("say: four five six", running.room.id)
+    log = desk.runs._live[waiting.run_id].log
+    await desk.runs.close()
+    assert [event.kind for event in await desk.store.run_events(waiting.run_id, 0)] == ["queued"]
+    assert (log._timer, log._flushing, log.closed) == (None, None, True)
+
+
+async def test_what_cannot_be_written_at_a_shutdown_is_not_tried_again(desk, monkeypatch, caplog):
+    desk.simulator.script({"gate": True})
+    running = await desk.ask("say: one two three")
+    waiting = await desk.ask("say: four five six", running.room.id)
+    log = desk.runs._live[waiting.run_id].log
+    commit = desk.store.commit
+
+    async def refuse(*changes):
+        if any(isinstance(change, AppendRunEvents) for change in changes):
+            raise StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
+        await commit(*changes)
+
+    monkeypatch.setattr(desk.store, "commit", refuse)
+    await desk.runs.close()
+    assert "cannot be written yet" in caplog.text
+    assert (log._timer, log._flushing, log.closed) == (None, None, True)
+
+
 async def killed_after(first, asked, kind, length):
     """Ends the first process as SIGKILL would, once that much of the log is on the disk."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(text_of(await first.store.run_events(asked.run_id, 0), kind)) < length:
             await asyncio.sleep(0.01)
     first.runs._closing = True
@@ -67,10 +105,39 @@ async def test_what_was_drained_is_counted_after_a_kill(tmp_path):
         await first.simulator.settled()
         async with workspace(tmp_path, simulator=first.simulator) as second:
             answer = await second.rooms.message_view(ME, asked.answer.message.id)
-            assert (answer.message.status, answer.message.text) == ("interrupted", "one two")
+            assert (answer.message.status, answer.message.text) == ("stopped", "one two"), "it had been"
+            assert answer.entry.settlement.outcome == "stopped"
             (row,) = second.simulator.bill.rows
             assert answer.entry.settlement.usage.completion_tokens == row.completion_tokens == 8
             assert HIDDEN not in {event.kind for event in await second.events(asked.run_id)}
+
+
+async def test_a_stop_stands_though_the_server_ends_before_the_bill_is_read(desk):
+    desk.simulator.script({"gate": True})
+    asked = await desk.ask("say: one two three")
+    await desk.simulator.step(3)
+    await desk.runs.stop(ME, asked.run_id, "drain")
+    assert (await desk.runs.close()).interrupted == 0
+    answer = await desk.rooms.message_view(ME, asked.answer.message.id)
+    assert (answer.message.status, answer.entry.settlement.outcome) == ("stopped", "stopped")
+
+
+@pytest.mark.parametrize("status", ["queued", "running"])
+async def test_a_run_that_was_stopped_is_ended_and_not_taken_up(tmp_path, status):
+    """Killed between the stop and the end: while it waited, or when its entry was settled already."""
+    async with workspace(tmp_path) as first:
+        first.simulator.script({"gate": True})
+        running = await first.ask("say: one two three")
+        waiting = await first.ask("say: four five six", running.room.id)
+        await first.store.commit(ChangeRun(id=waiting.run_id, status=status, stop_mode="drain"))
+        first.runs._closing = True
+        task = first.runs._live[running.run_id].task
+        task.cancel()
+        await asyncio.wait([task])
+        async with workspace(tmp_path, simulator=first.simulator) as second:
+            answer = await second.rooms.message_view(ME, waiting.answer.message.id)
+            assert (answer.message.status, answer.entry) == ("stopped", None)
+            assert (await second.events(waiting.run_id))[-1].kind == "stopped"
 
 
 class Reasoning:
@@ -129,7 +196,7 @@ async def test_what_is_left_open_is_settled_many_at_a_time(tmp_path):
         await desk.store.commit(*[an_opening(provider_id="sim", model_requested="sim-fast") for _ in range(count)])
         async with HeldWriter(desk.store):
             settling = asyncio.create_task(settle_open_entries(desk.store, desk.prices))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while desk.store._writer.waiting() < AT_A_TIME:
                     await asyncio.sleep(0.005)
         assert await settling == count

@@ -91,6 +91,21 @@ async def test_two_first_questions_at_once_make_one_room(desk):
     assert told.under_way == ()
 
 
+async def test_what_is_under_way_is_what_the_messages_say(desk, monkeypatch):
+    """A run is stored a moment before it begins, and a moment before it is known to have ended; a stop counts at once."""
+    enqueue, stored = desk.runs.enqueue, []
+    monkeypatch.setattr(desk.runs, "enqueue", stored.append)
+    run_id = (await desk.talks.ask(talk("one", "trip"))).run_id
+    told = await desk.talks.history(LOCAL_PRINCIPAL, "trip")
+    assert (told.messages[-1].status, told.under_way) == ("streaming", (run_id,))
+    await desk.talks.stop(LOCAL_PRINCIPAL, run_id)
+    enqueue(*stored)
+    assert (await desk.talks.result(LOCAL_PRINCIPAL, run_id)).status == "stopped"
+    assert desk.simulator.bill.totals()["requests"] == 0, "it has never left"
+    monkeypatch.setattr(desk.runs, "under_way", lambda _room_id: [run_id])
+    assert (await desk.talks.history(LOCAL_PRINCIPAL, "trip")).under_way == ()
+
+
 async def test_another_principals_conversation_looks_like_none(desk):
     mine = await answered(desk, talk("mine", "secret"))
     for known in (mine.conversation_id, mine.room_id):

@@ -9,6 +9,7 @@ import pytest
 from support.gate import chat
 from support.openapi import DOCUMENT, problems, schema
 from support.upstreams import Scripted, reply
+from talkmeter.surfaces.web.client import Client
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -119,6 +120,22 @@ async def test_openais_own_client_raises_what_it_was_told(open_gate, endpoint):
     assert broken.value.code == "upstream_silent"
 
 
+async def test_a_mistake_of_ours_in_the_middle_is_not_the_providers(gate, monkeypatch, caplog):
+    def broken(_self, data):
+        raise KeyError(data)
+
+    monkeypatch.setattr(Client, "take", broken)
+    gate.simulator.script({"gate": True})
+    connection = await gate.open("chat/completions", chat(stream=True))
+    await gate.simulator.step(1)
+    assert (await connection.head()).status == 200
+    assert (await connection.rest()).ended in ("fin", "rst")
+    await connection.close()
+    (entry,) = (await gate.check_books(at_most=True)).values()
+    assert (entry["outcome"], entry["error"]) == ("interrupted", None)
+    assert "gateway_failed" in caplog.text
+
+
 async def test_an_answer_that_we_break_off_at_our_end_says_so(gate):
     gate.simulator.script({"gate": True, "answer": "one two three four"})
     connection = await gate.open("chat/completions", chat(stream=True))
@@ -134,5 +151,5 @@ async def test_an_answer_that_we_break_off_at_our_end_says_so(gate):
     assert "stopping" in error["message"]
     await connection.close()
     await gate.simulator.step(1000)
-    (entry,) = gate.entries().values()
+    (entry,) = (await gate.ledger()).values()
     assert entry["outcome"] == "interrupted"

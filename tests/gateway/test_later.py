@@ -12,7 +12,7 @@ from support.simulator_requests import FORM, form
 
 async def corrected(gate, entry_id, provenance="reported"):
     """The entry, once the correction is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (entry := (await gate.ledger())[entry_id])["provenance"] != provenance:
             await asyncio.sleep(0.01)
     return entry
@@ -99,7 +99,7 @@ async def test_asked_for_before_its_entry_is_stored(gate):
         asking = asyncio.create_task(
             gate.call("responses", {"model": "sim-fast", "input": "say: hi", "background": True}, key=token)
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not gate.simulator.bill.rows:
                 await asyncio.sleep(0.002)
         other.execute("BEGIN IMMEDIATE")

@@ -217,7 +217,7 @@ async def test_a_used_up_budget_is_not_tried_again(gate, client):
     await gate.budget("0.0000001 USD", name="용돈", period="day")
     gate.simulator.bill.rows.clear()
     with pytest.raises(openai.RateLimitError) as poor:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await client.with_options(max_retries=50).chat.completions.create(**asked())
     assert isinstance(poor.value.body, dict)
     told = poor.value.body["talkmeter"]

@@ -88,8 +88,9 @@ async def test_a_key_that_cuts_does_not_cut_here(house, client):
     assert entry["outcome"] == "finished"
 
 
+@pytest.mark.slow
 async def test_a_deadline_of_the_client_ends_the_answer(house, client):
-    call, first = await begun(house, client, timeout=3)
+    call, first = await begun(house, client, timeout=10)
     error = await refusal(call)
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     events = await client.events("Follow", run_id=first.run_id)

@@ -15,8 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support import books
 from support.certificates import Authority, Files
 from support.grpc_house import Client, details_of, refusal
-from support.grpc_wire import asked, free_port, raw_ask, response_of
+from support.grpc_wire import asked, raw_ask, response_of
 from support.node import node
+from support.ports import free_port
 from support.processes import NotStarted, start_server, start_simulator
 from talkmeter.surfaces.grpc.messages import conversations_pb2
 

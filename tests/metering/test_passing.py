@@ -92,8 +92,8 @@ async def read_all(call):
 
 
 async def settled(meter, call):
-    await meter.settled(20)
-    async with asyncio.timeout(20):
+    await meter.settled(60)
+    async with asyncio.timeout(60):
         while (entry := await meter.store.entry(call.opening.id)).settlement is None:
             await asyncio.sleep(0.005)
     return entry.settlement
@@ -153,6 +153,20 @@ async def test_a_stream_that_is_given_on_ends_as_one_that_is_read(meter):
                 await call.stream_to(Sink())
         assert call.ended
         assert (await settled(meter, call)).outcome == outcome
+
+
+async def test_an_error_of_whom_it_is_given_to_is_no_word_of_provider_or_client(meter):
+    class Broken(Sink):
+        def take(self, data):
+            raise KeyError(data)
+
+    answer = Answer(b"x", b"y", b"z")
+    call = await begin(meter, answer)
+    await call.dispatch(REQUEST)
+    with pytest.raises(KeyError):
+        await call.stream_to(Broken())
+    found = await settled(meter, call)
+    assert (found.outcome, found.error, answer.closed) == ("interrupted", None, True)
 
 
 async def test_a_long_refusal_is_kept_in_part(meter):
@@ -215,7 +229,7 @@ async def test_what_lasts_is_kept(meter, monkeypatch):
     call = await begin(meter, answer)
     await call.dispatch(REQUEST)
     await call.read()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await meter.store.partial_texts(call.opening.id) != ["one"]:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
@@ -337,17 +351,32 @@ async def test_a_store_that_is_away(meter, error, monkeypatch, caplog):
     await call.dispatch(REQUEST)
     if isinstance(error, StoreError):
         meter.store = meter._keeping._store = Refusing(store, error)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "cannot be kept" not in caplog.text:
                 await asyncio.sleep(0.005)
     meter.store = Refusing(store, error)
     await read_all(call)
-    await meter.settled(20)
+    await meter.settled(60)
     if isinstance(error, Conflict):
         assert "settled already" in caplog.text
         meter.store = store
     else:
         assert (await settled(meter, call)).provenance == "counted"
+
+
+async def test_an_error_that_nobody_expected_ends_no_keeping(meter, monkeypatch, caplog):
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.01)
+    said = b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n'
+    call = await begin(meter, Answer(said, b"data: [DONE]\n\n", kind=b"text/event-stream"))
+    meter._keeping._store = Refusing(meter.store, KeyError("mine"))
+    await call.dispatch(REQUEST)
+    await call.read()
+    async with asyncio.timeout(60):
+        while await meter.store.partial_texts(call.opening.id) != ["one"]:
+            await asyncio.sleep(0.005)
+    assert "KeyError: 'mine'" in caplog.text
+    await read_all(call)
+    await settled(meter, call)
 
 
 @pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
@@ -365,7 +394,7 @@ async def test_a_correction_that_does_not_get_through(meter, error):
     meter.store = Refusing(meter.store, error)
     meter.store.submit_quietly = meter.store._store.submit_quietly
     await read_all(asking)
-    await meter.settled(20)
+    await meter.settled(60)
     assert (await settled(meter, first)).provenance == "unknown"
     assert await meter.answers.entry_of("resp_none") is None
 
@@ -426,7 +455,7 @@ async def test_found_while_it_is_being_counted(meter):
     call.cut()
     entry = meter.answers.here("resp_3")
     assert (entry.opening.id, entry.settlement) == (call.opening.id, None)
-    await meter.settled(20)
+    await meter.settled(60)
     assert meter.answers.here("resp_3").settlement.provenance == "counted"
 
 

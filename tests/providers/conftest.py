@@ -33,7 +33,7 @@ async def client():
 @pytest.fixture
 async def impatient():
     """For upstreams that hang."""
-    made = Client(Timeouts(connect=20, headers=0.4, silence=0.4))
+    made = Client(Timeouts(connect=20, headers=1.5, silence=1.5))
     yield made
     await made.close()
 

@@ -128,6 +128,9 @@ async def test_the_named_one_else_the_first_that_lists_the_model_else_the_first(
     assert [offer.error is None for offer in offers] == [False, True]
     assert registry.pick(None, "sim-fast").id == second.id
     assert registry.pick(None, "gpt-unheard-of").id == first.id
+    assert registry.pick(None, "sim-fast") is registry.pick(None, "sim-fast")
+    await accounts.change(second.id, enabled=False)
+    assert registry.pick(None, "sim-fast").id == first.id
 
 
 async def test_lists_are_kept_until_refreshed_or_the_account_changes(registry, accounts, scripted):
@@ -159,7 +162,7 @@ async def test_what_a_list_says_of_the_context_is_read_meanwhile_and_remembered(
         account = await accounts.add("a", scripted.base_url)
         assert registry.context_window(account.id, "local") is None
         assert registry.context_window(account.id, "local") is None
-        await asyncio.wait_for(read.wait(), 10)
+        await asyncio.wait_for(read.wait(), 60)
         await registry.offers()
         assert registry.context_window(account.id, "local") == 8192
         assert registry.context_window(account.id, "other") is registry.context_window(account.id, "unheard") is None

@@ -8,7 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from support.data_dirs import add_image, content, some_content
+from support.data_dirs import add_image, some_content
+from support.folders import content
 from support.store_values import ME, a_message, a_room, a_settlement, an_opening
 from talkmeter.conversation.changes import AddMessage, AddRoom, DeleteRoom
 from talkmeter.errors import BadInput, StoreError

@@ -6,7 +6,8 @@ import tarfile
 
 import pytest
 
-from support.data_dirs import content, some_content
+from support.data_dirs import some_content
+from support.folders import content
 from support.store_values import ME, a_room, an_opening
 from talkmeter.conversation.changes import AddRoom
 from talkmeter.errors import BadInput, StoreBusy, StoreError

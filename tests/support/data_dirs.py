@@ -22,7 +22,3 @@ async def some_content(store, data_dir):
     opening = an_opening()
     await store.commit(opening, a_settlement(opening), an_opening())
     return image, opening
-
-
-def content(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

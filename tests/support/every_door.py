@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.grpc_wire import free_port
+from support.ports import free_port
 from support.processes import Server, SimulatorProcess, start_server
 
 MODEL = "sim-fast"

@@ -1,7 +1,6 @@
 """gRPC without generated code: protobuf's bytes written and read by hand, as any client puts them on the wire."""
 
 import contextlib
-import socket
 
 import grpc
 
@@ -58,22 +57,6 @@ def raw_ask(channel):
 def plain_channel(target):
     with grpc.insecure_channel(target) as channel:
         yield channel
-
-
-def free_port():
-    """Free on both of localhost's addresses, a moment ago."""
-    while True:
-        with socket.socket() as four:
-            four.bind(("127.0.0.1", 0))
-            port = four.getsockname()[1]
-            try:
-                with socket.socket(socket.AF_INET6) as six:
-                    six.bind(("::1", port))
-            except OSError as error:
-                if error.errno != 98:
-                    return port  # no IPv6 here
-                continue
-            return port
 
 
 def _varint_at(data, at):

@@ -42,7 +42,7 @@ class Desk:
         url = f"{self.simulator.base_url if outside else self.server.origin + '/v1'}/{path}"
         data = form(body) if files else json.dumps(body).encode()
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -54,7 +54,7 @@ class Desk:
 
     def leave(self, model, **simulate):
         """Asks for a gated stream and leaves once it has begun, or before it can."""
-        connection = http.client.HTTPConnection(self.server.origin.partition("//")[2], timeout=30)
+        connection = http.client.HTTPConnection(self.server.origin.partition("//")[2], timeout=60)
         body = chat(model, stream=True, simulate=simulate)
         connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
         if simulate.get("gate"):

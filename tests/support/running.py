@@ -15,7 +15,7 @@ from typing import Any, Self
 from talkmeter.simulator.pieces import split
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
+START_SECONDS = 60
 RESULTS = ROOT / "test-results/browser"  # pictures, not committed
 _LINK = re.compile(r"(http://\S+?)/sign-in\?token=\S+")
 _SIMULATE = (
@@ -113,7 +113,7 @@ class Server(Running):
         """Another one-time link, from the command that gives one."""
         command = [sys.executable, "-m", "talkmeter", "link", "--data-dir", str(self.data_dir)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
         match = _LINK.search(done.stdout)
         assert match is not None, done.stdout
         return self.origin + match[0].removeprefix(match[1])
@@ -153,6 +153,6 @@ class SimulatorProcess(Running):
         request = urllib.request.Request(
             self.base_url.removesuffix("/v1") + path, data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()
         return json.loads(text) if text else None

@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from support.gate import Gate
 
-SECONDS = 20  # far beyond what anything here takes; only a hang is ever that long
+SECONDS = 60  # far beyond what anything here takes; only a hang is ever that long
 
 
 class Socket:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -183,9 +182,3 @@ def signed_in(data_dir, *arguments, context=None, **env):
         browser = Browser(process.port, context=context)
         assert browser.sign_in(process.link) == (303, "/")
         yield process, browser
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

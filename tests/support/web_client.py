@@ -88,7 +88,7 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 async def read_answer(reader: asyncio.StreamReader, *, head: bool = False) -> Answer | None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         try:
             section = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         except (asyncio.IncompleteReadError, ConnectionError):

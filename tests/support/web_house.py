@@ -81,7 +81,7 @@ class House:
         reader, writer = await self.served.open()
         head = f"GET /api/runs/{run_id}/events HTTP/1.1\r\nHost: {self.served.host}\r\nCookie: {self.cookie}\r\n\r\n"
         writer.write(head.encode())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await reader.readuntil(word)
         await close(writer)
 

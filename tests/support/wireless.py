@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from talkmeter.errors import TalkmeterError
@@ -60,10 +61,17 @@ class Keeper:
         self.gone_ones.append(connection)
 
 
-async def feed(pieces, *, end=True, method="POST"):
-    """Sends a request and lets the pieces arrive; end: then the upstream closes the connection."""
+@contextmanager
+def near_and_far():
+    """A socket whose other end is open, for a connection to ask whether anything has come."""
     near, far = socket.socketpair()
     with near, far:
+        yield near
+
+
+async def feed(pieces, *, end=True, method="POST"):
+    """Sends a request and lets the pieces arrive; end: then the upstream closes the connection."""
+    with near_and_far() as near:
         wire, keeper = Wire(), Keeper()
         connection = Connection(keeper, near.fileno())
         connection.connection_made(wire)

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from support.web_client import Answer, Serve, Served, close, read_answer
-from talkmeter.surfaces.web.guard import GuardLimits
+from talkmeter.surfaces.web.guard import GuardedProtocol, GuardLimits
 
 HEAD = b"Host: localhost\r\n"
 
@@ -145,7 +145,7 @@ async def test_the_next_request_on_a_kept_connection_has_a_clock_of_its_own(serv
 async def test_a_silent_spare_connection_is_closed_without_a_word(serve: Serve):
     served = await serve(Echo(), GuardLimits(header_seconds=0.1))
     reader, writer = await served.open()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await reader.read() == b""
     await close(writer)
 
@@ -155,7 +155,7 @@ async def test_a_body_that_stops_is_answered_408_and_the_application_hears_that_
     served = await serve(echo, GuardLimits(body_idle_seconds=0.2, linger_seconds=0.2))
     answer = await refused(served, b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 10\r\n\r\nabc")
     assert (answer.status, answer.code) == (408, "body_too_slow")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await echo.left.wait()
 
 
@@ -174,11 +174,11 @@ async def test_an_application_that_does_not_read_is_not_the_clients_fault(serve:
         body = await Request(scope, receive).body()
         await PlainTextResponse(str(len(body)))(scope, receive, send)
 
-    served = await serve(app, GuardLimits(body_idle_seconds=0.4))
+    served = await serve(app, GuardLimits(body_idle_seconds=1))
     size = 1_000_000
     reader, writer = await served.open()
     writer.write(b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % size + b"a" * size)
-    await asyncio.sleep(1)
+    await asyncio.sleep(1.5)
     reading.set()
     answer = await read_answer(reader)
     assert answer is not None
@@ -218,7 +218,7 @@ async def test_an_early_answer_to_a_large_body_is_read_before_the_connection_end
     answer = await read_answer(reader)
     assert answer is not None
     assert answer.status == 413
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await flooding
     await close(writer)
 
@@ -235,8 +235,47 @@ async def test_a_kept_connection_works_on_after_an_early_answer(serve: Serve):
         assert answer is not None
         assert answer.status == 413
         writer.write(b"hello")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await reader.read() == b"", "an idle connection is closed in the end"
+    await close(writer)
+
+
+async def test_an_idle_connection_is_closed_however_many_pauses_it_had(serve: Serve, monkeypatch):
+    """One clock for all pauses: it must not end a connection that has just been used, nor forget one that is idle."""
+    rings: list[float | None] = []
+    ring = GuardedProtocol._idle_long
+
+    def ringing(protocol: GuardedProtocol) -> None:
+        rings.append(protocol._idle_since)
+        ring(protocol)
+
+    monkeypatch.setattr(GuardedProtocol, "_idle_long", ringing)
+    release = asyncio.Event()
+
+    async def app(scope, receive, send) -> None:
+        if scope["path"] == "/slow":
+            await release.wait()
+        await PlainTextResponse("yes")(scope, receive, send)
+
+    served = await serve(app, timeout_keep_alive=1)
+    reader, writer = await served.open()
+
+    async def ask(path: bytes) -> None:
+        writer.write(b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+
+    async with asyncio.timeout(30):
+        await ask(b"/")
+        assert await read_answer(reader) is not None
+        await ask(b"/slow")
+        while not rings:  # noqa: ASYNC110 - the clock rings while a request is being answered
+            await asyncio.sleep(0.02)
+        assert rings == [None]
+        release.set()
+        assert await read_answer(reader) is not None
+        await ask(b"/")
+        assert await read_answer(reader) is not None
+        assert await reader.read() == b"", "closed in the end"
+    assert None not in rings[1:]
     await close(writer)
 
 
@@ -250,7 +289,7 @@ async def test_connections_of_one_address_are_limited_and_freed(serve: Serve):
     assert (answer.status, answer.code) == (503, "too_many_connections")
     for _, writer in held:
         await close(writer)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             again = await served.raw(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
             if again is not None and again.status == 200:
@@ -275,7 +314,7 @@ async def test_a_reader_that_stops_reading_is_disconnected(serve: Serve):
     served = await serve(endless, GuardLimits(write_stall_seconds=0.2))
     _, writer = await served.open()
     writer.write(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await ended.wait()
     await close(writer)
 
@@ -295,7 +334,7 @@ async def test_a_broken_request_behind_a_running_answer_ends_the_connection_with
     writer.write(b"GET / HTTP/1.1\r\n" + HEAD + b"\r\n")
     await reader.readuntil(b"one")
     writer.write(b"NONSENSE\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         rest = await reader.read()
     go.set()
     assert b"HTTP/1.1 400" not in rest
@@ -316,7 +355,7 @@ async def test_an_upgrade_request_is_served_as_plain_http(serve: Serve):
 
 async def test_the_limits_come_from_the_settings(open_house):
     house = await open_house(
-        header_bytes=4096, header_count=20, header_seconds=0.3, body_idle_seconds=0.3, connections_per_address=4
+        header_bytes=4096, header_count=20, header_seconds=1, body_idle_seconds=1, connections_per_address=4
     )
     head = b"POST /api/sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
     cases = (
@@ -328,6 +367,9 @@ async def test_the_limits_come_from_the_settings(open_house):
     for data, status in cases:
         assert (await refused(house.served, data)).status == status
     held = [await house.served.open() for _ in range(4)]
+    for reader, writer in held:  # one that has said nothing is soon let go
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await read_answer(reader) is not None
     statuses = []
     for _ in range(2):
         answer = await house.served.raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -10,6 +10,7 @@ import pytest
 
 from support.chatgpt_export import archive, image_part, multimodal, node, talk
 from support.chatgpt_export import conversation as conversation_of
+from support.folders import files_in
 from support.images import png
 from support.web_client import Answer
 from support.web_house import House
@@ -37,7 +38,7 @@ async def ended(house: House) -> dict[str, Any]:
 
 
 def left(house: House) -> list[Path]:
-    return [path for path in house.application.resolved.data_dir.rglob("*") if "imports" in path.parts and path.is_file()]
+    return [path for path in files_in(house.application.resolved.data_dir) if "imports" in path.parts]
 
 
 async def test_a_file_is_imported_and_goes(house: House, tmp_path: Path) -> None:

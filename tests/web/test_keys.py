@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support.folders import content
 from support.web_house import House
 from talkmeter.clock import now
 from talkmeter.errors import InvalidKey
@@ -155,9 +156,7 @@ async def test_tokens_links_and_passwords_come_out_nowhere(house: House, caplog)
     places["log"] = "\n".join(
         f"{redact(record.getMessage())} {redact_fields(vars(record))}" for record in ours
     ).encode()
-    for file in house.application.resolved.data_dir.rglob("*"):
-        if file.is_file():
-            places[file.name] = file.read_bytes()
+    places |= content(house.application.resolved.data_dir)
     assert "talkmeter.db" in places
     found = [(place, secret) for place, data in places.items() for secret in secrets if secret[8:-4].encode() in data]
     assert found == []

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support.folders import content
 from support.web_house import House
 from talkmeter.clock import now
 from talkmeter.metering.cost import Cost
@@ -254,10 +255,9 @@ async def test_a_key_never_comes_out(open_house, caplog):
         assert b"sk-canary" not in answer.body, answer.body
         assert "sk-canary" not in json.dumps(answer.headers)
     assert "sk-canary" not in caplog.text
-    data_dir = house.application.resolved.data_dir
-    for file in data_dir.rglob("*"):
-        if file.is_file():
-            assert b"sk-canary" not in file.read_bytes(), file.name
+    files = content(house.application.resolved.data_dir)
+    assert "talkmeter.db" in files
+    assert [name for name, data in files.items() if b"sk-canary" in data] == []
 
 
 async def test_budgets_are_listed_added_changed_and_deleted(house: House):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from support import books
+from support.ports import free_port
 from support.running import SimulatorProcess
-from support.talkmeter_process import WAIT, free_port, run, serving
+from support.talkmeter_process import WAIT, run, serving
 
 ANSWER = "one two $3 four"
 PROVIDER = {"OPENAI_API_KEY": "sk-nobody", "TALKMETER_DEFAULT_MODEL": "sim-fast"}

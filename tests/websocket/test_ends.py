@@ -58,16 +58,16 @@ async def test_what_a_revoked_key_has_under_way_ends_as_it_wished(gate, policy, 
 
 
 async def test_a_key_that_expires_closes_its_socket(gate):
-    _, token = await gate.key(expires_at=now() + 2 * SECOND)
+    _, token = await gate.key(expires_at=now() + 3 * SECOND)
     async with await open_socket(gate, key=token) as socket:
         assert (await socket.closed())[0] == 1008
 
 
 async def test_a_key_that_is_given_more_time_goes_on(gate):
-    key, token = await gate.key(expires_at=now() + 2 * SECOND)
+    key, token = await gate.key(expires_at=now() + 3 * SECOND)
     async with await open_socket(gate, key=token) as socket:
         await gate.application.accounts.keys.update(key.id, expires_at=now() + 3600 * SECOND)
-        await asyncio.sleep(2.2)
+        await asyncio.sleep(3.2)
         await socket.send("Hello")
         assert (await socket.answer())[1] == "<|end|>"
 
@@ -153,22 +153,22 @@ async def test_an_idle_socket_is_closed(open_gate, open_one):
 
 
 async def test_a_socket_that_is_answered_is_not_idle(open_gate):
-    gate = await open_gate(websocket_idle_seconds=1)
+    gate = await open_gate(websocket_idle_seconds=3)
     gate.simulator.script({"gate": True, "answer": "late"})
     async with await open_socket(gate) as socket:
         await socket.send("Hello")
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(3.3)
         await gate.simulator.step(1000)
         assert await socket.answer() == ("late", "<|end|>")
         assert (await socket.closed())[0] == 1001
 
 
 async def test_the_time_limit_of_the_responses_mode(open_gate):
-    gate = await open_gate(websocket_session_seconds=1)
+    gate = await open_gate(websocket_session_seconds=3)
     gate.simulator.script({"gate": True, "answer": "late"})
     socket = await open_responses(gate)
     await socket.send(create())
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(3.2)
     await socket.send(create(stream_id="too-late"))
     refused = (await socket.events())[-1]
     assert (refused["stream_id"], refused["error"]["code"]) == ("too-late", "websocket_connection_limit_reached")

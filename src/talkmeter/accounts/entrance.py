@@ -54,12 +54,14 @@ class Entrance:
 
         Raises InvalidKey, NotSignedIn, Forbidden or BadInput (421), each saying what to do.
         """
-        token, without = caller.token, self._local() and is_this_machine(caller)
-        if token is not None and (token.startswith(PREFIX) or not without):
+        token = caller.token
+        ours = token is not None and token.startswith(PREFIX)
+        without = not ours and self._local() and is_this_machine(caller)
+        if token is not None and not without:
             principal = self._keys.principal(token)
-            key, doors = principal.key, (door, *others)
-            if key is not None and not any(allows_door(key, each) for each in doors):
-                raise _not_for(doors)
+            key = principal.key
+            if key is not None and not allows_door(key, door) and not any(allows_door(key, each) for each in others):
+                raise _not_for((door, *others))
             return principal
         if not without:
             raise NotSignedIn(

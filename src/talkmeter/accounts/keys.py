@@ -59,6 +59,9 @@ class Keys:
         self._written: dict[str, int] = {}  # id → which of these is stored
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._loading = asyncio.Lock()
+        # Who has asked with which token, for as long as keys and users are what they were.
+        self._known: dict[str, tuple[ApiKey, Principal]] = {}
+        self._known_among = users.enabled
 
     async def load(self) -> None:
         """Reads all keys. One at a time: what a change has committed before is always in it."""
@@ -66,6 +69,7 @@ class Keys:
             stored = await self._store.api_keys()
             self._by_digest = {each.digest: each.key for each in stored}
             self._by_id = {each.key.id: each.key for each in stored}
+            self._known = {}
             for key_id in [each for each in self._ends if self._by_id[each].revoked_at is not None]:
                 end(self._ends.pop(key_id))
 
@@ -98,8 +102,20 @@ class Keys:
 
     def principal(self, token: str) -> Principal:
         """Who asks with this token. Raises InvalidKey."""
+        enabled = self._users.enabled  # another object after each reading of the users
+        if enabled is not self._known_among:
+            self._known, self._known_among = {}, enabled
+        known = self._known.get(token)
+        if known is not None:
+            key, principal = known
+            at = self._clock()
+            if key.expires_at is None or at < key.expires_at:
+                self._used[key.id] = at
+                return principal
         key = self.find(token)
-        return Principal(user_id=key.user_id, role=self._users.get(key.user_id).role, key=key)
+        principal = Principal(user_id=key.user_id, role=self._users.get(key.user_id).role, key=key)
+        self._known[token] = key, principal
+        return principal
 
     def get(self, key_id: str) -> ApiKey:
         """Raises NotFound."""

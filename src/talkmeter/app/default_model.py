@@ -1,5 +1,6 @@
 """A default model that no provider lists is told of at the start, not only when the first question fails by it."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -30,13 +31,14 @@ async def begin(application: "Application") -> None:
     model: str = settings.get("default_model")
     names = unless_listed(model, offers)
     if names:
+        told = await asyncio.to_thread(listed, names, model)
         given = settings.resolved.values.get("default_model")
         log.warning(
             "default_model_unknown",
             extra={
                 "model": model,
                 "set_by": "the page" if given is None else given.where,
-                "hint": f"There are: {listed(names, model)}.",
+                "hint": f"There are: {told}.",
             },
         )
 

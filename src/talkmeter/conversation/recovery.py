@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import structs
 
@@ -14,6 +14,7 @@ from talkmeter.conversation.run_lines import run_line
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.conversation.runs import Runs
 from talkmeter.conversation.store import ConversationStore
+from talkmeter.messages import Run
 from talkmeter.metering.ledger import ForgetPartials, LedgerEntry, LedgerStore
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.recovered import count_kept, settle_recovered, with_count
@@ -42,9 +43,11 @@ async def settle_open_entries(store: RecoveryStore, prices: PriceBook, open_text
     entries = await store.open_entries()
     await _settle_all(store, prices, entries, open_text)
     for run in await store.unfinished_runs():
-        if run.status == "running":  # its entry was settled, yet the run was not ended with it
-            await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), "interrupted", None))
-            log.info("run", extra=run_line(run, "interrupted", None, None))
+        # Either its entry was settled, yet the run was not ended with it; or it was stopped while it waited.
+        if run.status == "running" or run.stop_mode is not None:
+            end = _end_of(run)
+            await store.commit(*finish(run, text_of(await store.run_events(run.id, 0)), end, None))
+            log.info("run", extra=run_line(run, end, None, None))
     if entries:
         log.warning("%d answers were interrupted by the last end of the process and are settled now", len(entries))
     return len(entries)
@@ -86,19 +89,26 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, o
     text = text_of(events)
     billed = text + text_of(events, HIDDEN)
     assert opening.answer_id is not None  # a run always has its answer
+    end = _end_of(await store.run(opening.run_id, opening.principal))
     at = now()
     await settle_recovered(
         store,
         prices,
         entry,
         [billed],
-        FinishMessage(id=opening.answer_id, text=text, status="interrupted", finished_at=at),
-        ChangeRun(id=opening.run_id, status="interrupted", finished_at=at),
+        FinishMessage(id=opening.answer_id, text=text, status=end, finished_at=at),
+        ChangeRun(id=opening.run_id, status=end, finished_at=at),
         ForgetRunEvents(opening.run_id),
+        stopped=end == "stopped",
     )
     ids = {"run_id": opening.run_id, "room_id": opening.room_id, "call_id": opening.id}
     whose = {"surface": opening.surface, "principal": opening.principal, "model": opening.model_requested}
-    log.info("run", extra=ids | whose | {"outcome": "interrupted"})
+    log.info("run", extra=ids | whose | {"outcome": end})
+
+
+def _end_of(run: Run | None) -> Literal["stopped", "interrupted"]:
+    """Whoever had stopped it has been told so: that stands, though the reading on for the bill was interrupted."""
+    return "stopped" if run is not None and run.stop_mode is not None else "interrupted"
 
 
 async def resume_waiting(store: ConversationStore, runs: Runs) -> int:

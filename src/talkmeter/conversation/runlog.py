@@ -154,6 +154,11 @@ class RunLog:
         self._left = True
         self._news.set()
 
+    async def put_down(self) -> None:
+        """Shutdown: what is there is written if it can be; whether or not, nothing is from then on."""
+        await self.flush()
+        await self.close()
+
     @property
     def closed(self) -> bool:
         """Whether the run is being settled: its end is on its way to the disk."""

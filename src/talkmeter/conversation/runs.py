@@ -41,6 +41,7 @@ class Runs:
         self._live: dict[str, LiveRun] = {}
         self._rooms: dict[str, deque[LiveRun]] = {}
         self._aside: set[LiveRun] = set()  # no room waits for these any more
+        self._stopped: dict[str, StopMode] = {}  # before they were enqueued
         self._closing = False
 
     def enqueue(self, run: Run, kept: Sequence[RunEvent] = ()) -> None:
@@ -58,6 +59,8 @@ class Runs:
             self._start(live)
         else:
             live.log.add("queued", {"behind": queue[-2].run.id})
+        if (mode := self._stopped.pop(run.id, None)) is not None:
+            live.stop(mode)
 
     def is_running(self, room_id: str) -> bool:
         """Whether an answer is being written or waits in this room."""
@@ -102,10 +105,13 @@ class Runs:
             )
         live = self._live.get(run_id)
         if live is None or live.run.principal != principal:
-            if await self._store.run(run_id, principal) is None:
+            run = await self._store.run(run_id, principal)
+            if run is None:
                 raise run_not_found(run_id)
-            return
-        if live.log.ended or live.stop_mode == mode or live.stop_mode == "cut":
+            live = self._live.get(run_id)
+            if live is None and run.status == "queued":  # stored a moment ago, it is about to be enqueued
+                self._stopped[run_id] = mode
+        if live is None or live.log.ended or live.stop_mode == mode or live.stop_mode == "cut":
             return
         live.stop(mode)
         waiting = live.task is None
@@ -163,9 +169,12 @@ class Runs:
             for task in unsettled:
                 log.error("run %s could not be ended; the next start does", task.get_name())
                 task.cancel()
-        for live in self._live.values():
-            live.log.leave()
         logs = [live.log for live in self._live.values()]
+        for log_ in logs:
+            log_.leave()
+        writing = [asyncio.create_task(log_.put_down()) for log_ in logs if not log_.closed]
+        if writing:  # the store is closed after this
+            await asyncio.wait(writing, timeout=SETTLE_SECONDS)
         return Closed(sum(log.end == "interrupted" for log in logs), sum(not log.ended for log in logs))
 
     def _start(self, live: LiveRun) -> None:

@@ -36,6 +36,7 @@ from talkmeter.metering.budget_store import RateStanding
 LONGEST_KEY = 255  # characters of an idempotency key
 TRIES = 5  # a room may be made or deleted by somebody else in the very moment, but not so often
 _END = 1 << 62  # after all events
+_IN_THE_MAKING = ("queued", "streaming")
 
 
 class Talks:
@@ -156,6 +157,7 @@ class Talks:
         else:
             page = await self._rooms.older(principal.user_id, room.id, before, bounded(limit))
             views, older = page.messages, page.older
+        messages = tuple(_said(view) for view in views)
         return Told(
             conversation_id=public_id(room),
             room_id=room.id,
@@ -163,9 +165,9 @@ class Talks:
             settings=room.settings,
             created_at=room.created_at,
             last_used_at=room.last_used_at,
-            messages=tuple(_said(view) for view in views),
+            messages=messages,
             older=older,
-            under_way=tuple(self._runs.under_way(room.id)),
+            under_way=_under_way(messages, self._runs.under_way(room.id)),
         )
 
     async def rooms(self, principal: Principal, cursor: str | None = None, limit: int = 200) -> RoomPage:
@@ -240,6 +242,15 @@ def _started(asked: Asked) -> Started:
         model=asked.answer.message.model,
         repeated=asked.repeated,
     )
+
+
+def _under_way(messages: Sequence[Said], running: Sequence[str]) -> tuple[str, ...]:
+    """The runs in the making, as the messages have it that are told: a run is stored a moment before it begins, and
+    again a moment before it is known to have ended. Of others, and of their order, `running` knows.
+    """
+    made = {said.run_id: said.status in _IN_THE_MAKING for said in messages if said.run_id is not None}
+    begun = [run_id for run_id in running if made.get(run_id, True)]
+    return (*begun, *(run_id for run_id, is_made in made.items() if is_made and run_id not in running))
 
 
 def _said(view: MessageView) -> Said:

@@ -47,8 +47,9 @@ class Keeping:
         self._live = live
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """To be called with each new call; it ends by itself once there is none."""
+    def watch(self, call: Keeps) -> None:
+        """One more call. The work begins with the first, and ends by itself once there is none."""
+        self._live.add(call)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._keep(), name="keep-partial-texts")
 
@@ -57,18 +58,23 @@ class Keeping:
             await asyncio.sleep(KEEP_SECONDS)
             old = time.monotonic_ns() - int(KEEP_SECONDS * 1e9)
             lasting = [call for call in self._live if call.began < old]
-            for call in lasting:
-                await call.count_if_long()
-            # From here to the submission nothing else runs: what is settled later is settled after this.
-            changes = [change for call in lasting if call in self._live for change in call.to_keep()]
-            if not changes:
-                continue
             try:
-                await self._store.submit(*changes)
-            except StoreError as error:
-                log.warning("texts under way cannot be kept yet: %s", error)
+                await self._keep_all(lasting)
+            except Exception as error:
+                if isinstance(error, StoreError):
+                    log.warning("texts under way cannot be kept yet: %s", error)
+                else:  # a mistake of ours must not leave all later calls without what is kept of them
+                    log.exception("texts under way are not kept")
                 for call in lasting:
                     call.keep_again()
+
+    async def _keep_all(self, lasting: Sequence[Keeps]) -> None:
+        for call in lasting:
+            await call.count_if_long()
+        # From here to the submission nothing else runs: what is settled later is settled after this.
+        changes = [change for call in lasting if call in self._live for change in call.to_keep()]
+        if changes:
+            await self._store.submit(*changes)
 
 
 class Kept:

@@ -200,14 +200,17 @@ class Call:
         self._ending: Ending | None = None
         self._reading: asyncio.Task[Any] | None = None
         self._stop: Literal["drain", "cut", "shutdown"] | None = None
+        self._stopped = False  # by the person: that stands, also where a shutdown ends the reading for the bill
 
     def drain(self) -> None:
         """The person has read enough: read on for the bill only."""
         self._stop = self._stop or "drain"
+        self._stopped = True
 
     def cut(self, *, shutdown: bool = False) -> None:
         """Cancel the call upstream. shutdown: it is us who end, not the person who stops."""
         self._stop = "shutdown" if shutdown else "cut"
+        self._stopped = self._stopped or not shutdown
         if self._reading is not None and self._ending is None:
             self._reading.cancel()
 
@@ -314,7 +317,7 @@ class Call:
             completion_tokens=completion.tokens if completion else 0,
             at=self._now(),
             drained=self._stop == "drain",
-            stopped=self._stop in ("drain", "cut"),
+            stopped=self._stopped,
         )
         return without_key(change, self._provider.hide)
 

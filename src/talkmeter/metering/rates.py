@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from talkmeter.errors import Conflict, RateLimited
-from talkmeter.metering.budget_store import RateItem, RateStanding
+from talkmeter.metering.budget_store import RateItem, RateKind, RateStanding
 
 MINUTE = 60_000_000_000  # ns
 _MICRO = 1_000  # ns
+_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
+_HEADERS = {
+    kind: [f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset")] for kind in _KINDS
+}
 
 
 class Take(Struct, frozen=True):
@@ -57,20 +61,18 @@ def _standing(item: RateItem, waiting: int) -> RateStanding:
 
 def rate_headers(rates: Iterable[RateStanding]) -> list[tuple[bytes, bytes]]:
     """OpenAI's `x-ratelimit-…` headers; of several buckets of a kind the one that has least left."""
-    tightest: dict[str, RateStanding] = {}
+    tightest: dict[RateKind, RateStanding] = {}
     for one in rates:
         known = tightest.get(one.kind)
         if known is None or (one.remaining, -one.reset) < (known.remaining, -known.reset):
             tightest[one.kind] = one
-    return [
-        (f"x-ratelimit-{what}-{kind}".encode(), value.encode())
-        for kind, one in tightest.items()
-        for what, value in (
-            ("limit", str(one.limit)),
-            ("remaining", str(one.remaining)),
-            ("reset", duration(one.reset)),
-        )
-    ]
+    headers: list[tuple[bytes, bytes]] = []
+    for kind, one in tightest.items():
+        limit, remaining, reset = _HEADERS[kind]
+        headers.append((limit, b"%d" % one.limit))
+        headers.append((remaining, b"%d" % one.remaining))
+        headers.append((reset, duration(one.reset).encode()))
+    return headers
 
 
 def duration(microseconds: int) -> str:

@@ -16,17 +16,23 @@ from talkmeter.metering.tokens import PromptCount, count_texts
 
 
 async def settle_recovered(
-    store: LedgerStore, prices: PriceBook, entry: LedgerEntry, texts: Sequence[str], *also: Struct
+    store: LedgerStore,
+    prices: PriceBook,
+    entry: LedgerEntry,
+    texts: Sequence[str],
+    *also: Struct,
+    stopped: bool = False,
 ) -> None:
     """Settles an entry that a dead process left open, from the partial texts, shown or not, that it had persisted.
 
     Tokens that arrived after the last flush (250 ms, 32 tokens) cannot be known: the entry says `interrupted`.
+    stopped: somebody had stopped it before, and that is on the disk; it says that, then.
     """
     opening = entry.opening
     tokens = await asyncio.to_thread(count_texts, texts, opening.model_requested)
     ending = Ending(kind="cut")
     at = max(now(), opening.opened_at)  # the clock may have been set back meanwhile
-    change = settle(opening, prices, ending, None, completion_tokens=tokens, at=at)
+    change = settle(opening, prices, ending, None, completion_tokens=tokens, at=at, stopped=stopped)
     if not any(texts) and change.usage is not None:  # it may have been killed before the first byte went out
         change = structs.replace(change, provenance="estimated")
     await commit_until_done(store, change, *release(opening, change), *also)

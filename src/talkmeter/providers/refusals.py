@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from talkmeter.completions import Answer, Sink
+from talkmeter.completions import Answer, Sink, header_lines
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.decoding import DECODABLE, encoding_of, unpack
 
@@ -33,6 +33,9 @@ class Refusal:
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for one, value in self.headers if one.lower() == name), None)
+
+    def header_lines(self, without: frozenset[bytes]) -> bytes:
+        return header_lines(self.headers, without)
 
     async def read(self) -> bytes:
         body, self._body = self._body, b""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct, structs
 
@@ -14,6 +14,7 @@ from talkmeter.errors import NotFound, TalkmeterError
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.openai_compatible import OpenAICompatible
 
+MOST_PICKED = 1024
 LIST_SECONDS = 300.0  # for how long a list of models is taken as it was
 
 
@@ -47,6 +48,9 @@ class Registry:
         self._made: dict[str, tuple[ProviderAccount, OpenAICompatible]] = {}
         self._offers: dict[str, tuple[float, Offer]] = {}  # account id → (monotonic seconds, offer)
         self._asking: dict[str, asyncio.Task[Offer]] = {}
+        # What was picked, for as long as the accounts and their offers are what they were.
+        self._picked: dict[tuple[str | None, str], OpenAICompatible] = {}
+        self._picked_among: tuple[ProviderAccount, ...] = ()
 
     def pick(self, provider_id: str | None, model: str) -> OpenAICompatible:
         """The provider for a model: the named one, else the first that lists it, else the first.
@@ -54,6 +58,14 @@ class Registry:
         Raises NotFound if it is gone, switched off, or if there is none at all.
         """
         enabled = self._accounts.enabled()
+        if enabled is not self._picked_among or len(self._picked) >= MOST_PICKED:
+            self._picked, self._picked_among = {}, enabled
+        provider = self._picked.get((provider_id, model))
+        if provider is None:
+            provider = self._picked[provider_id, model] = self._pick(enabled, provider_id, model)
+        return provider
+
+    def _pick(self, enabled: Sequence[ProviderAccount], provider_id: str | None, model: str) -> OpenAICompatible:
         if provider_id is not None:
             for account in enabled:
                 if account.id == provider_id:
@@ -99,6 +111,7 @@ class Registry:
         """Calls `/models` of a configured provider, also of one that is switched off. Raises NotFound."""
         account = self._accounts.get(provider_id)
         self._offers.pop(account.id, None)
+        self._picked = {}
         return await self._test(self._provider(account))
 
     async def _test(self, provider: OpenAICompatible) -> TestResult:
@@ -128,6 +141,7 @@ class Registry:
         except TalkmeterError as error:
             offer = Offer(account, known.models if known else (), error)
         self._offers[account.id] = (time.monotonic(), offer)
+        self._picked = {}
         return offer
 
     def _provider(self, account: ProviderAccount) -> OpenAICompatible:

@@ -133,7 +133,7 @@ async def test_an_alias_is_renamed_and_the_usage_withheld(street):
     assert passage.call.opening.model_requested == "real"
     assert passage.call.settlement.usage.prompt_tokens == 8
     assert (passage.status, passage.is_json, passage.entry_id) == (200, False, one.calls[0].call_id)
-    assert passage.headers == [(b"content-type", b"text/event-stream")]
+    assert passage.answer.headers == [(b"content-type", b"text/event-stream")]
     assert await passage.read() == b""
     passage.client_left()
     assert not passage.left
@@ -399,6 +399,27 @@ async def test_the_end_waits_a_little_then_cuts_and_takes_nothing_new(street):
     assert await entries(street) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome", "provenance"), [(200, "interrupted", "estimated"), (503, "refused", "counted")]
+)
+async def test_the_end_cuts_what_is_held_back_and_begins_no_other(street, status, outcome, provenance):
+    """An answer of which the client has not heard, as another could follow: it is counted, not left to the next start."""
+    street.providers |= {"a": Provider("a", Answer(None, status=status)), "b": Provider("b", Answer(WORD))}
+    street.ways["alias"] = Way((RouteTarget("a"), RouteTarget("b")))
+    going = asyncio.ensure_future(street.gateway.pass_on(ask(), client()))
+    async with asyncio.timeout(60):
+        while not street.gateway._held:
+            await asyncio.sleep(0)
+    await street.gateway.close(0.0)
+    with pytest.raises(StoreError) as closing:
+        await going
+    assert closing.value.code == "shutting_down"
+    assert street.providers["b"].calls == []
+    assert await entries(street) == []
+    settled = (await street.store.entry(street.providers["a"].calls[0].call_id)).settlement
+    assert (settled.outcome, settled.provenance) == (outcome, provenance)
+
+
 def test_pauses_grow_to_their_limit():
     assert 0.2 < passing_on._pause(1) <= 0.5
     assert passing_on._pause(50) <= passing_on.LONGEST_PAUSE
@@ -418,6 +439,6 @@ async def test_who_goes_on_from_an_answer_waits_for_its_end(street):
     assert not any(task.done() for task in waiting)
     await passage.read()
     assert passage.ended
-    await asyncio.wait_for(asyncio.gather(*waiting), 20)
+    await asyncio.wait_for(asyncio.gather(*waiting), 60)
     other.cut()
     await entries(street)

@@ -12,6 +12,7 @@ from talkmeter.conversation.gateway.headers import upstream_headers
 from talkmeter.conversation.gateway.requests import Requests
 from talkmeter.errors import BadInput, Forbidden, NotFound
 from talkmeter.metering.admission import Whose
+from talkmeter.metering.asked import Asked
 from talkmeter.metering.ledger import LedgerEntry, OpenEntry
 
 DEEP = 100_000
@@ -45,6 +46,7 @@ def requests(share=False, **answers):
 ALICE, BOB = Principal(user_id="alice", role="member"), Principal(user_id="bob", role="member")
 OWNER = Principal(user_id="owner", role="owner")
 STORED = find_endpoint("GET", "responses/resp_1")
+ASKED = Asked(endpoint="chat/completions", model="m")
 
 
 async def test_nobody_sees_or_goes_on_from_another_s_answer():
@@ -105,3 +107,42 @@ def test_headers_that_name_a_hop_or_a_place_do_not_go_on():
         (b"accept-encoding", b"gzip;q=0, br"),
     ]
     assert upstream_headers(given) == ((b"openai-beta", b"a"), (b"accept-encoding", b"identity"))
+
+
+async def test_whose_a_request_is_is_worked_out_once_for_a_principal_its_surface_and_tags(monkeypatch):
+    monkeypatch.setattr("talkmeter.conversation.gateway.requests.MOST_KNOWN", 3)
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def whose(principal, tags):
+        asked.append((principal.user_id, tags))
+        return Whose(user_id=principal.user_id, tags=tags)
+
+    async def nobody(_id):
+        return None
+
+    known = Requests(options=GatewayOptions(), whose=whose, entry_of_answer=nobody)
+
+    def ask(principal, tags=(), surface="openai", **fields):
+        found = known.ask(
+            surface=surface, principal=principal, asked=ASKED, fields=Fields(**fields), tags=tags,
+            method="POST", path="chat/completions", headers=(), body=b"",
+        )  # fmt: skip
+        return found.context, found.whose
+
+    first = ask(ALICE)
+    assert ask(ALICE) == first
+    assert asked == [("alice", ())]
+    context, _ = ask(ALICE, user="u", metadata={"a": 1})
+    assert (context.end_user, context.metadata) == ("u", '{"a":1}')
+    assert ask(ALICE)[0].end_user is None, "an end user is of one request only"
+    assert ask(ALICE, surface="websocket")[0].surface == "websocket"
+    context, by = ask(ALICE, ("a",))
+    assert (context.tags, by.tags) == ('["a"]', ("a",))
+    assert len(asked) == 3
+    other = Principal(user_id="alice", role="member")  # as after a change of the user: it is made anew
+    ask(other)
+    assert len(asked) == 4
+    assert [ask(principal)[0].principal for principal in (BOB, ALICE, BOB)] == ["bob", "alice", "bob"]
+    for tag in "bcde":
+        assert ask(ALICE, (tag,))[1].tags == (tag,), "also when others had to be forgotten"
+    assert ask(ALICE) == first

@@ -51,10 +51,13 @@ async def stalling():
 async def nothing_left(client):
     """Everything of a call that was given up is gone, though its pool lives."""
     (its,) = client._upstreams._pools.values()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert (its._connecting, len(its._open), len(its._idle), len(its._turns)) == (0, 0, 0, 0)
-    assert [task for task in asyncio.all_tasks() if task.get_name() in ("upload", "dial")] == []
+    async with asyncio.timeout(60):
+        while its._connecting or its._open or its._idle or its._turns or _at_work():
+            await asyncio.sleep(0)
+
+
+def _at_work():
+    return any(task.get_name() in ("upload", "dial") for task in asyncio.all_tasks())
 
 
 @pytest.fixture
@@ -91,13 +94,13 @@ async def test_the_upstream_sees_it_and_the_next_call_goes_through(client, said,
             await read_out(await provider.exchange(post(body=body if isinstance(body, bytes) else body())))
 
         task = asyncio.create_task(call())
-        await asyncio.wait_for(point.reached.wait(), 10)
+        await asyncio.wait_for(point.reached.wait(), 60)
         await asyncio.sleep(0.02)  # so that it waits for what does not come
         assert not task.done()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(point.gone.wait(), 10)
+        await asyncio.wait_for(point.gone.wait(), 60)
         await nothing_left(client)
         assert await read_out(await provider.exchange(post(call_id="call_last"))) == (b"ok", None)
 
@@ -134,11 +137,9 @@ async def test_after_any_number_of_turns_of_the_loop(client, turns):
 
 async def nothing_left_or_kept(client):
     for its in client._upstreams._pools.values():
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert its._connecting == 0
-        assert len(its._open) == len(its._idle), "what is open is free"
-        assert not its._turns
+        async with asyncio.timeout(60):
+            while its._connecting or len(its._open) > len(its._idle) or its._turns:  # what is open is free
+                await asyncio.sleep(0)
 
 
 async def test_while_the_handshake_waits(tmp_path):
@@ -155,11 +156,11 @@ async def test_while_the_handshake_waits(tmp_path):
     async with listening(serve) as url:
         provider = provider_at(url.replace("http:", "https:"), made)
         task = asyncio.create_task(provider.exchange(post()))
-        await asyncio.wait_for(greeted.wait(), 10)
+        await asyncio.wait_for(greeted.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 60)
         await nothing_left(made)
     await made.close()
 
@@ -176,11 +177,11 @@ async def test_while_the_proxy_thinks():
     async with listening(serve) as url:
         made = Client(Timeouts(connect=30), url)
         task = asyncio.create_task(provider_at("https://no-such-host.invalid", made).exchange(post()))
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 60)
         await nothing_left(made)
 
 
@@ -208,20 +209,20 @@ async def test_a_reader_that_gives_up_once_may_read_on(client):
 
 async def test_a_timer_that_rings_for_an_earlier_call_harms_nobody():
     """One timer serves the calls of a connection; it may have been set for the last one."""
-    made = Client(Timeouts(connect=5, headers=0.2, silence=5))
+    made = Client(Timeouts(connect=20, headers=1, silence=20))
 
     async def serve(reader, writer):
         while True:
             await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(2)
             writer.write(CHUNKED)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1.2)
             writer.write(b"2\r\nok\r\n0\r\n\r\n")
 
     async with listening(serve) as url:
         provider = provider_at(url, made)
-        for _ in range(3):
+        for _ in range(2):
             answer = await provider.exchange(post())
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(1.1)
             assert await read_out(answer) == (b"ok", None)
     await made.close()

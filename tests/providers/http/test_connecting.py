@@ -47,7 +47,7 @@ async def make_client():
     made = []
 
     def make(proxy=None, **more):
-        client = Client(Timeouts(connect=2, headers=2, silence=2), proxy, tls=authority.trust(), **more)
+        client = Client(Timeouts(connect=20, headers=20, silence=20), proxy, tls=authority.trust(), **more)
         made.append(client)
         return client
 
@@ -87,7 +87,7 @@ async def test_a_certificate_that_is_not_right_is_not_accepted(upstream, make_cl
 
 
 async def test_an_authority_that_is_not_trusted(upstream, tmp_path):
-    client = Client(Timeouts(connect=5))
+    client = Client(Timeouts(connect=20))
     async with listening(upstream, ssl=upstream.secure(tmp_path, "127.0.0.1")) as url:
         with pytest.raises(UpstreamNotReached, match="no secure connection came about"):
             await call(url, client)
@@ -140,7 +140,7 @@ async def test_closing_early_over_tls_reaches_the_upstream(make_client, tmp_path
         answer = await provider_at(url, make_client()).exchange(post())
         assert await answer.read() == b"x"
         answer.close()
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_a_server_that_says_nothing_to_a_greeting(make_client):

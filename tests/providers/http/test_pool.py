@@ -36,7 +36,7 @@ class Gate:
 @pytest.fixture
 def few():
     """A client with two connections to a host."""
-    return Client(Timeouts(connect=2, headers=5, silence=5, turn=5), most=2)
+    return Client(Timeouts(connect=20, headers=20, silence=20, turn=20), most=2)
 
 
 def ask(provider, name):
@@ -65,7 +65,7 @@ async def test_the_connection_that_rested_last_is_used_first(scripted, few):
 
 @pytest.mark.parametrize("most", [1, 2])
 async def test_no_more_connections_than_may_be_and_first_come_first_served(scripted, most):
-    client = Client(Timeouts(connect=5, headers=20, silence=20, turn=20), most=most)
+    client = Client(Timeouts(connect=20, headers=20, silence=20, turn=20), most=most)
     gate = Gate()
     async with scripted.running(gate):
         provider = provider_at(scripted.base_url, client)
@@ -124,7 +124,7 @@ async def test_whoever_gives_up_waiting_takes_nothing_along(scripted, few, then)
 
 
 async def test_giving_up_in_the_moment_of_ones_turn_passes_it_on(scripted):
-    client = Client(Timeouts(connect=2, headers=5, turn=5), most=1)
+    client = Client(Timeouts(connect=20, headers=20, turn=20), most=1)
     async with scripted.running(reply(TWO, "stay")):
         provider = provider_at(scripted.base_url, client)
         for give_up_with_a_connection in (True, False):
@@ -148,7 +148,7 @@ async def test_giving_up_in_the_moment_of_ones_turn_passes_it_on(scripted):
 
 
 async def test_a_turn_that_comes_with_an_ended_connection_is_used_to_make_one(scripted):
-    client = Client(Timeouts(connect=5, headers=5, turn=5), most=1)
+    client = Client(Timeouts(connect=20, headers=20, turn=20), most=1)
     async with scripted.running(reply(TWO, "stay")):
         provider = provider_at(scripted.base_url, client)
         assert await ask(provider, "a") == (b"ok", None)

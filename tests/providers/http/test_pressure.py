@@ -17,7 +17,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 @pytest.fixture
 async def patient():
-    client = Client(Timeouts(connect=5, headers=20, silence=20))
+    client = Client(Timeouts(connect=20, headers=20, silence=20))
     yield client
     await client.close()
 
@@ -111,7 +111,7 @@ async def test_a_slow_upstream_makes_the_body_wait(patient):
 
 
 async def test_an_upstream_that_takes_nothing_any_more_is_silent():
-    client = Client(Timeouts(connect=5, headers=20, silence=0.1))
+    client = Client(Timeouts(connect=20, headers=20, silence=0.1))
 
     async def body():
         while True:
@@ -186,19 +186,19 @@ async def test_an_upload_ends_with_its_connection(client):
     async with listening(serve) as url:
         with pytest.raises(UpstreamBroke):
             await provider_at(url, client).exchange(post(body=body()))
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), 60)
 
 
 async def test_the_clock_for_the_head_waits_while_the_request_is_going_out():
     """A large body over a slow line: nobody can answer it yet."""
-    client = Client(Timeouts(connect=5, headers=0.8, silence=5))
+    client = Client(Timeouts(connect=20, headers=2, silence=20))
     size = 24_000_000
 
     async def serve(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         for slice_ in range(8):
             await reader.readexactly(size // 8)
-            await asyncio.sleep(0.3 if slice_ < 4 else 0)
+            await asyncio.sleep(0.7 if slice_ < 4 else 0)
         writer.write(OK + b"Content-Length: 2\r\n\r\nok")
         await reader.read()
 

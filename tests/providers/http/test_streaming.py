@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
@@ -52,6 +52,18 @@ async def started(answer, sink):
     return task
 
 
+@asynccontextmanager
+async def stuck():
+    """An answer on its way to a sink that has no room after the first piece."""
+    with line() as (connection, answer, wire):
+        sink = Slow(full=1)
+        task = await started(answer, sink)
+        connection.data_received(chunk(b"a"))
+        await asyncio.sleep(0)
+        assert sink.waited == 1
+        yield connection, wire, sink, task
+
+
 async def test_each_piece_is_there_at_once_and_the_last_is_returned():
     with line() as (connection, answer, _):
         connection.data_received(chunk(b"before"))
@@ -86,20 +98,15 @@ async def test_an_end_without_a_last_piece():
 
 
 async def test_a_sink_without_room_is_waited_for_and_the_upstream_too():
-    with line() as (connection, answer, wire):
-        sink = Slow(full=1)
-        task = await started(answer, sink)
-        connection.data_received(chunk(b"a"))
-        await asyncio.sleep(0)
-        assert sink.waited == 1
+    async with stuck() as (connection, wire, sink, task):
         held = b"x" * 4096
         while not wire.paused:
             connection.data_received(chunk(held))
         assert sink.pieces == [b"a"], "what it has no room for is held, up to a limit"
-        await asyncio.sleep(0.01)
         sink.go.set()
-        await asyncio.sleep(0.01)
-        assert not wire.paused
+        async with asyncio.timeout(60):
+            while wire.paused:
+                await asyncio.sleep(0)
         assert READ_AHEAD_BYTES <= len(sink.pieces[1]) < READ_AHEAD_BYTES + 8192
         connection.data_received(chunk(b"b"))
         assert sink.pieces[2:] == [b"b"]
@@ -140,11 +147,7 @@ async def test_a_break_before_anybody_takes_it():
 
 
 async def test_a_break_while_there_is_no_room():
-    with line() as (connection, answer, _):
-        sink = Slow(full=1)
-        task = await started(answer, sink)
-        connection.data_received(chunk(b"a"))
-        await asyncio.sleep(0)
+    async with stuck() as (connection, _, sink, task):
         connection.data_received(chunk(b"b"))
         connection.eof_received()
         await asyncio.sleep(0)
@@ -187,6 +190,27 @@ async def test_a_sink_may_close_the_answer(full, early):
         with pytest.raises(UpstreamBroke):
             await task
         assert sink.pieces == [b"a"]
+        assert connection.gone
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_an_error_of_the_sink_is_the_callers_and_not_the_upstreams(early):
+    with line() as (connection, answer, _):
+
+        class Broken(Sink):
+            def take(self, data):
+                raise KeyError(data)
+
+        if early:
+            connection.data_received(chunk(b"a"))
+        task = await started(answer, Broken())
+        if not early:
+            connection.data_received(chunk(b"a"))
+            connection.data_received(chunk(b"b"))
+        with pytest.raises(KeyError, match="b'a'"):
+            await task
+        assert (connection.gone, answer.failure) == (False, None)
+        answer.close()
         assert connection.gone
 
 

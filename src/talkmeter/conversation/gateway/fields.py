@@ -103,15 +103,16 @@ def asked_of(endpoint: Endpoint, fields: Fields, body: bytes, size: int, form: d
     elif endpoint.name == "audio/speech":
         characters = _length(fields.input)
     limit = fields.max_completion_tokens or fields.max_tokens or fields.max_output_tokens
+    single = fields.n is None and fields.best_of is None
     return Asked(
         endpoint=endpoint.name,
         model=model,
         streamed=fields.stream is True or fields.stream_format == "sse",
         body=body,
         request_bytes=size,
-        max_output_tokens=_count(limit),
-        choices=max(_count(fields.n) or 1, _count(fields.best_of) or 1),
-        service_tier=_text(fields.service_tier),
+        max_output_tokens=None if limit is None else _count(limit),
+        choices=1 if single else max(_count(fields.n) or 1, _count(fields.best_of) or 1),
+        service_tier=None if fields.service_tier is None else _text(fields.service_tier),
         billing=billing,
         characters=characters,
         images=images,

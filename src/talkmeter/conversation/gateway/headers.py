@@ -7,6 +7,8 @@ client: the provider's own, less what names a hop or would bind the client to th
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from talkmeter.completions import Answer
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 HOP_BY_HOP = frozenset(
@@ -21,12 +23,14 @@ _NOT_SENT_ON = HOP_BY_HOP | {
     b"origin", b"referer", b"accept-encoding", b"priority",
 }  # fmt: skip
 _NOT_SENT_ON_PREFIXES = (b"x-forwarded-", b"x-talkmeter-", b"sec-", b"cf-")
-# The server writes a date of its own.
-_NOT_GIVEN_BACK = HOP_BY_HOP | {b"date", b"set-cookie", b"alt-svc", b"strict-transport-security", b"public-key-pins"}
 _OURS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
 )
+# The server writes a date of its own.
+_NOT_GIVEN_BACK = frozenset(name for name, _ in _OURS) | HOP_BY_HOP | {
+    b"date", b"set-cookie", b"alt-svc", b"strict-transport-security", b"public-key-pins",
+}  # fmt: skip
 _READABLE = (b"gzip", b"deflate")  # what the meter can read, too
 
 
@@ -50,27 +54,27 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, plain: bool = Fa
     return tuple(found)
 
 
-def client_headers(headers: Headers, extra: Headers, request_id: bytes) -> list[tuple[bytes, bytes]]:
-    """The provider's headers with ours; of x-ratelimit headers ours are the ones that count for the client.
+def client_lines(answer: Answer, extra: Headers, request_id: bytes) -> bytes:
+    """The lines of the provider's headers, and of ours, which take the place of those with the same name.
 
-    request_id: for a provider that has none of its own.
+    extra: ours, at least one. request_id: for a provider that has none of its own. Raises ValueError for a header that
+    could be taken for two.
     """
-    replaced = {name for name, _ in extra}
-    given = [
-        (lower, value) for name, value in headers if (lower := _given_back(name)) is not None and lower not in replaced
-    ]
-    if b"x-request-id" not in dict(given):
-        given.append((b"x-request-id", request_id))
-    given += _OURS
-    given += extra
-    return given
+    names, values = zip(*extra, strict=True)
+    replaced, template = _ours(names)
+    lines = template % values
+    if not lines.count(b"\n") == lines.count(b"\r") == len(names) + len(_OURS) or b"\0" in lines:
+        raise ValueError("a header holds a line break")
+    if answer.header(b"x-request-id") is None:
+        lines = b"x-request-id: %b\r\n%b" % (request_id, lines)
+    return answer.header_lines(replaced) + lines
 
 
-@lru_cache(maxsize=1024)
-def _given_back(name: bytes) -> bytes | None:
-    """The name in lower case; None if the client does not get it."""
-    lower = name.lower()
-    return None if lower in _NOT_GIVEN_BACK else lower
+@lru_cache(maxsize=64)
+def _ours(names: tuple[bytes, ...]) -> tuple[frozenset[bytes], bytes]:
+    """For headers of ours with these names: what the client does not get of the provider's, and the lines of ours."""
+    fixed = b"".join([b"%b: %b\r\n" % pair for pair in _OURS])
+    return _NOT_GIVEN_BACK.union(names), fixed + b"".join([b"%b: %%b\r\n" % name for name in names])
 
 
 def _readable(accepted: bytes) -> bytes:

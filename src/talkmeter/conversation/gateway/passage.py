@@ -1,7 +1,6 @@
 """One answer on its way through: bytes as they came, to a client that may leave at any moment."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol
 
 from talkmeter.completions import Answer, Sink
@@ -60,7 +59,7 @@ class Passage:
     ) -> None:
         self._gateway = gateway
         self._disconnect = disconnect
-        self._answer = answer
+        self.answer = answer
         self.call = call
         self._first = first
         self._through: _Through | None = None
@@ -72,17 +71,12 @@ class Passage:
 
     @property
     def status(self) -> int:
-        return self._answer.status
-
-    @property
-    def headers(self) -> Sequence[tuple[bytes, bytes]]:
-        """As they came, hop-by-hop ones included."""
-        return self._answer.headers
+        return self.answer.status
 
     @property
     def is_json(self) -> bool:
         """An answer in one piece, which can be held until its cost is known."""
-        return (self._answer.header(b"content-type") or b"").startswith(b"application/json")
+        return (self.answer.header(b"content-type") or b"").startswith(b"application/json")
 
     @property
     def is_plain_stream(self) -> bool:
@@ -117,11 +111,10 @@ class Passage:
     async def read(self) -> bytes:
         """The next bytes for the client; empty at the end. Raises UpstreamError if the answer breaks off."""
         call, withheld = self.call, self._withheld
-        while not self.ended:
+        while self._first or not call.ended:
             data, self._first = self._first or await call.read(), b""
-            ended = self.ended
             if withheld is not None:
-                data = withheld.feed(data) + (withheld.finish() if ended else b"")
+                data = withheld.feed(data) + (withheld.finish() if call.ended else b"")
             if data:
                 return data
         return b""

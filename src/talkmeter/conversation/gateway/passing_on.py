@@ -51,6 +51,7 @@ class Gateway:
         self._breakers = Breakers(time.monotonic)
         self._passages: set[Passage] = set()
         self._draining: dict[Passage, int] = {}
+        self._held: set[PassingCall] = set()  # answers of which no client has heard yet, as another may follow
         self._closing = False
 
     async def pass_on(self, ask: PassAsk, client: Leaver) -> Passage:
@@ -78,6 +79,12 @@ class Gateway:
     async def _first_answer(self, ask: PassAsk, waiting: Waiting) -> Passage:
         """One attempt after the other. A target that asked to be left alone for a while is, for so long."""
         way = self._ways.way(ask.asked.model)
+        if len(way.targets) == 1 and not way.retries and ask.provider_id is None:  # as it is mostly
+            target = way.targets[0]
+            provider = self._providers.pick(target.provider_id, target.model or ask.asked.model)
+            passage, _ = await self._attempt(ask, provider, target, 1, waiting, last=True, others=False)
+            assert passage is not None  # the last attempt returns one or raises
+            return passage
         rounds = 1 + (way.retries if isinstance(ask.body, bytes) else 0)
         targets = way.targets if isinstance(ask.body, bytes) else way.targets[:1]
         if ask.provider_id is not None:
@@ -96,6 +103,8 @@ class Gateway:
                 waiting.for_answer(None)
                 await asyncio.sleep(at - time.monotonic())
                 waiting.over()
+            if self._closing:
+                raise _closing()
             others = any(other != target for other in rest)
             passage, pause = await self._attempt(ask, provider, target, attempt, waiting, last=not rest, others=others)
             if passage is not None:
@@ -132,7 +141,7 @@ class Gateway:
         try:
             waiting.for_answer(call)
             answer = await call.dispatch(request)
-            first = b"" if last or answer.status >= REFUSED_FROM else await call.read()
+            first = b"" if last or answer.status >= REFUSED_FROM else await self._read_held(call)
             waiting.over()
         except asyncio.CancelledError:
             call.cut_at_shutdown()
@@ -193,11 +202,18 @@ class Gateway:
         read = 0
         try:
             while not call.ended and read < REFUSAL_BYTES:
-                read += len(await call.read())
+                read += len(await self._read_held(call))
         except UpstreamError:
             return
         if not call.ended:
             call.cut()
+
+    async def _read_held(self, call: PassingCall) -> bytes:
+        self._held.add(call)
+        try:
+            return await call.read()
+        finally:
+            self._held.discard(call)
 
     # --- clients that leave
 
@@ -236,8 +252,8 @@ class Gateway:
         until = time.monotonic() + grace
         while self._meter.under_way and time.monotonic() < until:  # noqa: ASYNC110 - the last of many, once
             await asyncio.sleep(0.02)
-        for passage in list(self._passages):
-            passage.call.cut_at_shutdown()
+        for call in [*self._held, *(passage.call for passage in self._passages)]:
+            call.cut_at_shutdown()
         await self._meter.settled(CUT_SECONDS)
 
     def entry_is_late(self, entry: LedgerEntry | None) -> bool:

@@ -1,7 +1,9 @@
 """From what a program sends to what the gateway is asked: the same for every door that programs use."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.allowed import GatewayOptions, refuse_shared
@@ -16,6 +18,9 @@ from talkmeter.metering.ledger import LedgerEntry
 _CONVERSATIONS = Endpoint(name="conversations", group="other", shared=True)
 
 
+MOST_KNOWN = 1024
+
+
 @dataclass(frozen=True, kw_only=True)
 class Requests:
     """whose: what budgets and limits go by, for a principal and the tags of a request.
@@ -26,6 +31,10 @@ class Requests:
     options: GatewayOptions
     whose: Callable[[Principal, tuple[str, ...]], Whose]
     entry_of_answer: Callable[[str], Awaitable[LedgerEntry | None]]
+    # By surface, key and tags: the principal, its context and what goes by it.
+    _known: dict[tuple[str, str | None, tuple[str, ...]], tuple[Principal, PassingContext, Whose]] = field(
+        default_factory=dict, init=False
+    )
 
     def ask(
         self,
@@ -47,16 +56,15 @@ class Requests:
     ) -> PassAsk:
         """A request that this principal may make; see PassAsk. headers: those that go on."""
         key = principal.key
+        known = self._known.get((surface, None if key is None else key.id, tags))
+        if known is None or known[0] is not principal:  # it is another one once its key or its user has changed
+            known = self._learn(surface, principal, tags)
+        _, context, whose = known
+        if fields.user is not None or fields.safety_identifier is not None or fields.metadata is not None:
+            context = structs.replace(context, end_user=end_user_of(fields), metadata=metadata_of(fields))
         return PassAsk(
-            context=PassingContext(
-                surface=surface,
-                principal=principal.user_id,
-                key_id=key.id if key is not None else None,
-                end_user=end_user_of(fields),
-                tags=tags_text(tags),
-                metadata=metadata_of(fields),
-            ),
-            whose=self.whose(principal, tags),
+            context=context,
+            whose=whose,
             asked=asked,
             method=method,
             path=path,
@@ -70,6 +78,16 @@ class Requests:
             late_for=late_for,
             disconnect=key.disconnect if key is not None else "drain",
         )
+
+    def _learn(
+        self, surface: str, principal: Principal, tags: tuple[str, ...]
+    ) -> tuple[Principal, PassingContext, Whose]:
+        if len(self._known) >= MOST_KNOWN:  # tags are the clients' to make up
+            self._known.clear()
+        key_id = None if principal.key is None else principal.key.id
+        context = PassingContext(surface=surface, principal=principal.user_id, key_id=key_id, tags=tags_text(tags))
+        known = self._known[surface, key_id, tags] = principal, context, self.whose(principal, tags)
+        return known
 
     async def earlier(self, path: str, endpoint: Endpoint, principal: Principal) -> LedgerEntry | None:
         """The call that made what this one asks about: nobody sees another's answers. path: below /v1/."""

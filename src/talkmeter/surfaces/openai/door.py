@@ -3,15 +3,14 @@
 No router, no middleware, no request object: what this does is done for every call, and for every piece of an answer.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from talkmeter.accounts.entrance import Headers, caller_of
+from talkmeter.accounts.entrance import caller_of
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.allowed import check_endpoint, check_model, refuse_unread
 from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
@@ -52,19 +51,10 @@ class OpenAIDoor:
         if client is None or scope["method"] == "HEAD":
             client = AsgiClient(send)
         answering = Answering(client, scope["method"], scope["path"])
-        await self._answering(self._answer(scope, receive, answering), scope["path"], answering)
-
-    async def _answering(self, answer: Awaitable[None], path: str, answering: Answering) -> None:
-        """Whatever goes wrong is told to the client, as far as it can be."""
         try:
-            await answer
-        except TalkmeterError as error:
-            await answering.refuse(error)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("gateway_failed", extra={"path": path[:200]})
-            await answering.refuse(_internal())
+            await self._answer(scope, receive, answering)
+        except Exception as error:  # noqa: BLE001 - it is told and logged, whatever it was
+            await _tell(error, answering, scope["path"])
 
     def whole(self, data: bytes) -> tuple[Head, bytes] | None:
         """Head and body, if these bytes are a request that `answer` takes."""
@@ -73,17 +63,22 @@ class OpenAIDoor:
     async def answer(self, head: Head, body: bytes, peer: Any, client: Client) -> None:
         """Answers a request that `whole` has found. peer: the client's address and port."""
         answering = Answering(client, head.method, PREFIX + head.path)
-        await self._answering(self._answer_whole(head, body, peer, answering), head.path, answering)
+        try:
+            await self._answer_whole(head, body, peer, answering)
+        except Exception as error:  # noqa: BLE001 - it is told and logged, whatever it was
+            await _tell(error, answering, head.path)
 
     async def _answer_whole(self, head: Head, body: bytes, peer: Any, answering: Answering) -> None:
         options = self._services.requests.options
-        principal = self._services.entrance.principal(SURFACE, caller_of(peer, head.headers))
+        principal = self._services.entrance.principal(SURFACE, head.caller(peer))
         endpoint = check_endpoint(head.endpoint, options, head.path)
-        if len(body) > options.body_bytes:
+        size = len(body)
+        if size > options.body_bytes:
             raise _too_large(options.body_bytes)
-        _refuse_coded(head.headers)
+        if head.coded:
+            raise _coded()
         fields = read_json(body)
-        asked = asked_of(endpoint, fields, body, len(body))
+        asked = asked_of(endpoint, fields, body, size)
         check_model(principal, asked.model, body)
         provider_id = None
         if fields.previous_response_id is not None or fields.conversation is not None:
@@ -131,7 +126,8 @@ class OpenAIDoor:
             whole = body = await _body(receive, options.body_bytes)
             kind = content_type_of(head.given) if endpoint.body == "form" else b"application/json"
             if kind.startswith(b"application/json"):
-                _refuse_coded(headers)
+                if head.coded:
+                    raise _coded()
                 fields = read_json(whole)
             else:
                 read = read_form(whole, kind)
@@ -192,6 +188,14 @@ class OpenAIDoor:
         )
 
 
+async def _tell(error: Exception, answering: Answering, path: str) -> None:
+    """Whatever goes wrong is told to the client, as far as it can be."""
+    if not isinstance(error, TalkmeterError):
+        log.error("gateway_failed", exc_info=error, extra={"path": path[:200]})
+        error = _internal()
+    await answering.refuse(error)
+
+
 async def _body(receive: Receive, limit: int) -> bytes:
     """The whole body. Raises TooLarge; BadInput if the client leaves before its end."""
     message = await receive()
@@ -237,17 +241,16 @@ def _number(value: bytes | None) -> int | None:
     return int(value) if value is not None and value.isdigit() and len(value) < 16 else None
 
 
-def _refuse_coded(headers: Headers) -> None:
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise BadInput(
-            "A compressed body cannot be read here.",
-            "압축된 본문은 읽을 수 없습니다.",
-            code="unsupported_encoding",
-            status=415,
-            param="Content-Encoding",
-            hint="Send it as it is.",
-            hint_ko="압축하지 않고 보내십시오.",
-        )
+def _coded() -> BadInput:
+    return BadInput(
+        "A compressed body cannot be read here.",
+        "압축된 본문은 읽을 수 없습니다.",
+        code="unsupported_encoding",
+        status=415,
+        param="Content-Encoding",
+        hint="Send it as it is.",
+        hint_ko="압축하지 않고 보내십시오.",
+    )
 
 
 def _asks_for_usage(fields: Fields) -> bool:

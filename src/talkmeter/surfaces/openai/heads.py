@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from talkmeter.accounts.entrance import Caller, caller_of
 from talkmeter.accounts.tags import tags_of
 from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
 from talkmeter.conversation.gateway.headers import upstream_headers
@@ -30,20 +31,37 @@ _FRAMING = frozenset(
 
 
 class Head:
-    """headers: names in lower case; of two with one name the last. path: below /v1/. query: as it came."""
+    """headers: names in lower case; of two with one name the last. path: below /v1/; target: the same with its query.
 
-    __slots__ = ("_going_on", "endpoint", "given", "headers", "method", "path", "query", "tags", "trailer")
+    coded: whether the body is compressed.
+    """
+
+    __slots__ = (
+        "_caller",
+        "_going_on",
+        "coded",
+        "endpoint",
+        "given",
+        "headers",
+        "method",
+        "path",
+        "tags",
+        "target",
+        "trailer",
+    )
 
     def __init__(self, method: str, path: str, query: bytes, given: Sequence[tuple[bytes, bytes]]) -> None:
         """Raises BadInput for tags that are none."""
         self.method = method
         self.path = path
-        self.query = query
+        self.target = f"{path}?{query.decode('latin-1')}" if query else path
         self.given = given
         self.headers = dict(given)
         self.endpoint: Endpoint | None = find_endpoint(method, path)
         self.tags = tags_of(self.headers.get(b"x-talkmeter-tags"))
         self.trailer = self.headers.get(COST_HEADER) == b"trailer"
+        self.coded = self.headers.get(b"content-encoding", b"identity").lower() != b"identity"
+        self._caller: Caller | None = None
         self._going_on: dict[bool, tuple[tuple[bytes, bytes], ...]] = {}
 
     def going_on(self, *, plain: bool) -> tuple[tuple[bytes, bytes], ...]:
@@ -53,10 +71,12 @@ class Head:
             found = self._going_on[plain] = upstream_headers(self.given, plain=plain)
         return found
 
-    @property
-    def target(self) -> str:
-        """The path with its query."""
-        return f"{self.path}?{self.query.decode('latin-1')}" if self.query else self.path
+    def caller(self, peer: Any) -> Caller:
+        """Who knocks with this head. peer: the client's address and port, or None."""
+        known = self._caller
+        if known is None or peer is None or known.address != peer[0]:
+            known = self._caller = caller_of(peer, self.headers)
+        return known
 
 
 def head_of(scope: Any) -> Head:

@@ -1,6 +1,6 @@
 """What the gateway's door needs of the rest of Talkmeter. `app` fills it in."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,9 +23,16 @@ class Client(Protocol):
         """As abort, with last words that arrive where more can be said at all."""
         ...
 
-    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None: ...
+    def start(self, status: int, lines: bytes, length: int | None) -> None:
+        """The head, which goes out with what comes next. lines: of its headers, each with its end.
 
-    def flush(self) -> None: ...
+        length: what they say of the body's, in bytes; None: nothing.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Sends the head although there is no body yet."""
+        ...
 
     def take(self, data: bytes) -> bool:
         """A piece of the body. False: no more for now, until `room` has returned."""

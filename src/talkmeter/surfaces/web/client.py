@@ -3,10 +3,13 @@ answer written straight to the connection. What a header may hold and how a body
 """
 
 from asyncio import Task, Transport
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from talkmeter.completions import header_lines
+
 
 class _NoEvent:
     """Nobody waits for more of a request that came as a whole."""
@@ -28,21 +31,32 @@ class WholeRequest:
         "on_response",
         "response_complete",
         "response_started",
+        "tasks",
         "transport",
         "waiting_for_100_continue",
     )
     message_event = _NO_EVENT
 
-    def __init__(self, transport: Transport, flow: Any, default_headers: Any, on_response: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        flow: Any,
+        default_headers: Any,
+        on_response: Callable[[], None],
+        tasks: set[Task[None]],
+    ) -> None:
+        """tasks: the server's, of which this one's is no more once it is over."""
         self.transport = transport
         self.flow = flow
         self.default_headers = default_headers
         self.on_response = on_response
+        self.tasks = tasks
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = self.waiting_for_100_continue = False
 
     def over(self, task: Task[None]) -> None:
         """Nothing will be said any more: an answer that is not complete is broken off."""
+        self.tasks.discard(task)
         if not self.response_complete:
             self.response_complete = True
             self.transport.abort()
@@ -51,6 +65,26 @@ class WholeRequest:
 
 
 _NO_BODY = frozenset({204, 304})
+
+
+class _Beginnings:
+    """Status lines with the server's own headers after them. The server makes a new list of those every second."""
+
+    def __init__(self) -> None:
+        self._headers: Any = None
+        self._known: dict[int, bytes] = {}
+
+    def of(self, headers: Any, status: int) -> bytes:
+        """headers: a list that nobody changes."""
+        if headers is not self._headers:
+            self._headers, self._known = headers, {}
+        found = self._known.get(status)
+        if found is None:
+            found = self._known[status] = STATUS_LINE[status] + header_lines(headers)
+        return found
+
+
+_beginnings = _Beginnings()
 
 
 class Client:
@@ -62,7 +96,7 @@ class Client:
         self._cycle = cycle
         self._chunked = False
         self._head = b""  # goes out with the first piece of the body
-        self._left: int | None = None  # bytes of the body that are still promised
+        self._left = 0  # bytes of the body that are still promised
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
 
@@ -100,35 +134,32 @@ class Client:
         cycle.message_event.set()
         cycle.transport.close()
 
-    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """The head. Raises ValueError for a header that could be taken for two."""
+    def start(self, status: int, lines: bytes, length: int | None) -> None:
+        """The head. lines: of its headers, clean. length: what they promise of the body, in bytes; None: nothing."""
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        given = [*cycle.default_headers, *headers]
-        for name, value in given:
-            if name == b"content-length":
-                self._left = int(value)
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in given])
-        # One look at the whole: a header that holds a line end of its own could be taken for two.
-        if not lines.count(b"\n") == lines.count(b"\r") == len(given) or b"\0" in lines:
-            raise ValueError("a header holds a line break")
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        if self._left is None and status not in _NO_BODY:
+        if length is not None:
+            self._left = length
+        elif status not in _NO_BODY:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n" + end
-        self._head = b"%b%b%b" % (STATUS_LINE[status], lines, end)
+        self._head = _beginnings.of(cycle.default_headers, status) + lines + end
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Sends the head although there is no body yet."""
         if self._head:
-            head, self._head = self._head, b""
-            self._write(head)
+            self._body(b"")
 
     def take(self, data: bytes) -> bool:
         """A piece of the body. False: the client does not read what it has."""
-        self._body(data)
         cycle = self._cycle
+        if self._chunked and data and not self._head:
+            if not cycle.disconnected:
+                cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._body(data)
         return not cycle.flow.write_paused or cycle.disconnected
 
     async def room(self) -> None:
@@ -151,18 +182,15 @@ class Client:
 
     def _body(self, data: bytes, end: bytes = b"") -> None:
         """One write for all there is to say, the head and the end of the body included."""
-        head, self._head = self._head, b""
+        cycle, head = self._cycle, self._head
+        self._head = b""
         if self._chunked:
             framed = b"%b%x\r\n%b\r\n%b" % (head, len(data), data, end) if data else head + end
-        elif len(data) <= (self._left or 0):
-            self._left = (self._left or 0) - len(data) if data else self._left
+        elif len(data) <= self._left:
+            self._left -= len(data)
             framed = head + data
         else:
             self.abort()
             return
-        if framed:
-            self._write(framed)
-
-    def _write(self, data: bytes) -> None:
-        if not self._cycle.disconnected:
-            self._cycle.transport.write(data)
+        if framed and not cycle.disconnected:
+            cycle.transport.write(framed)

@@ -103,6 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _upgraded = False
     _timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None  # loop time; None while there is a request
 
     # --- the connection
 
@@ -119,6 +120,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         for client in tuple(self._clients):
             client.leave()
         self._resume_stall()
@@ -159,16 +163,18 @@ class GuardedProtocol(HttpToolsProtocol):
         )
 
     def _answer_whole(self, programs: Programs, head: Any, body: bytes) -> None:
-        self._disarm()
-        self._unset_keepalive_if_required()
-        cycle = WholeRequest(self.transport, self.flow, self.server_state.default_headers, self.on_response_complete)
+        if self._timer is not None:
+            self._disarm()
+        self._idle_since = None
+        cycle = WholeRequest(
+            self.transport, self.flow, self.server_state.default_headers, self.on_response_complete, self.tasks
+        )
         self.cycle = cycle  # type: ignore[assignment]  # as far as uvicorn looks at it, it is one
         client = Client(cycle)
         self._clients.append(client)
         task = self.loop.create_task(programs.answer(head, body, self.client, client))
         self.tasks.add(task)
         task.add_done_callback(cycle.over)
-        task.add_done_callback(self.tasks.discard)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -223,15 +229,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._upgraded:
             return
         if self.cycle is not None and self.cycle.response_complete:
-            # uvicorn stops its keep-alive clock at the first byte and would not start it again here.
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._idle()  # uvicorn stops its keep-alive clock at the first byte and would not start it again here
 
     def on_response_complete(self) -> None:
         client = self._clients.popleft()
-        super().on_response_complete()
+        if self.pipeline:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            if not self.transport.is_closing():
+                self.flow.resume_reading()
+                self._idle()
         client.let_go()
         if self._reading == "body" and not self.pipeline and not self.transport.is_closing():
             # Answered before the body was read (too large, refused): the rest is thrown away, for a while.
@@ -263,6 +271,29 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(self._refusal or BAD_REQUEST)
 
     # --- clocks
+
+    def _idle(self) -> None:
+        """Nothing is asked. One clock serves all the pauses of a connection: it looks how long this one has been."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._wait_idle(self.timeout_keep_alive)
+
+    def _wait_idle(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._idle_long)
+
+    def _idle_long(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the next pause starts it again
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._wait_idle(rest)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """As uvicorn says it when a request begins."""
+        self._idle_since = None
 
     def _watch(self) -> None:
         if self._reading == "nothing" and self._section_bytes == 0:
