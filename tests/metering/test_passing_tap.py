@@ -421,3 +421,13 @@ def test_searches_of_a_chat(choices, model, times):
     """The usage does not tell them: an answer that cites the web has searched for it, and some models always do."""
     uses = {"web_search": times} if times else {}
     assert searching(*choices, model=model) == (uses, uses)
+
+
+@pytest.mark.parametrize(
+    ("block", "done"), [("[DONE]", True), ("[DONE] \t", True), (" [DONE]", True), ("[DONE]]", False)]
+)
+def test_the_word_that_ends_a_stream(block, done):
+    tap = PassingTap(streamed=True)
+    tap.feed(f"data: {block}\n\n".encode())
+    tap.finish()
+    assert tap.done is done

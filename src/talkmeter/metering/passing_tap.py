@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from talkmeter.metering.answer_shapes import Choice, Event, decode_event, decode_usual, read_items
+from talkmeter.metering.frames import Frame, frame_of
 from talkmeter.metering.odd_json import object_at, read_loosely
 from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
@@ -30,6 +31,7 @@ ENDS = 128 << 10  # bytes of either
 TEXT_LIMIT = 16 << 20  # characters
 NULL = Raw(b"null")
 DONE = b"[DONE]"
+MISSES = 8  # then events are no more compared
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _ENDED = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _DELTAS = frozenset(
@@ -62,6 +64,8 @@ class PassingTap:
     done = False
     _carry = b""
     _first = b""  # of a long answer in one piece
+    _frame: Frame | None = None  # of the event before
+    _misses = 0  # events in a row that were not the one before but for their text
     _reader: SseReader | None = None  # once the stream is not in the usual form
     _uses: Mapping[str, int] = MappingProxyType({})
 
@@ -222,6 +226,13 @@ class PassingTap:
         return self.usage is not None
 
     def _event(self, data: bytes) -> None:
+        frame = self._frame
+        if frame is not None:
+            if (text := frame.text(data)) is not None:
+                self._said.add(text, frame.index)
+                self._misses = 0
+                return
+            self._frame = None
         if not data:
             return
         if data == DONE:
@@ -238,6 +249,9 @@ class PassingTap:
                 return
             event = loose
         self._take(event)
+        if self._misses < MISSES and self.streamed:
+            self._misses += 1
+            self._frame = frame_of(data, event)
 
     def _take(self, event: Event) -> None:
         if event.type is not None and type(event.type) is str:
