@@ -69,7 +69,7 @@ def test_text_alone_costs_what_the_whole_reckoning_says(table, units, prompt, ca
     usage = Usage(prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion)
     quick = price_usage(usage, some, **CALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cost_module, "_plain_cost", lambda *_: None)
+        patch.setattr(cost_module, "text_cost", lambda *_: None)
         assert price_usage(usage, some, **CALL) == quick
 
 

@@ -17,8 +17,8 @@ class Transport:
 def answer():
     async def answer(default_headers, status=200, lines=b"A: b\r\n", length=0):
         transport = Transport()
-        client = Client(WholeRequest(transport, None, default_headers, lambda: None))
-        await client.start(status, lines, length)
+        client = Client(WholeRequest(transport, None, default_headers, lambda: None, set()))
+        client.start(status, lines, length)
         await client.finish(b"ok" if length != 0 else b"")
         return transport.written
 

@@ -6,6 +6,7 @@ The prompt is bounded by the bytes of the request. Only where that bound would n
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from talkmeter.metering.tokens import PromptCount
 from talkmeter.metering.worst_case import WorstCase
 
 BYTES_PER_TOKEN = 4  # a rate limit goes by an estimate; the settlement puts it right
+_BY_ID = attrgetter("id")
 _LATER = frozenset({"batches"})  # what they come to is told when they are done; what they ask stands in a file
 _ALIKE = {"responses/compact": "responses", "images/variations": "images/edits"}  # bounded as these are
 
@@ -126,13 +128,23 @@ class Admission:
             worst_case_picodollars=about[1].picodollars if about else None,
             **(as_preflight(count) if count is not None else {}),
         )
+        changes: list[Struct] = [opening]
+        if rates is not None:
+            changes.insert(0, rates)
+        if reserve is not None:
+            changes.insert(0, reserve)
         try:
-            given = await self._store.submit(*(change for change in (reserve, rates, opening) if change is not None))
+            given = await self._store.submit(*changes)
         except Conflict as conflict:
             refusal = self._budgets.refusal(conflict) if self._budgets is not None else None
             raise refusal or conflict from None
-        headers = [pair for one in given if isinstance(one, RatesTaken) for pair in rate_headers(one.rates)]
-        warned = self._budgets.warnings(*about, given) if about is not None and self._budgets is not None else ()
+        headers: Sequence[tuple[bytes, bytes]] = ()
+        for one in given:
+            if type(one) is RatesTaken:
+                headers = rate_headers(one.rates)
+        if about is None or self._budgets is None:
+            return Admitted(opening, headers, (), count)
+        warned = self._budgets.warnings(*about, given)
         return Admitted(opening, headers, [f"{one.name}; {one.percent}%" for one in warned], count)
 
 
@@ -144,7 +156,9 @@ def take_rates(limits: Sequence[RateLimit], tokens: int | None, at: int) -> Take
             items.append(RateItem(f"{limit.id}:requests", "requests", limit.requests, 1))
         if limit.tokens is not None and tokens is not None:
             items.append(RateItem(f"{limit.id}:tokens", "tokens", limit.tokens, max(1, tokens)))
-    return TakeRates(tuple(sorted(items, key=lambda item: item.id)), at) if items else None
+    if len(limits) > 1:  # the items of one are in order as they are made
+        items.sort(key=_BY_ID)
+    return TakeRates(tuple(items), at) if items else None
 
 
 def tags_text(tags: Sequence[str]) -> str | None:

@@ -12,7 +12,7 @@ from decimal import Context, Decimal, InvalidOperation
 from msgspec import Struct, structs
 
 from talkmeter.errors import BadInput
-from talkmeter.metering.prices import OUTPUT_UNITS, PriceRow, PriceTable, normal_tier
+from talkmeter.metering.prices import OUTPUT_UNITS, PriceRow, PriceTable, TextRows, normal_tier
 from talkmeter.metering.usage import Usage
 
 MOST = 2**63 - 1  # what the ledger can hold: 9.2 million USD for one call
@@ -77,14 +77,45 @@ def price_usage(
     """
     if usage is None:
         return Cost(None, (), (f"{model}: usage is not known",))
-    tier = normal_tier(tier)
-    plain = _plain_cost(usage, table, provider, model, tier, at)
+    prompt = usage.prompt_tokens or 0
+    plain = text_cost(usage, table.text(provider, model, tier, prompt, at))
     if plain is not None:
         return plain
-    asks = _Asks(table, provider, model, tier, at, usage.prompt_tokens or 0)
+    asks = _Asks(table, provider, model, normal_tier(tier), at, prompt)
     _ask_for_input(usage, asks)
     _ask_for_output(usage, asks)
     return asks.cost()
+
+
+def text_cost(usage: Usage, rows: TextRows) -> Cost | None:
+    """The cost of text alone, all of whose units have prices of their own: nearly every call. Else None."""
+    prompt, completion, cached = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens or 0
+    if (
+        prompt is None
+        or completion is None
+        or cached > prompt
+        or usage.cache_write_tokens
+        or usage.cache_write_1h_tokens
+        or usage.prompt_audio_tokens
+        or usage.prompt_image_tokens
+        or usage.completion_audio_tokens
+        or usage.completion_image_tokens
+    ):
+        return None
+    total = 0
+    lines: list[CostLine] = []
+    for unit, quantity, row in (
+        ("input", prompt - cached, rows.input),
+        ("cached_input", cached, rows.cached_input),
+        ("output", completion, rows.output),
+    ):
+        if quantity:
+            if row is None:
+                return None
+            amount = quantity * row.picodollars if row.per == 1 else _line(quantity, row)
+            total += amount
+            lines.append(CostLine(unit, quantity, row.picodollars, row.per, row.id, amount))
+    return Cost(total, tuple(lines)) if total <= MOST else None
 
 
 def price_quantities(
@@ -199,34 +230,6 @@ def convert(picodollars: int, rate: str) -> Decimal:
             hint_ko="1달러가 그 통화로 얼마인지 1380.5처럼 쓰십시오.",
         )
     return _EXACT.multiply(Decimal(picodollars).scaleb(-12, _EXACT), factor)
-
-
-def _plain_cost(usage: Usage, table: PriceTable, provider: str, model: str, tier: str, at: int) -> Cost | None:
-    """The cost of text alone, all of whose units have prices of their own: nearly every call. Else None."""
-    prompt, completion, cached = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens or 0
-    if (
-        prompt is None
-        or completion is None
-        or cached > prompt
-        or usage.cache_write_tokens
-        or usage.cache_write_1h_tokens
-        or usage.prompt_audio_tokens
-        or usage.prompt_image_tokens
-        or usage.completion_audio_tokens
-        or usage.completion_image_tokens
-    ):
-        return None
-    total = 0
-    lines: list[CostLine] = []
-    for unit, quantity in (("input", prompt - cached), ("cached_input", cached), ("output", completion)):
-        if quantity:
-            row = table.find(provider, model, unit, tier, prompt, at)
-            if row is None:
-                return None
-            amount = _line(quantity, row)
-            total += amount
-            lines.append(CostLine(unit, quantity, row.picodollars, row.per, row.id, amount))
-    return Cost(total, tuple(lines)) if total <= MOST else None
 
 
 class _Asks:

@@ -47,8 +47,9 @@ class Keeping:
         self._live = live
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """To be called with each new call; it ends by itself once there is none."""
+    def watch(self, call: Keeps) -> None:
+        """One more call. The work begins with the first, and ends by itself once there is none."""
+        self._live.add(call)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._keep(), name="keep-partial-texts")
 

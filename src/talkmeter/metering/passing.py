@@ -65,8 +65,9 @@ class PassingMeter:
         self.seal = seal
         self.prices = prices
         self.admission = Admission(store, prices, budgets)
-        self._live: set[Any] = set()  # PassingCalls; who looks at them sees a part of one each
+        self._live: set[Any] = set()  # PassingCalls, from `watch` to `leave`; who looks at them sees a part of each
         self._keeping = Keeping(store, self._live)
+        self.watch, self.leave = self._keeping.watch, self._live.discard
         self._settling: set[asyncio.Task[None]] = set()
         self.answers = Answers(store, self._live)
 
@@ -95,13 +96,6 @@ class PassingMeter:
     @property
     def under_way(self) -> int:
         return len(self._live)
-
-    def watch(self, call: "PassingCall") -> None:
-        self._live.add(call)
-        self._keeping.begin()
-
-    def leave(self, call: "PassingCall") -> None:
-        self._live.discard(call)
 
     def commit(self, change: SettleEntry, *also: Struct) -> None:
         """Begins to commit a settlement; a full or busy disk is waited out."""
@@ -155,26 +149,28 @@ class PassingMeter:
 class PassingCall:
     """One call. Sent once, read to its end or given up, ended exactly once."""
 
+    # What becomes of it, as it begins: most of this most calls never come to.
+    answer: Answer | None = None
+    tap: PassingTap | None = None
+    settlement: SettleEntry | None = None
+    ended = False
+    drained = False
+    at_shutdown = False  # it was us who ended it
+    tells: LedgerEntry | None = None  # an earlier entry whose figures this answer may tell
+    _refusal: "_Refusal | None" = None
+    _first_byte_at: int | None = None
+    _count: PromptCount | None = None
+    _counting: "asyncio.Future[PromptCount | None] | None" = None
+    _kept: Kept | None = None
+    overhear: Callable[[bytes], object]  # takes each piece of the answer's body; there is one once its head is there
+
     def __init__(self, meter: PassingMeter, provider: Provider, asked: Asked, opening: OpenEntry) -> None:
         self._meter = meter
         self._provider = provider
         self._asked = asked
         self.opening = opening
         self.began = time.monotonic_ns()
-        self.answer: Answer | None = None
-        self.tap: PassingTap | None = None
-        self.settlement: SettleEntry | None = None
-        self.ended = False
-        self.drained = False
-        self.at_shutdown = False  # it was us who ended it
-        self.tells: LedgerEntry | None = None  # an earlier entry whose figures this answer may tell
         self.on_end: Callable[[], object] | None = None
-        self._refusal = bytearray()
-        self._first_byte_at: int | None = None
-        self._reads = False
-        self._count: PromptCount | None = None
-        self._counting: asyncio.Future[PromptCount | None] | None = None
-        self._kept = Kept(opening.id, asked, meter.seal)
 
     async def open(self, whose: Whose) -> Admitted:
         """Commits the open entry with what budgets and limits set aside for it.
@@ -205,16 +201,19 @@ class PassingCall:
             raise
         self.answer = answer
         self._first_byte_at = self._now()
-        if answer.status < 300:
-            kind = answer.header(b"content-type") or b""
-            coding = answer.header(b"content-encoding") or b""
-            self.tap = PassingTap(
-                streamed=kind.startswith(b"text/event-stream"),
-                encoding=coding.decode("latin-1").strip().lower(),
-                images=self._asked.endpoint.startswith("images/"),
-            )
-            # A spoken answer or a file is no text with figures in it.
-            self._reads = self._asked.billing not in (CHARACTERS, NOTHING) or self.tap.streamed or self._asked.late
+        if answer.status >= 300:
+            self._refusal = _Refusal()
+            self.overhear = self._refusal.take
+            return answer
+        kind, coding = answer.header(b"content-type"), answer.header(b"content-encoding")
+        self.tap = tap = PassingTap(
+            streamed=kind is not None and kind.startswith(b"text/event-stream"),
+            encoding="" if coding is None else coding.decode("latin-1").strip().lower(),
+            images=self._asked.endpoint.startswith("images/"),
+        )
+        # A spoken answer or a file is no text with figures in it.
+        read = self._asked.billing not in (CHARACTERS, NOTHING) or tap.streamed or self._asked.late
+        self.overhear = tap.feed if read else _unheard
         return answer
 
     async def read(self) -> bytes:
@@ -249,12 +248,6 @@ class PassingCall:
         self.end("complete")
         return data
 
-    def overhear(self, data: bytes) -> None:
-        if self.tap is None:
-            self._refusal += data[: REFUSAL_BYTES - len(self._refusal)]
-        elif self._reads:
-            self.tap.feed(data)
-
     def cut(self, error: UpstreamError | None = None) -> None:
         """Cancels the call upstream; what has come is counted."""
         if self.answer is not None:
@@ -277,14 +270,15 @@ class PassingCall:
         if self.on_end is not None:
             self.on_end()
             self.on_end = None  # else each call and its passage would hold each other until the collector comes
-        if self.tap is not None:
+        tap = self.tap
+        if tap is not None:
             if kind == "complete":
-                self.tap.finish()
+                tap.finish()
             else:
-                self.tap.read()
+                tap.read()
         ending = self._ending(kind, error)
-        if self._needs_count(ending):
-            self._meter.answers.note(self.opening, self.tap.upstream_id if self.tap is not None else None)
+        if tap is not None and tap.usage is None and self._needs_count(ending, tap):
+            self._meter.answers.note(self.opening, tap.upstream_id)
             self._meter.settle_later(self._settle_counting(ending, stopped=stopped))
         else:
             self._settle(ending, None, 0, stopped=stopped)
@@ -295,18 +289,17 @@ class PassingCall:
         status = None
         if answer is not None:
             status = answer.status
-            if self.tap is None:
+            if self._refusal is not None:
                 kind = "refused"
                 headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-                said = error_of_refusal(status, headers, bytes(self._refusal))
-            elif self.tap.error is not None:
+                said = error_of_refusal(status, headers, self._refusal.data)
+            elif self.tap is not None and self.tap.error is not None:
                 said = error_of_answer(self.tap.error, self._provider.hide)
         return Ending(kind=kind, error=said, http_status=status, first_byte_at=self._first_byte_at)
 
-    def _needs_count(self, ending: Ending) -> bool:
-        """Whether tokens must be counted because nobody has reported them, and can be."""
-        tap = self.tap
-        if self._asked.billing != TOKENS or tap is None or tap.usage is not None or tap.incomplete:
+    def _needs_count(self, ending: Ending, tap: PassingTap) -> bool:
+        """Whether tokens that nobody has reported must be counted, and can be."""
+        if self._asked.billing != TOKENS or tap.incomplete:
             return False
         return ending.kind in ("complete", "broke", "cut") and tap.finish_reason not in PENDING
 
@@ -333,16 +326,20 @@ class PassingCall:
         self.settlement = change
         self._meter.answers.note(self.opening, change.upstream_id, change)
         also: tuple[Struct, ...] = release(self.opening, change)
-        self._meter.commit(change, *also, *([ForgetPartials(change.id)] if self._kept.stored else []))
+        if self._kept is not None and self._kept.stored:
+            also = (*also, ForgetPartials(change.id))
+        self._meter.commit(change, *also)
         if self.tells is not None and self.tap is not None and self.tap.usage is not None:
             self._meter.correct(self.tells, self.tap)
 
     def _figures(self, ending: Ending, count: PromptCount | None, completion: int) -> Figures:
         billing, tap = self._asked.billing, self.tap
+        if tap is not None and tap.usage is not None and billing != NOTHING:  # nearly always
+            return Figures(tap.usage, "drained" if self.drained else "reported")
         ran = ending.kind in ("complete", "broke", "cut")
         if billing == NOTHING and ran:
             return Figures(None, "counted")
-        if billing not in (TOKENS, NOTHING) and ran and (tap is None or tap.usage is None):
+        if billing not in (TOKENS, NOTHING) and ran:
             return pieces_of(self._asked, tap, complete=ending.kind == "complete")
         return decide_figures(
             ending,
@@ -366,13 +363,29 @@ class PassingCall:
     def to_keep(self) -> list[Struct]:
         """What a process that dies now would lose."""
         texts = self.tap.new_texts() if self.tap is not None and self._asked.billing == TOKENS else []
+        if self._kept is None:
+            self._kept = Kept(self.opening.id, self._asked, self._meter.seal)
         return self._kept.changes(self._count, texts)
 
     def keep_again(self) -> None:
         """What `to_keep` gave the last time was perhaps not written: it gives everything the next time."""
-        self._kept.begin_again()
+        if self._kept is not None:
+            self._kept.begin_again()
         if self.tap is not None:
             self.tap.texts_anew()
 
     def _now(self) -> int:
         return self.opening.opened_at + (time.monotonic_ns() - self.began) // 1000
+
+
+class _Refusal:
+    """data: the beginning of a refusal's body."""
+
+    data = b""
+
+    def take(self, data: bytes) -> None:
+        self.data += data[: REFUSAL_BYTES - len(self.data)]
+
+
+def _unheard(_data: bytes) -> None:
+    """What an answer is made of that says no figures."""

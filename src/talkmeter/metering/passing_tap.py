@@ -9,12 +9,14 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
 
+from talkmeter.metering.answer_shapes import Choice, Event, decode_event, decode_usual, read_items
 from talkmeter.metering.odd_json import object_at, read_loosely
 from talkmeter.metering.passing_texts import Said, name_of, said_in_calls, texts_in
 from talkmeter.metering.sse import EventTooLarge, SseReader
@@ -41,77 +43,25 @@ _DELTAS = frozenset(
 )
 
 
-class _Message(Struct):
-    content: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    refusal: Any = None
-    tool_calls: Any = None
-    function_call: Any = None
-    annotations: Any = None
-
-
-class _Choice(Struct):
-    index: Any = None
-    delta: _Message | None = None
-    message: _Message | None = None
-    text: Any = None
-    finish_reason: Any = None
-
-
-class _Response(Struct):
-    id: Any = None
-    model: Any = None
-    service_tier: Any = None
-    status: Any = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-    output: Raw = Raw()
-
-
-class _Event(Struct):
-    type: Any = None
-    id: Any = None
-    object: Any = None
-    choices: list[_Choice] | None = None
-    model: Any = None
-    service_tier: Any = None
-    status: Any = None
-    delta: Any = None
-    output_index: Any = None
-    content_index: Any = None
-    item: Raw = Raw()
-    response: _Response | None = None
-    output: Raw = Raw()
-    data: Raw = Raw()
-    text: Any = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-
-
-class _Ended(Struct):
-    finish_reason: Any = None
-
-
-class _Usual(Struct):
-    """Of a chat completion in one piece all that is needed where its usage is said."""
-
-    object: Any = None
-    id: Any = None
-    model: Any = None
-    service_tier: Any = None
-    usage: Raw = Raw()
-    error: Raw = Raw()
-    choices: list[_Ended] = []
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-_decode_usual = msgspec.json.Decoder(_Usual).decode
-_count_items = msgspec.json.Decoder(list[Raw]).decode
-
-
 class PassingTap:
     """One answer's reading. streamed: server-sent events. images: its usage is that of the Images endpoint."""
+
+    # What is known before anything has been read.
+    received = False
+    usage: Usage | None = None
+    raw_usage: str | None = None
+    problem: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    finish_reason: str | None = None
+    upstream_id: str | None = None
+    error: dict[str, Any] | None = None
+    items: int | None = None  # of `data`: pictures, embeddings
+    done = False
+    _carry = b""
+    _first = b""  # of a long answer in one piece
+    _reader: SseReader | None = None  # once the stream is not in the usual form
+    _uses: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, *, streamed: bool, encoding: str = "", images: bool = False) -> None:
         self.streamed = streamed
@@ -120,25 +70,15 @@ class PassingTap:
         self._unpacker = Unpacker() if encoding in PACKED else None
         self.unreadable = not self.plain and self._unpacker is None
         self._unread = self.unreadable  # part of the answer
+        if self.unreadable:
+            self.problem = f"the answer came packed as {encoding:.40}, which is not read here"
         self._new: list[bytes] = []
-        self._carry = b""
-        self._reader: SseReader | None = None  # once the stream is not in the usual form
-        self._first = b""  # of a long answer in one piece
-        self._size = 0
-        self._said = Said(TEXT_LIMIT)
-        self.received = False
-        self.usage: Usage | None = None
-        self.raw_usage: str | None = None
-        self.problem = f"the answer came packed as {encoding:.40}, which is not read here" if self.unreadable else None
-        self.model: str | None = None
-        self.service_tier: str | None = None
-        self.finish_reason: str | None = None
-        self.upstream_id: str | None = None
-        self.error: dict[str, Any] | None = None
-        self._uses: Mapping[str, int] = {}
+        self.feed: Callable[[bytes], None] = self._new.append  # keeps bytes for the next `read`, for next to nothing
         self._answers: dict[int, bool] = {}  # by choice: whether it cites the web
-        self.items: int | None = None  # of `data`: pictures, embeddings
-        self.done = False
+
+    @cached_property
+    def _said(self) -> Said:
+        return Said(TEXT_LIMIT)
 
     @property
     def texts(self) -> list[str]:
@@ -153,7 +93,9 @@ class PassingTap:
     @property
     def uses(self) -> Mapping[str, int]:
         """Of tools with a fee, by their unit."""
-        return self._uses or searches_in(self.model, self._answers.values())
+        if self._uses:
+            return self._uses
+        return searches_in(self.model, self._answers.values()) if self._answers else {}
 
     def texts_anew(self) -> None:
         """`new_texts` gives all of them the next time."""
@@ -175,10 +117,6 @@ class PassingTap:
         """An answer in one piece of which only the ends were read."""
         return bool(self._first)
 
-    def feed(self, data: bytes) -> None:
-        """Keeps the bytes for the next `read`; must cost next to nothing."""
-        self._new.append(data)
-
     def read(self) -> None:
         """Takes in what `feed` has kept."""
         if not self._new or self.unreadable:
@@ -187,26 +125,27 @@ class PassingTap:
         data = b"".join(self._new)
         self._new.clear()
         self.received = True
-        if self._unpacker is None:
-            self._take_in(data)
-            return
-        try:
-            for piece in self._unpacker.feed(data):
-                self._take_in(piece)
-        except Unpackable as reason:
-            self.unreadable = self._unread = True
-            self.problem = str(reason)
-
-    def _take_in(self, data: bytes) -> None:
-        if self.streamed:
+        if self._unpacker is not None:
+            self._unpack(self._unpacker, data)
+        elif self.streamed:
             self._read_stream(data)
         else:
             self._keep_whole(data)
 
+    def _unpack(self, unpacker: Unpacker, data: bytes) -> None:
+        take_in = self._read_stream if self.streamed else self._keep_whole
+        try:
+            for piece in unpacker.feed(data):
+                take_in(piece)
+        except Unpackable as reason:
+            self.unreadable = self._unread = True
+            self.problem = str(reason)
+
     def finish(self) -> None:
         """The body has ended as HTTP says it should, or will not go on."""
         self.read()
-        self._unread |= self._unpacker is not None and self._unpacker.in_the_middle
+        if self._unpacker is not None:
+            self._unread |= self._unpacker.in_the_middle
         if not self.streamed:
             self._read_whole()
             return
@@ -238,7 +177,6 @@ class PassingTap:
             self._unread = True
 
     def _keep_whole(self, data: bytes) -> None:
-        self._size += len(data)
         self._carry += data
         if len(self._carry) > WHOLE_LIMIT:
             self._unread = True
@@ -259,27 +197,27 @@ class PassingTap:
     def _read_usual(self, body: bytes) -> bool:
         """Whether this was all there is to read: with the usage nobody needs the text."""
         try:
-            usual = _decode_usual(body)
+            usual = decode_usual(body)
         except (msgspec.MsgspecError, RecursionError):
             return False
         usage = bytes(usual.usage)
-        if usual.object != "chat.completion" or usage in NOTHING or bytes(usual.error) not in NOTHING:
-            return False
-        if b"url_citation" in body or b"-search-" in body:  # a search has a fee
-            return False
-        self._take_usage(usage)
-        if self.usage is None:
+        if usual.object != "chat.completion" or usage in NOTHING or usual.error is not None:
             return False
         if type(usual.model) is str:
+            if "-search-" in usual.model.lower():  # a search has a fee
+                return False
             self.model = usual.model
+        for choice in usual.choices:
+            if choice.message is not None and choice.message.annotations:  # what it cites it may have searched
+                return False
+            if type(choice.finish_reason) is str:
+                self.finish_reason = choice.finish_reason
         if type(usual.service_tier) is str:
             self.service_tier = usual.service_tier
         if type(usual.id) is str:
             self.upstream_id = usual.id
-        for choice in usual.choices:
-            if type(choice.finish_reason) is str:
-                self.finish_reason = choice.finish_reason
-        return True
+        self._take_usage(usage)
+        return self.usage is not None
 
     def _event(self, data: bytes) -> None:
         if not data:
@@ -288,15 +226,15 @@ class PassingTap:
             self.done = True
             return
         try:
-            event = _decode(data)
+            event = decode_event(data)
         except (msgspec.MsgspecError, RecursionError):
-            loose = read_loosely(data, _Event)
+            loose = read_loosely(data, Event)
             if loose is None:
                 return
             event = loose
         self._take(event)
 
-    def _take(self, event: _Event) -> None:
+    def _take(self, event: Event) -> None:
         if event.type is not None and type(event.type) is str:
             self._typed(event.type, event)
         response = event.response
@@ -317,7 +255,7 @@ class PassingTap:
         if not self.streamed:
             self._whole_parts(event)
 
-    def _typed(self, kind: str, event: _Event) -> None:
+    def _typed(self, kind: str, event: Event) -> None:
         if kind in _DELTAS and type(event.delta) is str:
             self._said.add(event.delta, f"{kind} {event.output_index} {event.content_index}")
         elif kind == "response.output_item.added" and bytes(event.item):
@@ -333,7 +271,7 @@ class PassingTap:
         elif kind == "error" and self.error is None:
             self.error = {"message": "the stream ended in an error"}
 
-    def _choice(self, choice: _Choice, index: int) -> None:
+    def _choice(self, choice: Choice, index: int) -> None:
         if type(choice.finish_reason) is str:
             self.finish_reason = choice.finish_reason
         if type(choice.text) is str:
@@ -356,7 +294,7 @@ class PassingTap:
             for whose, text in said_in_calls(message.tool_calls, message.function_call):
                 self._said.add(text, (index, *whose))
 
-    def _whole_parts(self, event: _Event) -> None:
+    def _whole_parts(self, event: Event) -> None:
         """What only an answer in one piece has."""
         if type(event.text) is str:
             self._said.add(event.text, 0)
@@ -371,7 +309,7 @@ class PassingTap:
                     self._said.add(text, place)
         data = bytes(event.data)
         if data[:1] == b"[":
-            self.items = len(_count_items(data))
+            self.items = len(read_items(data))
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from talkmeter.clock import now
 from talkmeter.metering.billing import NOTHING, TOKENS, cost_of, is_priced
-from talkmeter.metering.cost import Cost, price_quantities
+from talkmeter.metering.cost import Cost, price_quantities, text_cost
 from talkmeter.metering.ledger import LedgerEntry, PriceEntry
 from talkmeter.metering.models_info import UNKNOWN, ModelLimits, model_limits
 from talkmeter.metering.pricebook_store import AddPriceRow, DeletePriceRow, PriceBookStore
@@ -84,6 +84,10 @@ class PriceBook:
         uses: of tools that cost a fee each, by their unit.
         """
         priced = self.priced(provider_id, models, at, billing)
+        if usage is not None and usage.prompt_tokens is not None and not uses and billing != NOTHING:  # nearly always
+            plain = text_cost(usage, self.table.text(priced.price_list, priced.model, tier, usage.prompt_tokens, at))
+            if plain is not None:
+                return plain
         about: Any = {"provider": priced.price_list, "model": priced.model, "tier": normal_tier(tier), "at": at}
         cost = cost_of(usage, billing, self.table, **about)
         if not uses or billing == NOTHING:  # who asks for an answer again does not pay for it again

@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from talkmeter.errors import Conflict, RateLimited
-from talkmeter.metering.budget_store import RateItem, RateStanding
+from talkmeter.metering.budget_store import RateItem, RateKind, RateStanding
 
 MINUTE = 60_000_000_000  # ns
 _MICRO = 1_000  # ns
+_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
+_HEADERS = {
+    kind: [f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset")] for kind in _KINDS
+}
 
 
 class Take(Struct, frozen=True):
@@ -28,16 +32,13 @@ class Take(Struct, frozen=True):
 
 def interval(cost: int, limit_per_minute: int) -> int:
     """How far `cost` units move the instant, ns: taken ones rounded up, returned ones down, so no limit is exceeded."""
-    whole, rest = divmod(abs(cost) * MINUTE, limit_per_minute)
-    if cost < 0:
-        return -whole
-    return whole + (rest > 0)
+    return -(-cost * MINUTE // limit_per_minute)
 
 
 def take(tat: int | None, item: RateItem, at: int) -> Take:
     """tat: the state so far, None: a new bucket. at: µs."""
     now = at * _MICRO
-    full_at = now if tat is None else max(tat, now)
+    full_at = now if tat is None or tat < now else tat
     after = full_at + interval(item.cost, item.limit_per_minute)
     if after - now <= MINUTE:
         return Take(after, _standing(item, after - now))
@@ -54,26 +55,24 @@ def adjusted(tat: int, cost: int, limit_per_minute: int, at: int) -> int:
 
 def _standing(item: RateItem, waiting: int) -> RateStanding:
     """waiting: ns until the bucket is full."""
-    remaining = max(0, MINUTE - waiting) * item.limit_per_minute // MINUTE
+    remaining = (MINUTE - waiting) * item.limit_per_minute // MINUTE if waiting < MINUTE else 0
     return RateStanding(item.id, item.kind, item.limit_per_minute, remaining, -(-waiting // _MICRO))
 
 
 def rate_headers(rates: Iterable[RateStanding]) -> list[tuple[bytes, bytes]]:
     """OpenAI's `x-ratelimit-…` headers; of several buckets of a kind the one that has least left."""
-    tightest: dict[str, RateStanding] = {}
+    tightest: dict[RateKind, RateStanding] = {}
     for one in rates:
         known = tightest.get(one.kind)
         if known is None or (one.remaining, -one.reset) < (known.remaining, -known.reset):
             tightest[one.kind] = one
-    return [
-        (f"x-ratelimit-{what}-{kind}".encode(), value.encode())
-        for kind, one in tightest.items()
-        for what, value in (
-            ("limit", str(one.limit)),
-            ("remaining", str(one.remaining)),
-            ("reset", duration(one.reset)),
-        )
-    ]
+    headers: list[tuple[bytes, bytes]] = []
+    for kind, one in tightest.items():
+        limit, remaining, reset = _HEADERS[kind]
+        headers.append((limit, b"%d" % one.limit))
+        headers.append((remaining, b"%d" % one.remaining))
+        headers.append((reset, duration(one.reset).encode()))
+    return headers
 
 
 def duration(microseconds: int) -> str:

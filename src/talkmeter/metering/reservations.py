@@ -4,7 +4,6 @@ It stands on the entry itself, as JSON: whoever settles it, in whatever period a
 exactly what was reserved. What a call has used is counted where it is known; where it is not, the worst case stays.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -12,7 +11,6 @@ from msgspec import Struct, structs
 
 from talkmeter.metering.budget_store import (
     AdjustRate,
-    RateItem,
     Reserve,
     SettleBudgets,
     SettleItem,
@@ -53,13 +51,15 @@ _encode = msgspec.json.Encoder().encode
 
 def reservations_text(reserve: Reserve | None, rates: TakeRates | None = None) -> str | None:
     """What `OpenEntry.reservations` keeps; None if nothing needs to be settled later."""
-    budgets = tuple(
-        Reserved(item.budget_id, item.period_start, item.unit, item.amount)
-        for item in (reserve.items if reserve else ())
-    )
-    taken: Sequence[RateItem] = rates.items if rates else ()
-    tokens = tuple(TakenTokens(item.id, item.limit_per_minute, item.cost) for item in taken if item.kind == "tokens")
-    return _encode(Reservations(budgets, tokens)).decode() if budgets or tokens else None
+    budgets: list[Reserved] = []
+    tokens: list[TakenTokens] = []
+    if reserve is not None:
+        budgets = [Reserved(item.budget_id, item.period_start, item.unit, item.amount) for item in reserve.items]
+    if rates is not None:
+        for item in rates.items:
+            if item.kind == "tokens":
+                tokens.append(TakenTokens(item.id, item.limit_per_minute, item.cost))  # noqa: PERF401 - few
+    return _encode(Reservations(tuple(budgets), tuple(tokens))).decode() if budgets or tokens else None
 
 
 def reservations_of(opening: OpenEntry) -> Reservations:
@@ -85,7 +85,7 @@ def release(opening: OpenEntry, settled: SettleEntry) -> tuple[SettleBudgets | A
     """The changes to commit in one transaction with the settlement, which happens only once."""
     if opening.reservations is None:
         return ()
-    kept = reservations_of(opening)
+    kept = _reservations(opening.reservations)
     changes: list[SettleBudgets | AdjustRate] = []
     if kept.budgets:
         changes.append(
@@ -98,11 +98,10 @@ def release(opening: OpenEntry, settled: SettleEntry) -> tuple[SettleBudgets | A
         )
     used = _tokens(settled.usage)
     if used is not None:
-        changes += [
-            AdjustRate(one.id, one.limit_per_minute, used - one.cost, settled.settled_at)
-            for one in kept.tokens
-            if used != one.cost
-        ]
+        for taken in kept.tokens:
+            if used != taken.cost:
+                more = used - taken.cost
+                changes.append(AdjustRate(taken.id, taken.limit_per_minute, more, settled.settled_at))
     return tuple(changes)
 
 
@@ -121,9 +120,11 @@ def correction(opening: OpenEntry, before: SettleEntry, usage: Usage | None, cos
 
 def flagged(opening: OpenEntry, settled: SettleEntry) -> SettleEntry:
     """The settlement, with a `problem` that says so if the call came to more than had been reserved for it."""
+    if opening.reservations is None or not (budgets := _reservations(opening.reservations).budgets):
+        return settled
     more = [
         f"{over} {one.unit} more than the {one.amount} reserved"
-        for one in reservations_of(opening).budgets
+        for one in budgets
         if (over := spent_of(one, settled.usage, settled.cost) - one.amount) > 0
     ]
     if not more:

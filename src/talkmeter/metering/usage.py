@@ -73,30 +73,33 @@ class _Usual(Struct, forbid_unknown_fields=True):
 
 _usual = msgspec.json.Decoder(_Usual).decode
 _NO_INTO, _NO_OUT = _Into(), _Out()
+_CHAT = b'{"prompt_tokens"'  # how it nearly always begins
 
 
 def _plain(usual: _Usual) -> Usage | None:
     """The usage, if its parts fit into their wholes; else the reading that says what is wrong decides."""
     prompt, completion = usual.prompt_tokens, usual.completion_tokens
     into, out = usual.prompt_tokens_details or _NO_INTO, usual.completion_tokens_details or _NO_OUT
+    cached, written, audio, image = into.cached_tokens, into.cache_write_tokens, into.audio_tokens, into.image_tokens
+    reasoning, audio_out, image_out = out.reasoning_tokens, out.audio_tokens, out.image_tokens
     if (
         prompt + completion != usual.total_tokens
-        or (into.cached_tokens or 0) + (into.cache_write_tokens or 0) > prompt
-        or (into.audio_tokens or 0) + (into.image_tokens or 0) > prompt
-        or (out.reasoning_tokens or 0) > completion
-        or (out.audio_tokens or 0) + (out.image_tokens or 0) > completion
+        or (cached or 0) + (written or 0) > prompt
+        or (audio or 0) + (image or 0) > prompt
+        or (reasoning or 0) > completion
+        or (audio_out or 0) + (image_out or 0) > completion
     ):
         return None
     return Usage(
         prompt_tokens=prompt,
-        cached_tokens=into.cached_tokens,
-        cache_write_tokens=into.cache_write_tokens,
-        prompt_audio_tokens=into.audio_tokens,
-        prompt_image_tokens=into.image_tokens,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        prompt_audio_tokens=audio,
+        prompt_image_tokens=image,
         completion_tokens=completion,
-        reasoning_tokens=out.reasoning_tokens,
-        completion_audio_tokens=out.audio_tokens,
-        completion_image_tokens=out.image_tokens,
+        reasoning_tokens=reasoning,
+        completion_audio_tokens=audio_out,
+        completion_image_tokens=image_out,
     )
 
 
@@ -106,7 +109,7 @@ class UsageProblem(ValueError):
 
 def read_usage(raw: bytes) -> Usage | None:
     """As parse_usage, from the JSON as it came. The form that nearly all usage has is read without a detour."""
-    if b'"prompt_tokens"' in raw:
+    if raw.startswith(_CHAT) or _CHAT[1:] in raw:
         try:
             usual = _usual(raw)
         except msgspec.ValidationError:

@@ -1,6 +1,6 @@
 """Any server that speaks OpenAI's HTTP API: OpenAI, Ollama, vLLM, llama.cpp, the simulator."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.decoding import DECODABLE, Decoder, Undecodable, encoding_of
 from talkmeter.providers.http.failures import NOT_HTTP
 from talkmeter.providers.http.upstreams import Upstream
-from talkmeter.providers.refusals import ERROR_BODY_BYTES, HIDDEN, read_refusal
+from talkmeter.providers.refusals import ERROR_BODY_BYTES, HIDDEN
 
 MODEL_LIST_BYTES = 16_000_000
 PLAIN = ((b"Accept", b"*/*"), (b"Accept-Encoding", b"identity"))
@@ -55,15 +55,15 @@ class OpenAICompatible:
     def __repr__(self) -> str:
         return f"OpenAICompatible(id={self.id!r}, name={self.name!r}, base_url={self._base_url!r})"
 
-    async def exchange(self, call: UpstreamCall) -> Answer:
+    def exchange(self, call: UpstreamCall) -> Coroutine[Any, Any, Answer]:
         """See completions.Provider. The caller says which encodings it can take; nothing is unpacked."""
         upstream = self._upstream
         if upstream is None or self._ready is not None:
-            upstream = await self._find()
-        answer = await upstream.exchange(call, self._timeouts)
-        if answer.status < 400:
-            return answer
-        return await read_refusal(answer, None if self._key is None else self._key.encode())
+            return self._find_and_exchange(call)
+        return upstream.exchange(call, self._timeouts)
+
+    async def _find_and_exchange(self, call: UpstreamCall) -> Answer:
+        return await (await self._find()).exchange(call, self._timeouts)
 
     async def _find(self) -> Upstream:
         if self._ready is not None:

@@ -1,10 +1,10 @@
 """Applies the changes of metering. The conditions here are what "exactly once" rests on."""
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import delete, insert, literal_column, select, update
+from msgspec.structs import astuple
+from sqlalchemy import Integer, bindparam, delete, insert, literal_column, select, update
 
 from talkmeter.errors import Conflict
 from talkmeter.metering.budget_store import SettleBudgets
@@ -72,37 +72,34 @@ _ADD_PRICE = Statement(insert(price_rows))
 _DELETE_PRICE = Statement(delete(price_rows).where(price_rows.c.id == THIS))
 
 
-_OPENED = OpenEntry.__struct_fields__
-_SETTLED = tuple(name for name in SettleEntry.__struct_fields__ if name not in ("id", "usage", "cost", "error"))
 _USED = Usage.__struct_fields__
 _UNUSED = (None,) * len(_USED)
-_settled = attrgetter(*_SETTLED)
-_used = attrgetter(*_USED)
+_OTHERWISE = {"id": "this", "usage": None, "cost": None, "error": None}  # of a settlement's fields: no plain columns
+_SETTLED = tuple(_OTHERWISE.get(name, name) for name in SettleEntry.__struct_fields__)
 
 
 def _settlement(change: SettleEntry) -> tuple[Any, ...]:
     usage, cost = change.usage, change.cost
     return (
-        change.id,
-        usage is not None,
-        rows.json_or_none(change.error),
+        *astuple(change),
+        *(_UNUSED if usage is None else astuple(usage)),
+        0 if usage is None else 1,  # to hand a boolean to SQLite costs Python as much as NULL does
+        None if change.error is None else rows.to_json(change.error),
         cost.picodollars,
         rows.to_json(cost.lines),
-        rows.to_json(cost.unpriced),
-        *_settled(change),
-        *(_UNUSED if usage is None else _used(usage)),
+        rows.to_json(cost.unpriced) if cost.unpriced else "[]",
     )
 
 
 BULK: Bulks = {
     OpenEntry: Bulk(
-        insert(ledger_entries).values(state=literal_column("'open'")), _OPENED, attrgetter(*_OPENED), last=False
+        insert(ledger_entries).values(state=literal_column("'open'")), OpenEntry.__struct_fields__, astuple, last=False
     ),
     SettleEntry: Bulk(
         update(ledger_entries)
         .where(_entries.id == THIS, _entries.state == literal_column("'open'"))
-        .values(state=literal_column("'settled'")),
-        ("this", "has_usage", "error", *_COST, *_SETTLED, *_USED),
+        .values(state=literal_column("'settled'"), has_usage=bindparam("used", type_=Integer) == literal_column("1")),
+        (*_SETTLED, *_USED, "used", "error", *_COST),
         _settlement,
         last=True,
     ),

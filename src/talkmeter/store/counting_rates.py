@@ -28,13 +28,13 @@ class RateCounting:
 
     def take(self, change: TakeRates) -> RatesTaken:
         """Raises Conflict (`rate_limited`) if one of the buckets does not give that much; none has given then."""
-        tats: dict[str, int] = {}
-        standings = []
+        at, tats, standings = change.at, dict[str, int](), []
         for item in change.items:
-            taken = take(tats[item.id] if item.id in tats else self._tat(item.id), item, change.at)
+            name = item.id
+            taken = take(tats[name] if name in tats else self._tat(name), item, at)
             if taken.tat is None:
                 _limited(item, taken)
-            tats[item.id] = taken.tat
+            tats[name] = taken.tat
             standings.append(taken.standing)
         self._tats.update(tats)
         return RatesTaken(tuple(standings))
@@ -53,9 +53,8 @@ class RateCounting:
 
     def _tat(self, rate_id: str) -> int | None:
         """As it stands now; None: nobody has taken from the bucket yet."""
-        known = self._tats.get(rate_id)
-        if known is not None:
-            return known
+        if rate_id in self._tats:
+            return self._tats[rate_id]
         if rate_id not in self._stored:
             found = self._at.rows(_TAT, {"this": rate_id})
             self._stored[rate_id] = found[0][0] if found else None

@@ -46,30 +46,65 @@ class Groups:
         self._bulk = bulk
         self._beside = beside
         self._about = about
+        self._first = [kind for kind, one in bulk.items() if not one.last]
+        self._last = [kind for kind, one in bulk.items() if one.last]
         self._transaction = Transaction(connection, dialect)
 
     def one(self, changes: Changes) -> Results:
         """Raises what keeps one of the changes from being applied."""
         given = [self._apply[type(change)](self._transaction, change) for change in changes]
-        return tuple(one for one in given if one is not None)
+        return tuple([one for one in given if one is not None])
 
-    def many(self, commits: Sequence[Changes]) -> list[Outcome]:
-        """Raises only what has ended the transaction."""
-        groups: dict[type, list[int]] = {}
-        others: list[int] = []
-        for index, changes in enumerate(commits):
-            kind = self._kind(changes)
-            (others if kind is None else groups.setdefault(kind, [])).append(index)
+    def many(self, commits: Sequence[Changes]) -> list[Outcome] | None:
+        """Raises only what has ended the transaction. None: some must be applied singly, in a new transaction.
+
+        There is no savepoint around what goes by one statement: SQLite would copy each page that it changes.
+        """
+        kinds, others = self._sorted(commits)
         outcomes: dict[int, Outcome] = {}
-        for last in (False, True):
-            for kind, indices in groups.items():
-                if self._bulk[kind].last is last:
-                    outcomes |= self._at_once(kind, commits, indices)
-            if not last:
-                outcomes |= {index: self._under_savepoint(commits[index]) for index in others}
+        rates = RateCounting(self._transaction)
+        try:
+            for kind in self._first:
+                if kind in kinds and not self._at_once(kind, commits, kinds[kind], rates, outcomes):
+                    return None
+            if others:
+                rates.write()
+                for index in others:
+                    outcomes[index] = self._under_savepoint(commits[index])
+                rates = RateCounting(self._transaction)
+            for kind in self._last:
+                if kind in kinds and not self._at_once(kind, commits, kinds[kind], rates, outcomes):
+                    return None
+            rates.write()
+        except Exception as error:
+            if not self._can_go_on(error):
+                raise
+            return None
         return [outcomes[index] for index in range(len(commits))]
 
-    def _kind(self, changes: Changes) -> type | None:
+    def singly(self, commits: Sequence[Changes]) -> list[Outcome]:
+        """As many, each commit on its own: what is wrong with one is told of that one."""
+        kinds, others = self._sorted(commits)
+        first = [index for kind in self._first for index in kinds.get(kind, ())]
+        last = [index for kind in self._last for index in kinds.get(kind, ())]
+        outcomes = {index: self._under_savepoint(commits[index]) for index in (*first, *others, *last)}
+        return [outcomes[index] for index in range(len(commits))]
+
+    def _sorted(self, commits: Sequence[Changes]) -> tuple[dict[type, list[int]], list[int]]:
+        """Where the openings and the settlements are, and where the others are."""
+        kinds: dict[type, list[int]] = {}
+        others: list[int] = []
+        for index, changes in enumerate(commits):
+            kind = self.kind(changes)
+            if kind is None:
+                others.append(index)
+            elif kind in kinds:
+                kinds[kind].append(index)
+            else:
+                kinds[kind] = [index]
+        return kinds, others
+
+    def kind(self, changes: Changes) -> type | None:
         """What it opens or settles; None if it does more than that."""
         found = None
         for change in changes:
@@ -82,53 +117,34 @@ class Groups:
                 return None
         return found
 
-    def _at_once(self, kind: type, commits: Sequence[Changes], indices: Sequence[int]) -> dict[int, Outcome]:
-        if len(indices) > 1:
-            outcomes = self._all_of(kind, [commits[index] for index in indices])
-            if outcomes is not None:
-                return dict(zip(indices, outcomes, strict=True))
-        return {index: self._under_savepoint(commits[index]) for index in indices}
-
-    def _all_of(self, kind: type, commits: Sequence[Changes]) -> list[Outcome] | None:
-        """Applies them all, but for those whose rate limit is reached; or none, and gives None."""
-        self._execute("SAVEPOINT many")
-        try:
-            outcomes = self._together(kind, commits)
-        except Exception as error:
-            if not self._can_go_on(error):
-                raise
-            outcomes = None
-        if outcomes is None:
-            self._execute("ROLLBACK TO SAVEPOINT many")
-        self._execute("RELEASE SAVEPOINT many")
-        return outcomes
-
-    def _together(self, kind: type, commits: Sequence[Changes]) -> list[Outcome] | None:
-        rates = RateCounting(self._transaction)
-        outcomes: list[Outcome] = []
+    def _at_once(
+        self,
+        kind: type,
+        commits: Sequence[Changes],
+        indices: Sequence[int],
+        rates: RateCounting,
+        outcomes: dict[int, Outcome],
+    ) -> bool:
+        """Applies them all, but for those whose rate limit is reached; false if it cannot."""
         main: list[Struct] = []
-        for changes in commits:
-            given: list[Any] = []
-            mine: list[Struct] = []
+        for index in indices:
+            given: Results = ()
             try:
-                for change in changes:
+                for change in commits[index]:
                     if type(change) is kind:
-                        mine.append(change)
+                        mine = change
                     elif type(change) is TakeRates:
-                        given.append(rates.take(change))
+                        given = (*given, rates.take(change))
                     elif type(change) is AdjustRate:
                         rates.adjust(change)
                     else:
                         self._apply[type(change)](self._transaction, change)
             except Conflict as conflict:  # of a TakeRates: nothing that goes along with an opening else is refused
-                outcomes.append(conflict)
+                outcomes[index] = conflict
                 continue
-            main += mine
-            outcomes.append(tuple(given))
-        if main and not self._bulk[kind].apply(self._connection, self._dialect, main):
-            return None
-        rates.write()
-        return outcomes
+            main.append(mine)  # there is one in each
+            outcomes[index] = given
+        return not main or self._bulk[kind].apply(self._connection, self._dialect, main)
 
     def _under_savepoint(self, changes: Changes) -> Outcome:
         self._execute("SAVEPOINT one")

@@ -249,12 +249,8 @@ class Writer:
         self._execute(self._begin_text)
         self._begun = True
         try:
-            self._lock_counters(batch)
-            if len(batch) == 1:
-                outcomes: list[Outcome] = [self._groups.one(batch[0].changes)]
-            else:
-                outcomes = self._groups.many([job.changes for job in batch])
-            applied = sum(isinstance(outcome, tuple) for outcome in outcomes)
+            outcomes = self._apply_all(batch)
+            applied = sum([isinstance(outcome, tuple) for outcome in outcomes])
             if not applied or not any(job.changes for job in batch):
                 self._execute("ROLLBACK")
             else:
@@ -265,6 +261,20 @@ class Writer:
         except BaseException:
             self._roll_back()
             raise
+        return outcomes
+
+    def _apply_all(self, batch: Sequence[Job]) -> list[Outcome]:
+        """Within the transaction that was begun; ends it and begins another where the group must be applied singly."""
+        commits = [job.changes for job in batch]
+        self._lock_counters(batch)
+        if len(commits) == 1 and self._groups.kind(commits[0]) is None:
+            return [self._groups.one(commits[0])]
+        outcomes = self._groups.many(commits)
+        if outcomes is None:
+            self._execute("ROLLBACK")
+            self._execute(self._begin_text)
+            self._lock_counters(batch)
+            outcomes = self._groups.singly(commits)
         return outcomes
 
     def _lock_counters(self, batch: Sequence[Job]) -> None:
@@ -305,15 +315,17 @@ class Writer:
 def _answer(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Wakes each event loop once, however many commits were in the group."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Waiter, Outcome]]] = {}
-    for job, outcome in zip(batch, outcomes, strict=True):
-        waiter = job.waiter
+    for (_, waiter), outcome in zip(batch, outcomes, strict=True):
         if isinstance(waiter, Quiet):
-            if not isinstance(outcome, tuple):
-                by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
-        elif isinstance(waiter, Told):
-            by_loop.setdefault(waiter.loop, []).append((waiter, outcome))
+            if isinstance(outcome, tuple):
+                continue
+            loop = waiter.loop
         else:
-            by_loop.setdefault(waiter.get_loop(), []).append((waiter, outcome))
+            loop = waiter.loop if isinstance(waiter, Told) else waiter.get_loop()
+        if loop in by_loop:
+            by_loop[loop].append((waiter, outcome))
+        else:
+            by_loop[loop] = [(waiter, outcome)]
     for loop, answers in by_loop.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_resolve, answers)

@@ -111,11 +111,10 @@ class Passage:
     async def read(self) -> bytes:
         """The next bytes for the client; empty at the end. Raises UpstreamError if the answer breaks off."""
         call, withheld = self.call, self._withheld
-        while not self.ended:
+        while self._first or not call.ended:
             data, self._first = self._first or await call.read(), b""
-            ended = self.ended
             if withheld is not None:
-                data = withheld.feed(data) + (withheld.finish() if ended else b"")
+                data = withheld.feed(data) + (withheld.finish() if call.ended else b"")
             if data:
                 return data
         return b""

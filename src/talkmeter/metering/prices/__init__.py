@@ -13,7 +13,7 @@ from talkmeter.metering.prices.rows import (
     row_id,
     usd_to_picodollars,
 )
-from talkmeter.metering.prices.table import PriceTable
+from talkmeter.metering.prices.table import PriceTable, TextRows
 
 __all__ = [
     "MILLION",
@@ -23,6 +23,7 @@ __all__ = [
     "TIERS",
     "PriceRow",
     "PriceTable",
+    "TextRows",
     "normal_tier",
     "own_row",
     "price_provider",

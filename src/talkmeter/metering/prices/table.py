@@ -10,6 +10,22 @@ from talkmeter.metering.prices.rows import PriceRow, normal_tier
 
 ANY = "*"
 FAR = 2**63
+TEXT = ("input", "cached_input", "output")
+MOST = 4096  # looks of a kind that are remembered
+
+
+class TextRows(NamedTuple):
+    """What the text of a call costs; None: unpriced. So it is for calls made from `since` to before `until` (µs UTC)
+    whose prompts have from `least` to before `most` tokens.
+    """
+
+    input: PriceRow | None
+    cached_input: PriceRow | None
+    output: PriceRow | None
+    since: int
+    until: int
+    least: int
+    most: int
 
 
 class PriceTable:
@@ -33,6 +49,7 @@ class PriceTable:
         self._own_days = frozenset(row.effective_from for row in self.own_rows)
         self._own_bands = frozenset(row.band_from for row in self.own_rows)
         self._spans: dict[tuple[str, str, str, str], _Span] = {}
+        self._texts: dict[tuple[str, str, str | None], TextRows] = {}
 
     def find(self, provider: str, model: str, unit: str, tier: str, prompt_tokens: int, at: int) -> PriceRow | None:
         """The row that prices a unit of a call made at `at` (µs UTC) with a prompt of that size; None: unpriced.
@@ -44,13 +61,36 @@ class PriceTable:
         span = self._spans.get(key)
         if span is not None and span.since <= at < span.until and span.least <= prompt_tokens < span.most:
             return span.row
+        return self._look(provider, model, unit, tier, prompt_tokens, at).row
+
+    def text(self, provider: str, model: str, tier: str | None, prompt_tokens: int, at: int) -> TextRows:
+        """What `find` gives for the units of text, all in one look. Arguments as there."""
+        key = (provider, model, tier)
+        rows = self._texts.get(key)
+        if rows is not None and rows.since <= at < rows.until and rows.least <= prompt_tokens < rows.most:
+            return rows
+        about = normal_tier(tier), prompt_tokens, at
+        prompt, cached, output = (self._look(provider, model, unit, *about) for unit in TEXT)
+        spans = (prompt, cached, output)
+        if len(self._texts) > MOST:
+            self._texts.clear()
+        rows = self._texts[key] = TextRows(
+            prompt.row,
+            cached.row,
+            output.row,
+            since=max(span.since for span in spans),
+            until=min(span.until for span in spans),
+            least=max(span.least for span in spans),
+            most=min(span.most for span in spans),
+        )
+        return rows
+
+    def _look(self, provider: str, model: str, unit: str, tier: str, prompt_tokens: int, at: int) -> "_Span":
         row = self._find(provider.lower(), model, unit, normal_tier(tier), prompt_tokens, at)
-        if len(self._spans) > 4096:
+        if len(self._spans) > MOST:
             self._spans.clear()
-        span = self._span(provider.lower(), model, row, prompt_tokens, at)
-        if span is not None:
-            self._spans[key] = span
-        return row
+        span = self._spans[provider, model, unit, tier] = self._span(provider.lower(), model, row, prompt_tokens, at)
+        return span
 
     def _find(self, provider: str, model: str, unit: str, tier: str, prompt_tokens: int, at: int) -> PriceRow | None:
         names, listed = self._resolve(provider, model)
@@ -70,8 +110,8 @@ class PriceTable:
             rows = self._builtin[key] = builtin.rows(owner, entry, sheet, unit)
         return next((row for row in rows if row.band_from <= prompt_tokens), None)
 
-    def _span(self, provider: str, model: str, row: PriceRow | None, prompt_tokens: int, at: int) -> "_Span | None":
-        """Where a row that was found goes on to be the one; None where prices go by the hour of the day.
+    def _span(self, provider: str, model: str, row: PriceRow | None, prompt_tokens: int, at: int) -> "_Span":
+        """Where a row that was found goes on to be the one; only there where prices go by the hour of the day.
 
         Between two days on which any price of the model changes, and between two bands, the answer is the same.
         """
@@ -80,7 +120,7 @@ class PriceTable:
         if listed is not None:
             for sheet in listed[1].sheets:
                 if sheet.hours:
-                    return None
+                    return _Span(row, at, at + 1, prompt_tokens, prompt_tokens + 1)
                 days.add(sheet.effective_from)
                 bands.update(int(band) for price in sheet.prices.values() if isinstance(price, dict) for band in price)
         return _Span(row, *_around(days, at), *_around(bands, prompt_tokens))
@@ -133,7 +173,7 @@ class PriceTable:
                 named = listed[1]
                 names = (*(n for n in names if n in (named.model, *named.aliases) or n == names[0]), named.model)
             known = tuple(dict.fromkeys(names)), listed
-            if len(self._models) > 4096:  # names come from clients; do not let them fill the memory
+            if len(self._models) > MOST:  # names come from clients; do not let them fill the memory
                 self._models.clear()
             self._models[key] = known
         return known

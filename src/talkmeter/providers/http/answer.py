@@ -12,11 +12,15 @@ from talkmeter.providers.http.plain import Plain
 from talkmeter.providers.http.shapes import Shape
 from talkmeter.providers.http.timeouts import Timeouts
 
+_NOWHERE: dict[bytes, int] = {}
+
 
 class Line(Protocol):
     """What an answer needs of its connection."""
 
     def wake_at(self, seconds: float) -> None: ...
+
+    def until_news(self, seconds: float) -> asyncio.Future[None]: ...
 
     def taken(self) -> None: ...
 
@@ -30,6 +34,7 @@ class HttpAnswer:
     """
 
     __slots__ = (
+        "_at",
         "_found",
         "_headers",
         "_pieces",
@@ -58,6 +63,7 @@ class HttpAnswer:
         self._headers: list[tuple[bytes, bytes]] = []
         self._shape: Shape | None = None  # of a head that was read as a whole; then its values are here
         self._found: re.Match[bytes] | None = None
+        self._at = _NOWHERE
         self.parsed = False  # the parser has seen a head
         self.has_head = False  # and it is in order
         self.complete = False
@@ -88,9 +94,10 @@ class HttpAnswer:
         return self._headers
 
     def header(self, name: bytes) -> bytes | None:
-        if self._found is not None and self._shape is not None:
-            at = self._shape.at.get(name)
-            return None if at is None else self._found[at]
+        found = self._found
+        if found is not None:
+            at = self._at.get(name)
+            return None if at is None else found[at]
         for one, value in self._headers:
             if one.lower() == name:
                 return value
@@ -132,11 +139,8 @@ class HttpAnswer:
         finally:
             self._sink = None
 
-    async def _more(self) -> None:
-        try:
-            await self._news_within(self.timeouts.silence if self.arrived else self.timeouts.until_body)
-        finally:
-            self._waiter = None
+    def _more(self) -> asyncio.Future[None]:
+        return self._news_within(self.timeouts.silence if self.arrived else self.timeouts.until_body)
 
     def _take(self) -> bytes:
         pieces = self._pieces
@@ -166,38 +170,40 @@ class HttpAnswer:
     def take_alike(self, shape: Shape, found: re.Match[bytes]) -> None:
         """As take; found: by shape, in all that came."""
         self.status, self.reason = shape.status, shape.reason
-        self._shape, self._found = shape, found
+        self._shape, self._found, self._at = shape, found, shape.at
         self.parsed = self.has_head = self.complete = True
-        body = found.string[found.end() :]
-        if body:
+        if body := found.string[found.end() :]:
             self._pieces.append(body)
 
-    async def head(self, upload: asyncio.Task[None] | None = None) -> None:
+    def begun(self) -> asyncio.Future[None]:
+        """Of a request that was written as a whole just now: done when the head is there, or `failure`."""
+        assert self.line is not None
+        waiter = self._waiter = self.line.until_news(self.timeouts.headers)
+        return waiter
+
+    async def head(self, upload: asyncio.Task[None]) -> None:
         """Returns when the head is there. Raises UpstreamSilent or UpstreamBroke, and what the upload raises.
 
         The clock for the head starts when the upload is done.
         """
+        uploading = True
         while not self.has_head:
             if self.failure is not None:
                 raise self.failure
-            if upload is not None and upload.done():
+            if uploading and upload.done():
                 upload.result()
-                upload = None
-            try:
-                await self._news_within(self.timeouts.headers if upload is None else math.inf)
-            finally:
-                self._waiter = None
+                uploading = False
+            await self._news_within(math.inf if uploading else self.timeouts.headers)
 
     def _news_within(self, seconds: float) -> asyncio.Future[None]:
-        assert self._waiter is None, "one reader at a time"
+        assert not self.awaited, "one reader at a time"
         assert self.line is not None
-        self._waiter = asyncio.get_running_loop().create_future()
-        self.line.wake_at(seconds)
-        return self._waiter
+        waiter = self._waiter = self.line.until_news(seconds)
+        return waiter
 
     @property
     def awaited(self) -> bool:
-        return self._waiter is not None
+        return self._waiter is not None and not self._waiter.done()
 
     def wake(self) -> None:
         waiter = self._waiter
@@ -212,17 +218,30 @@ class HttpAnswer:
         waiter = self._waiter
         if waiter is None or waiter.done() or not (self._pieces or self.complete):
             return
-        if self._sink is not None and not self.complete:
-            try:
-                self._room = self._sink.take(self._take())
-            except Exception as error:  # noqa: BLE001 - told to who streams; here it would be taken for the upstream's
-                waiter.set_exception(error)
-                return
-            if self._room:
-                if self.line is not None:
-                    self.line.wake_at(self.timeouts.silence)
-                return
-        self.wake()  # unless the sink has ended it all
+        if self._sink is None or self.complete:
+            self.wake()
+        else:
+            self._give(self._sink, waiter, self._take())
+
+    def give(self, data: bytes) -> bool:
+        """Straight to a sink that has taken all there was before. False: there is none now; nothing was done."""
+        waiter = self._waiter
+        if self._sink is None or waiter is None or waiter.done() or self._pieces:
+            return False
+        self.arrived = True
+        self._give(self._sink, waiter, data)
+        return True
+
+    def _give(self, sink: Sink, waiter: asyncio.Future[None], data: bytes) -> None:
+        try:
+            self._room = sink.take(data)
+        except Exception as error:  # noqa: BLE001 - told to who streams; here it would be taken for the upstream's
+            waiter.set_exception(error)
+            return
+        if not self._room:
+            self.wake()
+        elif self.line is not None:  # unless the sink has ended it all
+            self.line.wake_at(self.timeouts.silence)
 
     @property
     def waiting(self) -> int:

@@ -11,6 +11,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from talkmeter.completions import UpstreamBroke
 from talkmeter.errors import UpstreamError
 from talkmeter.providers.http.answer import HttpAnswer
+from talkmeter.providers.http.chunks import read_chunks
 from talkmeter.providers.http.failures import NOT_HTTP, reason_of
 from talkmeter.providers.http.heads import HEAD_BYTES, MOST_INTERIM, Framing, Malformed, could_begin, frame
 from talkmeter.providers.http.plain import read_plain
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._answer: HttpAnswer | None = None
         self._parser: HttpResponseParser | None = None
         self._framing = Framing.NONE
+        self._between_chunks = False  # the parser has seen none of the body yet, and we whole chunks only
         self._keep = False
         self._upload: Upload | None = None
         # Of the head that is coming in: its bytes so far, and how far they were searched for its end.
@@ -102,10 +104,6 @@ class Connection(asyncio.Protocol):
             return not self._poll.poll(0)
         return not select.select([self._fileno], [], [], 0)[0]
 
-    def rest(self, seconds: float) -> None:
-        """Waits for its next call, for so long at most."""
-        self.wake_at(seconds)
-
     def abort(self) -> None:
         """Ends it at once, and the call under way with it."""
         self._answer = None
@@ -123,7 +121,12 @@ class Connection(asyncio.Protocol):
         """Ends it; a call under way hears why."""
         self._lose(self._broken(reason))
 
-    # --- for the answer
+    # --- for the answer, and the pool
+
+    def until_news(self, seconds: float) -> asyncio.Future[None]:
+        """For whoever waits: done by the answer when something has come; it fails if nothing does for so long."""
+        self.wake_at(seconds)
+        return self._loop.create_future()
 
     def wake_at(self, seconds: float) -> None:
         self._deadline = self._loop.time() + seconds
@@ -153,6 +156,10 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self.abort()  # nobody has asked for anything
             return
+        if self._between_chunks:
+            content, size = read_chunks(data)
+            if size == len(data) and answer.give(content):
+                return
         if not answer.has_head and not self._head and answer.method != "HEAD" and self._read_plain(answer, data):
             self._keep = True
             answer.wake()
@@ -259,11 +266,21 @@ class Connection(asyncio.Protocol):
             answer.complete = True
             self._keep = False  # the parser waits for a body that does not come
         self._framing = framing
+        self._between_chunks = framing is Framing.CHUNKED
         answer.has_head = True
 
     def _feed(self, answer: HttpAnswer, data: bytes) -> None:
         assert self._parser is not None
         before = answer.waiting
+        if self._between_chunks:
+            content, size = read_chunks(data)
+            if size:
+                answer.on_body(content)
+                self._waiting += size
+            if size == len(data):
+                return
+            data = data[size:]
+            self._between_chunks = False
         self._parser.feed_data(data)
         self._waiting += len(data)
         if answer.waiting > before or answer.complete:
@@ -275,16 +292,16 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, answer: HttpAnswer) -> None:
         """The answer is here as a whole; it needs this connection no more."""
-        self._answer = None
-        self._parser = None
-        answer.line = None
-        self.taken()
-        unsent = (self._upload is not None and not self._upload.done) or self._transport.get_write_buffer_size() > 0
-        if not self._keep or unsent or self.gone:
-            self.abort()
-        else:
+        self._answer = self._parser = answer.line = None
+        self._between_chunks = False
+        if self._paused:
+            self.taken()
+        sent = (self._upload is None or self._upload.done) and not self._transport.get_write_buffer_size()
+        if self._keep and sent and not self.gone:
             self._upload = None
             self._keeper.free(self)
+        else:
+            self.abort()
 
     def _end(self, error: Exception | None) -> None:
         """The upstream has closed the connection, or it broke."""

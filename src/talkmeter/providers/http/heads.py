@@ -22,7 +22,8 @@ class Framing(Enum):
     """What ends the body."""
 
     NONE = "there is none"
-    STATED = "its length or its last chunk"
+    STATED = "its length"
+    CHUNKED = "its last chunk"
     CONNECTION = "the connection's end"
 
 
@@ -63,6 +64,8 @@ def frame(head: bytes, method: str, status: int, headers: Sequence[tuple[bytes, 
         raise Malformed
     if status < 200 or status in (204, 304) or method == "HEAD":
         return Framing.NONE, keep
-    if lengths or encodings:
+    if encodings:
+        return Framing.CHUNKED, keep
+    if lengths:
         return Framing.STATED, keep
     return Framing.CONNECTION, False

@@ -65,7 +65,7 @@ class Pool:
                 turn.set_result(connection)
                 return
         self._idle[connection] = None
-        connection.rest(KEEP_ALIVE_SECONDS)
+        connection.wake_at(KEEP_ALIVE_SECONDS)
 
     def gone(self, connection: Connection) -> None:
         self._open.discard(connection)

@@ -1,4 +1,4 @@
-"""The bytes of a request's head. Pure. Nothing that a caller gives can become a line of its own."""
+"""The bytes of a request's head. Pure but for a memory. Nothing that a caller gives can become a line of its own."""
 
 import re
 from collections.abc import Sequence
@@ -6,12 +6,14 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from talkmeter import __version__
+from talkmeter.completions import UpstreamCall
 from talkmeter.errors import BadInput
 
 AGENT = b"User-Agent: talkmeter/%b\r\n" % __version__.encode()
 LONGEST_TARGET = 16_384
 LONGEST_HEADERS = 65_536
 LONGEST_NAME = 256
+MOST_KNOWN = 256  # heads of clients, for each base URL
 MOST_ENCODINGS = 3  # a path that is encoded more often than this hides something
 
 # What frames a message or speaks of one connection is ours to say; so is whom we talk to, and with whose key.
@@ -28,37 +30,63 @@ _ID = re.compile(r"[!-~]{1,256}")
 _PATH = re.compile(r"[!-\"$-~]+")
 
 
-def head(
-    method: str, target: bytes, own: bytes, headers: Sequence[tuple[bytes, bytes]], call_id: str, length: int | None
-) -> bytes:
-    """The request line and the headers, up to the empty line.
+class Heads:
+    """The heads of requests to one base URL. own: header lines of ours, clean.
 
-    own: header lines of ours, clean. length: of the body, in bytes; None: it comes in chunks. Raises BadInput.
+    A client that keeps its connection has the very same tuple of headers from one call to the next: what comes before
+    the call's id is remembered by it.
     """
-    if method not in METHODS:
-        raise _refuse("the method is not one of HTTP's", "HTTP 메서드가 아닙니다")
+
+    def __init__(self, base: bytes, own: bytes) -> None:
+        self._base = base
+        self._own = own
+        # By the id of the headers, which stay alive here, so that no others can have it.
+        self._known: dict[int, tuple[tuple[tuple[bytes, bytes], ...], str, str, bytes]] = {}
+
+    def of(self, call: UpstreamCall, length: int | None) -> bytes:
+        """The request line and the headers, with the empty line.
+
+        length: of the body, in bytes; None: it comes in chunks. Raises BadInput.
+        """
+        headers, path, method, call_id = call.headers, call.path, call.method, call.call_id
+        framing = _framing(method, length)
+        if not call_id:
+            return b"%b%b\r\n" % (self._beginning(call), framing)
+        if _ID.fullmatch(call_id) is None:
+            raise _refuse("a header holds what no header can", "헤더에 쓸 수 없는 글자가 있습니다")
+        known = self._known.get(id(headers))
+        if known is None or known[0] is not headers or known[1] != path or known[2] != method:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            known = self._known[id(headers)] = headers, path, method, self._beginning(call)
+        return b"%bX-Client-Request-Id: %b\r\n%b\r\n" % (known[3], call_id.encode(), framing)
+
+    def _beginning(self, call: UpstreamCall) -> bytes:
+        if call.method not in METHODS:
+            raise _refuse("the method is not one of HTTP's", "HTTP 메서드가 아닙니다")
+        target = target_below(self._base, call.path)
+        lines = header_lines(call.headers, named=call.call_id != "")
+        return b"%b %b HTTP/1.1\r\n%b%b" % (call.method.encode(), target, self._own, lines)
+
+
+def _framing(method: str, length: int | None) -> bytes:
     if length is None:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    elif length or method not in BODILESS:
-        framing = b"Content-Length: %d\r\n" % length
-    else:
-        framing = b""
-    lines = header_lines(headers, call_id)
-    return b"%b %b HTTP/1.1\r\n%b%b%b\r\n" % (method.encode(), target, own, lines, framing)
+        return b"Transfer-Encoding: chunked\r\n"
+    if length or method not in BODILESS:
+        return b"Content-Length: %d\r\n" % length
+    return b""
 
 
-def header_lines(headers: Sequence[tuple[bytes, bytes]], call_id: str = "") -> bytes:
-    """One line for each header, the call's id and our name. Raises BadInput for what would be more than a line."""
-    if not call_id:
-        return _lines(tuple(headers), False)
-    if not call_id.isalnum() and _ID.fullmatch(call_id) is None:
-        raise _refuse("a header holds what no header can", "헤더에 쓸 수 없는 글자가 있습니다")
-    return b"%bX-Client-Request-Id: %b\r\n" % (_lines(tuple(headers), True), call_id.encode())
+def header_lines(headers: Sequence[tuple[bytes, bytes]], *, named: bool = False) -> bytes:
+    """Our name, and one line for each header. Raises BadInput for what would be more than a line.
+
+    named: without a request id of the caller's own, as ours is the one that both sides name.
+    """
+    return _lines(tuple(headers), named)
 
 
 @lru_cache(maxsize=256)
 def _lines(headers: tuple[tuple[bytes, bytes], ...], named: bool) -> bytes:
-    """named: without a request id of the caller's own, as ours is the one that both sides name."""
     lines, agent = [], AGENT
     for header in headers:
         if (lower := _special(header[0])) is not None:

@@ -2,50 +2,59 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterable
 from functools import partial
 from urllib.parse import quote, urlsplit
 
-from talkmeter.completions import UpstreamCall
+from talkmeter.completions import Answer, UpstreamCall
 from talkmeter.providers.http import requests
-from talkmeter.providers.http.answer import HttpAnswer
 from talkmeter.providers.http.connection import Connection, Keeper
 from talkmeter.providers.http.dialling import dial
 from talkmeter.providers.http.failures import not_reached
 from talkmeter.providers.http.pool import Pool
 from talkmeter.providers.http.proxies import Proxy, open_tunnel, read_proxy
 from talkmeter.providers.http.timeouts import Timeouts
+from talkmeter.providers.refusals import read_refusal
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+REFUSED_FROM = 400  # statuses whose answers are errors
 MOST_CONNECTIONS = 2000  # to one host at a time
 
 
 class Upstream:
-    """One base URL. own: the header lines that every request to it carries."""
+    """One base URL. own: the header lines that every request to it carries. key: what errors must not tell."""
 
-    def __init__(self, pool: Pool, base: bytes, own: bytes) -> None:
+    def __init__(self, pool: Pool, base: bytes, own: bytes, key: bytes | None) -> None:
         self._pool = pool
-        self._base = base
-        self._own = own
+        self._heads = requests.Heads(base, own)
+        self._key = key
 
     def __repr__(self) -> str:
         return f"Upstream({self._pool})"
 
-    async def exchange(self, call: UpstreamCall, timeouts: Timeouts) -> HttpAnswer:
-        """See completions.Provider."""
+    async def exchange(self, call: UpstreamCall, timeouts: Timeouts) -> Answer:
+        """See completions.Provider. All in one: each coroutine between would be resumed with every step."""
         body = call.body
-        length = len(body) if isinstance(body, bytes) else call.body_length
-        target = requests.target_below(self._base, call.path)
-        head = requests.head(call.method, target, self._own, call.headers, call.call_id, length)
-        connection = self._pool.idle() or await self._pool.take(timeouts)
         if not isinstance(body, bytes):
-            return await connection.upload(call.method, head, body, length, timeouts)
+            return await self._upload(call, body, timeouts)
+        head = self._heads.of(call, len(body))
+        connection = self._pool.idle() or await self._pool.take(timeouts)
         answer = connection.send(call.method, head, body, timeouts)
         try:
-            await answer.head()
+            await answer.begun()
+            if not answer.has_head:
+                assert answer.failure is not None
+                raise answer.failure
         except BaseException:
             answer.close()
             raise
-        return answer
+        return answer if answer.status < REFUSED_FROM else await read_refusal(answer, self._key)
+
+    async def _upload(self, call: UpstreamCall, body: AsyncIterable[bytes], timeouts: Timeouts) -> Answer:
+        head = self._heads.of(call, call.body_length)
+        connection = await self._pool.take(timeouts)
+        answer = await connection.upload(call.method, head, body, call.body_length, timeouts)
+        return answer if answer.status < REFUSED_FROM else await read_refusal(answer, self._key)
 
 
 class Upstreams:
@@ -76,7 +85,7 @@ class Upstreams:
             base = b"http://%b%b" % (authority, base)
         if key is not None:
             own += b"Authorization: Bearer %b\r\n" % _clean(key)
-        return Upstream(self._pool(scheme, host, port, proxy), base, own)
+        return Upstream(self._pool(scheme, host, port, proxy), base, own, None if key is None else key.encode())
 
     async def close(self) -> None:
         """Ends every connection, calls under way included."""

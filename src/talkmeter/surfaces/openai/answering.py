@@ -35,7 +35,25 @@ class Answering:
             passage.client_left()
         client.on_gone = passage.client_left
         try:
-            await self._forward(passage, price_of, trailer=trailer)
+            body, cost = b"", None
+            if passage.is_json:
+                body = await passage.read()
+                if not passage.ended:
+                    body = await _beginning(passage, body)
+                cost = _cost(passage, price_of)
+            answer = passage.answer
+            length = answer.header(b"content-length")
+            lines = _lines(passage, cost)
+            self._begun = True
+            client.start(answer.status, lines, None if length is None else int(length))
+            if not passage.ended:
+                streamed = await self._streams(passage, body)
+                if streamed is None:
+                    return
+                body = streamed
+            if trailer:
+                body += _trailer(passage, price_of)
+            await client.finish(body)
         except asyncio.CancelledError:
             passage.call.cut_at_shutdown()
             raise
@@ -44,38 +62,18 @@ class Answering:
             if not passage.ended:
                 passage.cut()
 
-    async def _forward(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
+    async def _streams(self, passage: Passage, body: bytes) -> bytes | None:
+        """Gives the client all but the last bytes, which are returned; None: it has broken off. body: what was read."""
         client = self.client
-        call_id = passage.entry_id.encode()
-        extra = [(CALL_HEADER, call_id)]
-        admitted = passage.admitted
-        if admitted is not None and (admitted.headers or admitted.warnings):
-            extra += admitted.headers
-            extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
-        body = b""
-        if passage.is_json:
-            body = await _beginning(passage)
-            cost = _cost(passage, price_of)
-            if cost is not None:
-                extra.append((COST_HEADER, cost))
-        self._begun = True
-        answer = passage.answer
-        length = answer.header(b"content-length")
-        lines = client_lines(answer, extra, call_id)
-        await client.start(answer.status, lines, None if length is None else int(length))
-        if not passage.ended:
-            if not body:
-                client.flush()  # so that the client sees that there is an answer, before its first byte
-            elif not client.take(body):
-                await client.room()
-            try:
-                body = await passage.stream_to(client)
-            except UpstreamError as error:
-                await self._break_off(passage, error)
-                return
-        if trailer:
-            body += _trailer(passage, price_of)
-        await client.finish(body)
+        if not body:
+            await client.flush()  # so that the client sees that there is an answer, before its first byte
+        elif not client.take(body):
+            await client.room()
+        try:
+            return await passage.stream_to(client)
+        except UpstreamError as error:
+            await self._break_off(passage, error)
+            return None
 
     async def _break_off(self, passage: Passage, error: UpstreamError) -> None:
         """The end of an answer that has no end. A stream says why, where that can be said."""
@@ -121,7 +119,7 @@ class Answering:
                 **about,
             },
         )
-        await self.client.start(status, header_lines(headers), len(body))
+        self.client.start(status, header_lines(headers), len(body))
         await self.client.finish(body)
 
 
@@ -130,16 +128,27 @@ def _printable(text: str) -> bytes:
     return "".join([character if character.isprintable() else "?" for character in text]).encode("utf-8", "replace")
 
 
-async def _beginning(passage: Passage) -> bytes:
-    """All of an answer in one piece, or as much as is kept back for the sake of its cost."""
-    piece = await passage.read()
-    if passage.ended:
-        return piece
+async def _beginning(passage: Passage, piece: bytes) -> bytes:
+    """All of an answer in one piece, or as much as is kept back for the sake of its cost. piece: its first bytes."""
     pieces, size = [piece], len(piece)
     while not passage.ended and size < WHOLE_BYTES:
         pieces.append(await passage.read())
         size += len(pieces[-1])
     return b"".join(pieces)
+
+
+def _lines(passage: Passage, cost: bytes | None) -> bytes:
+    """Of the head: the provider's headers and ours."""
+    call_id = passage.call.opening.id.encode()
+    extra = [(CALL_HEADER, call_id)]
+    admitted = passage.admitted
+    if admitted is not None:
+        extra += admitted.headers
+        if admitted.warnings:
+            extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
+    if cost is not None:
+        extra.append((COST_HEADER, cost))
+    return client_lines(passage.answer, extra, call_id)
 
 
 def _cost(passage: Passage, price_of: Any) -> bytes | None:

@@ -9,6 +9,7 @@ class AsgiClient:
 
     def __init__(self, send: Any) -> None:
         self._send = send
+        self._head: dict[str, Any] | None = None
         self._held: list[bytes] = []
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
@@ -21,22 +22,26 @@ class AsgiClient:
         await self.room()
         self.abort()
 
-    async def start(self, status: int, lines: bytes, length: int | None) -> None:  # noqa: ARG002 - it is in the lines
+    def start(self, status: int, lines: bytes, length: int | None) -> None:  # noqa: ARG002 - it is in the lines
         pairs = [line.split(b": ", 1) for line in lines.split(b"\r\n")[:-1]]
         headers = [(name.lower(), value) for name, value in pairs]
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._head = {"type": "http.response.start", "status": status, "headers": headers}
 
-    def flush(self) -> None:
-        """The server has sent the head already."""
+    async def flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            await self._send(head)
 
     def take(self, data: bytes) -> bool:
         self._held.append(data)
         return False
 
     async def room(self) -> None:
+        await self.flush()
         await self._send({"type": "http.response.body", "body": self._all_held(), "more_body": True})
 
     async def finish(self, data: bytes = b"") -> None:
+        await self.flush()
         await self._send({"type": "http.response.body", "body": self._all_held() + data, "more_body": False})
 
     def _all_held(self) -> bytes:

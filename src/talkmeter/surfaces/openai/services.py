@@ -23,11 +23,16 @@ class Client(Protocol):
         """As abort, with last words that arrive where more can be said at all."""
         ...
 
-    async def start(self, status: int, lines: bytes, length: int | None) -> None:
-        """The head. lines: of its headers, each with its end. length: what they say of the body's; None: nothing."""
+    def start(self, status: int, lines: bytes, length: int | None) -> None:
+        """The head, which goes out with what comes next. lines: of its headers, each with its end.
+
+        length: what they say of the body's, in bytes; None: nothing.
+        """
         ...
 
-    def flush(self) -> None: ...
+    async def flush(self) -> None:
+        """Sends the head although there is no body yet."""
+        ...
 
     def take(self, data: bytes) -> bool:
         """A piece of the body. False: no more for now, until `room` has returned."""

@@ -96,7 +96,7 @@ class Client:
         self._cycle = cycle
         self._chunked = False
         self._head = b""  # goes out with the first piece of the body
-        self._left: int | None = None  # bytes of the body that are still promised
+        self._left = 0  # bytes of the body that are still promised
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
 
@@ -134,28 +134,32 @@ class Client:
         cycle.message_event.set()
         cycle.transport.close()
 
-    async def start(self, status: int, lines: bytes, length: int | None) -> None:
+    def start(self, status: int, lines: bytes, length: int | None) -> None:
         """The head. lines: of its headers, clean. length: what they promise of the body, in bytes; None: nothing."""
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        self._left = length
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        if length is None and status not in _NO_BODY:
+        if length is not None:
+            self._left = length
+        elif status not in _NO_BODY:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n" + end
         self._head = _beginnings.of(cycle.default_headers, status) + lines + end
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Sends the head although there is no body yet."""
         if self._head:
-            head, self._head = self._head, b""
-            self._write(head)
+            self._body(b"")
 
     def take(self, data: bytes) -> bool:
         """A piece of the body. False: the client does not read what it has."""
-        self._body(data)
         cycle = self._cycle
+        if self._chunked and data and not self._head:
+            if not cycle.disconnected:
+                cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._body(data)
         return not cycle.flow.write_paused or cycle.disconnected
 
     async def room(self) -> None:
@@ -178,18 +182,15 @@ class Client:
 
     def _body(self, data: bytes, end: bytes = b"") -> None:
         """One write for all there is to say, the head and the end of the body included."""
-        head, self._head = self._head, b""
+        cycle, head = self._cycle, self._head
+        self._head = b""
         if self._chunked:
             framed = b"%b%x\r\n%b\r\n%b" % (head, len(data), data, end) if data else head + end
-        elif len(data) <= (self._left or 0):
-            self._left = (self._left or 0) - len(data) if data else self._left
+        elif len(data) <= self._left:
+            self._left -= len(data)
             framed = head + data
         else:
             self.abort()
             return
-        if framed:
-            self._write(framed)
-
-    def _write(self, data: bytes) -> None:
-        if not self._cycle.disconnected:
-            self._cycle.transport.write(data)
+        if framed and not cycle.disconnected:
+            cycle.transport.write(framed)
