@@ -128,7 +128,9 @@ async def test_a_tool_has_a_price_for_each_use(
     open_page: OpenPage, locale: str, scheme: str, words: tuple[str, ...]
 ) -> None:
     search, interpreter, amount, add, shown = words
-    tab = await open_page("/settings#models", locale=locale, color_scheme=scheme, viewport={"width": 390, "height": 844})
+    tab = await open_page(
+        "/settings#models", locale=locale, color_scheme=scheme, viewport={"width": 390, "height": 844}
+    )
     model = f"tools-{locale.lower()}"
     await tab.page.get_by_role("searchbox").fill(model)
     await tab.page.get_by_role("button", name=re.compile(f"^{model}")).click()
