@@ -120,6 +120,31 @@ async def test_a_price_of_ones_own_holds_from_now_on_and_changes_no_history(open
     await expect(tab.figure(tab.answer(0))).to_have_text(old, use_inner_text=True)
 
 
+@pytest.mark.parametrize(("locale", "scheme", "words"), [
+    ("en-US", "light", ("Web search", "Code interpreter", "US$ per 1,000 uses", "Set price", "$30 per 1,000 uses")),
+    ("ko-KR", "dark", ("웹 검색", "코드 인터프리터", "1,000회당 US$", "단가 저장", "1,000회당 $30")),
+])  # fmt: skip
+async def test_a_tool_has_a_price_for_each_use(
+    open_page: OpenPage, locale: str, scheme: str, words: tuple[str, ...]
+) -> None:
+    search, interpreter, amount, add, shown = words
+    tab = await open_page(
+        "/settings#models", locale=locale, color_scheme=scheme, viewport={"width": 390, "height": 844}
+    )
+    model = f"tools-{locale.lower()}"
+    await tab.page.get_by_role("searchbox").fill(model)
+    await tab.page.get_by_role("button", name=re.compile(f"^{model}")).click()
+    form = tab.page.locator("main form")
+    await expect(form.get_by_role("option", name=search)).to_be_attached()
+    await form.get_by_role("combobox").select_option(label=interpreter)
+    await form.get_by_label(amount).fill("30")
+    await form.get_by_role("button", name=add).click()
+    await expect(tab.page.get_by_role("cell", name=shown, exact=True)).to_be_visible()
+    await tab.shot(f"tool-price-{locale}")
+    (row,) = (await tab.get(f"/api/prices?model={model}"))["rows"]
+    assert (row["unit"], int(row["picodollars"]) // row["per"]) == ("code_interpreter", 30_000_000_000)
+
+
 async def test_a_price_that_is_no_number_is_refused_in_place(open_page: OpenPage) -> None:
     tab = await open_page("/settings#models")
     await tab.page.get_by_role("searchbox").fill("a-model-of-mine")

@@ -35,7 +35,7 @@ def test_a_fresh_start_signs_one_browser_in(tmp_path):
         assert browser.request("GET", "/")[0] == 200
         assert browser.request("GET", "/healthz")[2] == b"ok"
         assert Browser(process.port).sign_in(process.link) == (303, "/?sign_in=expired")
-        assert "not a real model" in process.output
+        assert process.wait_for("not a real model")
         assert process.stop() == 0
     assert "Traceback" not in process.output
     if os.name == "posix":

@@ -31,7 +31,7 @@ class Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def answering(length=None):
-    """An answer that has begun, its connection, and the client's end. length: that is promised of the body."""
+    """An answer that has begun, of a length that was promised or not, its connection, and the client's end."""
     near, far = socket.socketpair()
     far.setblocking(False)
     with far:
@@ -75,7 +75,7 @@ async def test_who_does_not_read_is_cut_off_at_once():
 
 
 async def test_a_body_of_a_promised_length_has_no_room_for_last_words():
-    async with answering(100) as (client, connection, far):
+    async with answering(length=100) as (client, connection, far):
         assert client.take(b"one")
         await client.break_off(b"error")
         await connection.lost.wait()

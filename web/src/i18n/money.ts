@@ -48,10 +48,16 @@ export function formatMoneyRange(low: string, high: string, display: Display): s
   return from === to ? from : `${from} – ${to}`
 }
 
-/** US dollars per million units, from a price of `picodollars` for `per` units. */
-export function dollarsPerMillion(picodollars: string, per: number): string {
-  const value = { units: (BigInt(picodollars) * 1_000_000n * 10n ** 12n) / BigInt(per), scale: 24 }
+/** US dollars for `count` units (a million), from a price of `picodollars` for `per` units. */
+export function dollarsFor(picodollars: string, per: number, count = 1_000_000): string {
+  const value = { units: (BigInt(picodollars) * BigInt(count) * 10n ** 12n) / BigInt(per), scale: 24 }
   return plain(trim(value, 0), '')
+}
+
+/** What is said for `count` units, for a million of them; `null` for text that is no decimal number ≥ 0. */
+export function perMillion(text: string, count: number): string | null {
+  const said = parseDecimal(text)
+  return said === null ? null : plain(trim({ units: said.units * BigInt(1_000_000 / count), scale: said.scale }, 0), '')
 }
 
 function convert(picodollars: string, display: Display): { amount: Decimal; shown: Display } {

@@ -1,4 +1,5 @@
-const TOOLS = ['web_search', 'file_search', 'code_interpreter', 'image_generation']
+import { TOOLS } from './units'
+
 const REASON = /^(.*): (\w+) has no price/
 
 /** The first tool without a price among the reasons why a call has no cost, such as `gpt-4.1: code_interpreter has no price (used 2 times)`. */

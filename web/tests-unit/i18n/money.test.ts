@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
-  DOLLARS, dollarsPerMillion, formatExactMoney, formatMoney, formatMoneyRange, parseDecimal,
+  DOLLARS, dollarsFor, formatExactMoney, formatMoney, formatMoneyRange, parseDecimal, perMillion,
 } from '../../src/i18n/money'
 
 const dollars = DOLLARS('en-US')
@@ -88,7 +88,25 @@ test.each([
   ['2500000000000', 1_000_000, '2.5'],
   ['10000000', 1, '10'],
 ])('%s picodollars per %d are %s dollars per million', (picodollars, per, text) => {
-  expect(dollarsPerMillion(picodollars, per)).toBe(text)
+  expect(dollarsFor(picodollars, per)).toBe(text)
+})
+
+test('a tool that costs a cent for each use costs ten dollars for a thousand', () => {
+  expect(dollarsFor('10000000000', 1, 1_000)).toBe('10')
+})
+
+test.each([
+  ['10', 1_000, '10000'],
+  ['0.5', 1_000, '500'],
+  [' 2.50 ', 1_000_000, '2.5'],
+  ['0', 1_000, '0'],
+  ['0.000000000001', 1_000, '0.000000001'],
+])('%s dollars for %d are %s for a million', (text, count, million) => {
+  expect(perMillion(text, count)).toBe(million)
+})
+
+test('what is no price is none for a million either', () => {
+  expect(perMillion('cheap', 1_000)).toBeNull()
 })
 
 test('decimals are read without loss, other text is refused', () => {
