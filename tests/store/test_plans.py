@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Select, dialects, event
 
 from talkmeter.store import read_accounts, read_budgets, read_ledger, read_messages, read_rooms
+from talkmeter.store.schema import ledger_entries
 
 GROWING = ("rooms", "messages", "attachments", "runs", "run_events", "ledger_entries", "sessions", "budget_periods")
 # Few rows by nature, or all of them asked for.
@@ -43,6 +44,14 @@ async def test_a_query_goes_by_an_index(sqlite_plan, name):
     scans = [line for line in plan if line.startswith("SCAN ") and line.split()[1] in (*GROWING, "it", "other")]
     by_partial_index = [line for line in scans if "USING INDEX ix_" in line or "USING COVERING INDEX ix_" in line]
     assert scans == by_partial_index, plan
+
+
+async def test_the_ledger_has_no_index_that_no_query_goes_by(sqlite_plan):
+    """Each call pays for them all."""
+    words = {word for name in QUERIES for line in await sqlite_plan(QUERIES[name]) for word in line.split()}
+    indexes = {index.name for index in ledger_entries.indexes}
+    assert "ix_ledger_open" in indexes
+    assert indexes - words == set()
 
 
 async def test_a_page_of_rooms_is_read_in_the_order_of_its_index(sqlite_plan):

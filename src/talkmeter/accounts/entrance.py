@@ -60,7 +60,7 @@ class Entrance:
         if token is not None and not without:
             principal = self._keys.principal(token)
             key = principal.key
-            if key is not None and not allows_door(key, door) and not any(allows_door(key, each) for each in others):
+            if key is not None and not allows_door(key, door, *others):
                 raise _not_for((door, *others))
             return principal
         if not without:

@@ -270,8 +270,9 @@ def allows_model(key: ApiKey, model: str) -> bool:
     return any(model == each or (each[-1] == "*" and model.startswith(each[:-1])) for each in key.models)
 
 
-def allows_door(key: ApiKey, door: str) -> bool:
-    return key.doors is None or door in key.doors
+def allows_door(key: ApiKey, *doors: str) -> bool:
+    """Whether the key opens one of these doors."""
+    return key.doors is None or not set(key.doors).isdisjoint(doors)
 
 
 def check_model(key: ApiKey, model: str) -> None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from talkmeter.metering.answer_shapes import Choice, Event, decode_event, decode_usual, read_items
 from talkmeter.metering.odd_json import object_at, read_loosely
@@ -27,7 +28,8 @@ from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, re
 WHOLE_LIMIT = 8 << 20  # bytes of an answer in one piece that are kept; of longer ones the beginning and the end
 ENDS = 128 << 10  # bytes of either
 TEXT_LIMIT = 16 << 20  # characters
-NOTHING = (b"", b"null")
+NULL = Raw(b"null")
+DONE = b"[DONE]"
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _ENDED = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _DELTAS = frozenset(
@@ -200,8 +202,8 @@ class PassingTap:
             usual = decode_usual(body)
         except (msgspec.MsgspecError, RecursionError):
             return False
-        usage = bytes(usual.usage)
-        if usual.object != "chat.completion" or usage in NOTHING or usual.error is not None:
+        usage = usual.usage
+        if usual.object != "chat.completion" or not usage or usage == NULL or usual.error is not None:
             return False
         if type(usual.model) is str:
             if "-search-" in usual.model.lower():  # a search has a fee
@@ -216,18 +218,21 @@ class PassingTap:
             self.service_tier = usual.service_tier
         if type(usual.id) is str:
             self.upstream_id = usual.id
-        self._take_usage(usage)
+        self._take_usage(bytes(usage))
         return self.usage is not None
 
     def _event(self, data: bytes) -> None:
         if not data:
             return
-        if data == b"[DONE]" or data.strip() == b"[DONE]":
+        if data == DONE:
             self.done = True
             return
         try:
             event = decode_event(data)
         except (msgspec.MsgspecError, RecursionError):
+            if data.strip() == DONE:
+                self.done = True
+                return
             loose = read_loosely(data, Event)
             if loose is None:
                 return
@@ -243,11 +248,11 @@ class PassingTap:
                 self.model = part.model
             if type(part.service_tier) is str:
                 self.service_tier = part.service_tier
-            if (usage := bytes(part.usage)) not in NOTHING:
-                self._take_usage(usage)
-            if (error := bytes(part.error)) not in NOTHING:
-                self._take_error(error)
-        named = response.id if response is not None else event.id
+            if part.usage and part.usage != NULL:
+                self._take_usage(bytes(part.usage))
+            if part.error and part.error != NULL:
+                self._take_error(bytes(part.error))
+        named = event.id if response is None else response.id
         if type(named) is str:
             self.upstream_id = named
         for place, choice in enumerate(event.choices or ()):
@@ -266,7 +271,7 @@ class PassingTap:
             if event.response is not None:
                 self._uses = uses_in(bytes(event.response.output))
             self.finish_reason = status if isinstance(status, str) else kind.rpartition(".")[2]
-        elif kind.endswith((".completed", ".done")) and bytes(event.usage) not in NOTHING:
+        elif kind.endswith((".completed", ".done")) and event.usage and event.usage != NULL:
             self.done = True
         elif kind == "error" and self.error is None:
             self.error = {"message": "the stream ended in an error"}
@@ -281,15 +286,16 @@ class PassingTap:
             return
         if message.annotations is not None or index not in self._answers:
             self._answers[index] = self._answers.get(index, False) or cites(message.annotations)
-        if type(message.content) is str:
-            if message.content:
-                self._said.add(message.content, index)
-        elif message.content is not None:
-            self._said.add("".join(texts_in(message.content)), index)
-        thought = message.reasoning_content or message.reasoning
-        for name, more in (("thought", thought), ("refusal", message.refusal)):
-            if type(more) is str:
-                self._said.add(more, (index, name))
+        content, thought = message.content, message.reasoning_content or message.reasoning
+        if type(content) is str:
+            if content:
+                self._said.add(content, index)
+        elif content is not None:
+            self._said.add("".join(texts_in(content)), index)
+        if type(thought) is str:
+            self._said.add(thought, (index, "thought"))
+        if type(message.refusal) is str:
+            self._said.add(message.refusal, (index, "refusal"))
         if message.tool_calls is not None or message.function_call is not None:
             for whose, text in said_in_calls(message.tool_calls, message.function_call):
                 self._said.add(text, (index, *whose))
@@ -303,7 +309,8 @@ class PassingTap:
         if event.object == "response":
             if type(event.status) is str:
                 self.finish_reason = event.status
-            if (output := bytes(event.output)) not in NOTHING:
+            if event.output and event.output != NULL:
+                output = bytes(event.output)
                 self._uses = uses_in(output)
                 for place, text in enumerate(texts_in(json.loads(output))):
                     self._said.add(text, place)

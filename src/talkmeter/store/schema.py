@@ -309,10 +309,7 @@ ledger_entries = Table(
     _some_rows("ix_ledger_open", "state = 'open'", "position"),
     _some_rows("ix_ledger_unpriced", "state = 'settled' AND cost_picodollars IS NULL", "position"),
     _some_rows("ix_ledger_room", "room_id IS NOT NULL", "room_id"),
-    _some_rows("ix_ledger_run", "run_id IS NOT NULL", "run_id"),
-    _some_rows("ix_ledger_question", "question_id IS NOT NULL", "question_id"),
     _some_rows("ix_ledger_answer", "answer_id IS NOT NULL", "answer_id"),
-    _some_rows("ix_ledger_unknown", "provenance = 'unknown'", "position"),
     # All that the list of calls is filtered, sorted and summed by (read_calls.py). Texts in it are bounded where they
     # come in: PostgreSQL refuses a row whose part of an index is too large.
     _some_rows("ix_ledger_figures", "state = 'settled'", *_FIGURES),

@@ -19,18 +19,21 @@ class Drains(Protocol):
 class _Through:
     """From the provider to a client: overheard, and without the one event that the client has not asked for."""
 
-    __slots__ = ("_call", "_take", "_withheld", "given", "given_before", "room")
+    __slots__ = ("_overhear", "_take", "_withheld", "given", "given_before", "room")
 
     def __init__(self, call: PassingCall, withheld: UsageWithheld | None, reader: Sink) -> None:
-        self._call = call
+        self._overhear = call.overhear
         self._withheld = withheld
         self._take = reader.take
         self.room = reader.room
         self.given_before = self.given = b""  # the last two pieces
 
     def take(self, data: bytes) -> bool:
-        self._call.overhear(data)
-        return self.give(data)
+        self._overhear(data)
+        if self._withheld is not None:
+            return self.give(data)
+        self.given_before, self.given = self.given, data
+        return self._take(data)
 
     def give(self, data: bytes) -> bool:
         if self._withheld is not None:

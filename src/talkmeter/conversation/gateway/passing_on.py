@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, Sequence
 
 from msgspec import structs
 
-from talkmeter.accounts.routes import RouteTarget
+from talkmeter.accounts.routes import RouteTarget, Way
 from talkmeter.completions import Answer, Provider, UpstreamCall
 from talkmeter.conversation.gateway.breakers import Breakers
 from talkmeter.conversation.gateway.passage import Passage
@@ -67,7 +67,14 @@ class Gateway:
         waiting = Waiting(ask.disconnect, seconds)
         client.on_gone = waiting.client_left
         try:
-            return await self._first_answer(ask, waiting)
+            way = self._ways.way(ask.asked.model)
+            if len(way.targets) > 1 or way.retries or ask.provider_id is not None:
+                return await self._first_answer(ask, way, waiting)
+            target = way.targets[0]
+            provider = self._providers.pick(target.provider_id, target.model or ask.asked.model)
+            passage, _ = await self._attempt(ask, provider, target, 1, waiting, last=True, others=False)
+            assert passage is not None  # the last attempt gives one, or raises
+            return passage
         except asyncio.CancelledError:
             if waiting.gave_up():
                 raise client_left() from None
@@ -76,15 +83,8 @@ class Gateway:
             client.on_gone = None
             waiting.end()
 
-    async def _first_answer(self, ask: PassAsk, waiting: Waiting) -> Passage:
+    async def _first_answer(self, ask: PassAsk, way: Way, waiting: Waiting) -> Passage:
         """One attempt after the other. A target that asked to be left alone for a while is, for so long."""
-        way = self._ways.way(ask.asked.model)
-        if len(way.targets) == 1 and not way.retries and ask.provider_id is None:  # as it is mostly
-            target = way.targets[0]
-            provider = self._providers.pick(target.provider_id, target.model or ask.asked.model)
-            passage, _ = await self._attempt(ask, provider, target, 1, waiting, last=True, others=False)
-            assert passage is not None  # the last attempt returns one or raises
-            return passage
         rounds = 1 + (way.retries if isinstance(ask.body, bytes) else 0)
         targets = way.targets if isinstance(ask.body, bytes) else way.targets[:1]
         if ask.provider_id is not None:

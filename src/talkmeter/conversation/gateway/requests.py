@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from msgspec import structs
-
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.allowed import GatewayOptions, refuse_shared
 from talkmeter.conversation.gateway.endpoints import Endpoint, answer_id
@@ -61,7 +59,14 @@ class Requests:
             known = self._learn(surface, principal, tags)
         _, context, whose = known
         if fields.user is not None or fields.safety_identifier is not None or fields.metadata is not None:
-            context = structs.replace(context, end_user=end_user_of(fields), metadata=metadata_of(fields))
+            context = PassingContext(
+                surface=surface,
+                principal=context.principal,
+                key_id=context.key_id,
+                end_user=end_user_of(fields),
+                tags=context.tags,
+                metadata=metadata_of(fields),
+            )
         return PassAsk(
             context=context,
             whose=whose,
