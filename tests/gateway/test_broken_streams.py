@@ -150,6 +150,5 @@ async def test_an_answer_that_we_break_off_at_our_end_says_so(gate):
     assert error["code"] == "shutting_down"
     assert "stopping" in error["message"]
     await connection.close()
-    await gate.simulator.step(1000)
     (entry,) = (await gate.ledger()).values()
     assert entry["outcome"] == "interrupted"

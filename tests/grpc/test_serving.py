@@ -322,7 +322,7 @@ async def test_after_a_restart_whoever_follows_again_gets_the_rest(tmp_path, sim
             server.kill()
             errors = [await refusal(call) for call in (first, waiting)]
             assert {error.code() for error in errors} == {grpc.StatusCode.UNAVAILABLE}
-        await simulator.step(1000)
+        await simulator.step(1000, wait=0.1)  # what may still be held back
         server = start_server(tmp_path / "data", simulator.url, **with_port)
         assert "gRPC" in server.process.stdout.readline()
         async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:

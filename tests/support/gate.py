@@ -16,6 +16,7 @@ import psycopg.rows
 import uvicorn
 
 from support import books
+from support.encodings import loaded
 from support.raw_http import Answer, RawConnection, exchange
 from support.simulator_requests import FORM, form
 from support.wire import Message, Wire
@@ -141,6 +142,7 @@ def chat(question: str = "hello", model: str = "sim-fast", **fields: Any) -> dic
 @asynccontextmanager
 async def gate_open(folder: Path, environ: dict[str, str] | None = None, **settings: Any) -> AsyncIterator[Gate]:
     """A gate of its own with these settings, on a simulator that any model answers as fast as it can."""
+    await loaded()
     simulator = Simulator(folder / "bill.jsonl", tokens_per_second=0, any_model=True)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(simulator.stop)

@@ -118,11 +118,11 @@ class SimulatorProcess(Running):
 
     url: str
 
-    async def bill(self, wait: float = 10) -> dict[str, Any]:
+    async def bill(self, wait: float = 30) -> dict[str, Any]:
         """The bill, once no request runs any more (at most `wait` seconds; 0: as it is now)."""
         return await self._control("GET", f"/_bill?wait={wait}" if wait else "/_bill")
 
-    async def rows(self, wait: float = 10) -> dict[str, dict[str, Any]]:
+    async def rows(self, wait: float = 30) -> dict[str, dict[str, Any]]:
         """The bill's rows by our id of the call. Two rows for one call would be one too many."""
         rows = (await self.bill(wait))["requests"]
         found = {row["client_request_id"]: row for row in rows}
@@ -132,7 +132,7 @@ class SimulatorProcess(Running):
     async def script(self, *faults: dict[str, Any]) -> None:
         await self._control("POST", "/_script", list(faults))
 
-    async def step(self, events: int, wait: float = 10, request: str | None = None) -> list[dict[str, Any]]:
+    async def step(self, events: int, wait: float = 30, request: str | None = None) -> list[dict[str, Any]]:
         """request: the id of a row of the bill; None: of all that are held back."""
         body = {"events": events, "wait": wait, "request": request}
         return (await self._control("POST", "/_step", body))["released"]

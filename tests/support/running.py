@@ -141,7 +141,7 @@ class SimulatorProcess(Running):
 
     def bill(self, *, settled: bool = True) -> list[dict[str, Any]]:
         """All rows; settled: once no request runs."""
-        return self._send("GET", "/_bill?wait=10" if settled else "/_bill")["requests"]
+        return self._send("GET", "/_bill?wait=30" if settled else "/_bill")["requests"]
 
     def row(self, entry_id: str, *, settled: bool = True) -> dict[str, Any]:
         """The one row of the request that this ledger entry stands for."""

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+from support.encodings import loaded
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.users import Users
@@ -98,6 +99,7 @@ async def workspace(
     time_zone="UTC",
 ):
     """database: a URL, else SQLite in the folder. simulator: one that runs already (with its `base_url` set), else a new one as fast as it can. Nothing is left open at the end."""
+    await loaded()
     own = simulator is None
     if own:
         simulator = Simulator(folder / "bill.jsonl", tokens_per_second=0)

@@ -135,7 +135,7 @@ def _model(name: str) -> dict[str, Any]:
 class _Step(msgspec.Struct, forbid_unknown_fields=True):
     events: int = 1
     request: str | None = None
-    wait: float = 5.0
+    wait: float = 20.0
 
 
 def _json(value: Any, status: int = 200) -> "web.Response":

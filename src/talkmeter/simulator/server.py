@@ -76,11 +76,11 @@ class Simulator:
         made = [fault if isinstance(fault, Fault) else parse_fault(fault, "script") for fault in faults]
         self._running_service().script.extend(made)
 
-    async def step(self, events: int = 1, request_id: str | None = None, wait: float = 5.0) -> list[dict[str, Any]]:
+    async def step(self, events: int = 1, request_id: str | None = None, wait: float = 20.0) -> list[dict[str, Any]]:
         """Let gated requests go on by `events` events, as `POST /_step` does."""
         return await self._running_service().step(events, request_id, wait)
 
-    async def settled(self, wait: float = 5.0) -> bool:
+    async def settled(self, wait: float = 20.0) -> bool:
         """Wait until no request runs, at most `wait` seconds. True if none does."""
         return await self._running_service().settled(wait)
 
