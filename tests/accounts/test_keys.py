@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 
 import pytest
 
@@ -328,8 +327,7 @@ async def test_every_change_raises_the_revision(keys, users, store):
     assert await revision() >= before + 8
 
 
-async def test_finding_a_key_is_quick(store):
-    """Far less than a request costs, also among many keys: to look through them would cost a hundred times as much."""
+async def test_a_key_is_found_from_memory_among_many(store, monkeypatch):
     users = Users(store, Passwords(store))
     await users.load()
     keys = Keys(store, users)
@@ -342,14 +340,8 @@ async def test_finding_a_key_is_quick(store):
         for token, number in made
     ))  # fmt: skip
     await keys.load()
-    find = keys.find
-    best = 1.0
-    for _ in range(20):
-        began = time.process_time()
-        for token, _ in made:
-            find(token)
-        best = min(best, (time.process_time() - began) / len(made))
-    assert best < 30e-6, f"{best * 1e6:.2f} µs"  # 3 µs, and room for a machine that is slow
+    monkeypatch.setattr(keys, "_store", None)  # from here on it has no store to ask
+    assert [keys.find(token).id for token, _ in made] == [f"key_{number}" for _, number in made]
     assert checksum(made[0][0][:-6]) == made[0][0][-6:]
 
 

@@ -106,6 +106,23 @@ async def test_what_is_under_way_is_what_the_messages_say(desk, monkeypatch):
     assert (await desk.talks.history(LOCAL_PRINCIPAL, "trip")).under_way == ()
 
 
+async def test_a_stop_before_the_run_is_known_is_on_the_disk_and_ends_it_also_in_the_queue(desk, monkeypatch):
+    desk.simulator.script({"gate": True})
+    first = await desk.talks.ask(talk("one", "trip"))
+    enqueue, stored = desk.runs.enqueue, []
+    monkeypatch.setattr(desk.runs, "enqueue", stored.append)
+    waiting = (await desk.talks.ask(talk("two", "trip"))).run_id
+    await desk.talks.stop(LOCAL_PRINCIPAL, waiting)
+    assert (await desk.store.run(waiting, LOCAL_PRINCIPAL.user_id)).stop_mode == "drain", "also if the process ends now"
+    enqueue(*stored)
+    ended = await desk.talks.result(LOCAL_PRINCIPAL, waiting)
+    assert ended.status == "stopped", "although the one before it is still being answered"
+    assert desk.runs.is_running(first.room_id)
+    await desk.simulator.step(100_000)
+    assert (await desk.talks.result(LOCAL_PRINCIPAL, first.run_id)).status == "complete"
+    assert desk.simulator.bill.totals()["requests"] == 1
+
+
 async def test_another_principals_conversation_looks_like_none(desk):
     mine = await answered(desk, talk("mine", "secret"))
     for known in (mine.conversation_id, mine.room_id):

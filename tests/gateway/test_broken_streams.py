@@ -152,3 +152,23 @@ async def test_an_answer_that_we_break_off_at_our_end_says_so(gate):
     await connection.close()
     (entry,) = (await gate.ledger()).values()
     assert entry["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize("trailer", [False, True])
+async def test_a_stream_of_a_stated_length_may_become_another(gate, trailer):
+    """Proxies that buffer state the length of a whole stream; what we take out or add makes it another."""
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n'
+    body = WORD + usage + DONE
+    upstream = Scripted()
+    async with upstream.running(reply(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body, then="stay")):
+        await gate.application.accounts.providers.add("Buffering", upstream.base_url, "sk-x")
+        asked = chat(
+            model="Buffering/m", stream=True, **({"stream_options": {"include_usage": True}} if trailer else {})
+        )
+        headers = {"x_talkmeter_cost": "trailer"} if trailer else {}
+        answer = await gate.call("chat/completions", asked, **headers)
+        entry = await gate.entry_anywhere(answer)
+    assert (answer.status, entry["outcome"], entry["prompt_tokens"]) == (200, "finished", 3)
+    assert "content-length" not in answer.headers
+    rest = answer.body.removeprefix(body if trailer else WORD + DONE)
+    assert rest.startswith(b": talkmeter call=") if trailer else rest == b""

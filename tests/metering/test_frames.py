@@ -103,3 +103,36 @@ def test_what_is_not_alike_is_read(other):
 ])  # fmt: skip
 def test_where_the_text_stands_is_not_guessed(data):
     assert frame(data) is None
+
+
+def test_a_text_like_the_probe_proves_nothing_of_another_place():
+    """The first place that looks like the text is that of a tag."""
+    data = b'{"tag":{"content":"x"},"choices":[{"index":0,"delta":{"content":"~"}}]}'
+    assert frame(data) is None
+    twice = b'{"choices":[{"index":0,"delta":{"content":"x","content":"~"}}]}'
+    assert frame(twice) is None
+
+
+def test_an_event_that_ends_in_its_padding_s_name_is_no_event():
+    one = frame(event())
+    whole = event()
+    assert one.text(whole) == "hello"
+    assert one.text(whole[: whole.index(b'"obfuscation":"') + len(b'"obfuscation":"')]) is None
+    assert one.text(whole[:-1]) is None
+
+
+def test_what_is_nested_as_deep_as_can_be_read_ends_nothing():
+    for depth in range(700, 1010, 3):
+        data = b'{"deep":' + b"[" * depth + b"]" * depth + b',"choices":[{"index":0,"delta":{"content":"x"}}]}'
+        tap = PassingTap(streamed=True)
+        for _ in range(3):
+            tap.feed(b"data: " + data + b"\n\n")
+        tap.feed(b'data: {"choices":[{"index":0,"delta":{"content":"end"}}]}\n\n')
+        tap.finish()
+        assert tap.texts in (["xxxend"], ["end"]), depth
+        assert tap.problem is None
+
+
+def test_bytes_that_are_no_text_end_no_comparing():
+    one = frame(event())
+    assert one.text(event().replace(b"hello", b"he\xffllo")) is None

@@ -380,6 +380,32 @@ async def test_an_error_that_nobody_expected_ends_no_keeping(meter, monkeypatch,
     await settled(meter, call)
 
 
+@pytest.mark.parametrize("step", ["count_if_long", "to_keep"])
+async def test_a_call_that_trips_us_keeps_no_other_from_being_kept(meter, monkeypatch, caplog, step):
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.01)
+    said = b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n'
+    calls = [await begin(meter, Answer(said, b"data: [DONE]\n\n", kind=b"text/event-stream")) for _ in range(2)]
+    times = 0
+
+    def trip():
+        nonlocal times
+        times += 1
+        raise KeyError("mine")
+
+    monkeypatch.setattr(calls[0], step, trip)
+    for call in calls:
+        await call.dispatch(REQUEST)
+        await call.read()
+    async with asyncio.timeout(60):
+        while await meter.store.partial_texts(calls[1].opening.id) != ["one"] or times < 3:
+            await asyncio.sleep(0.005)
+    assert [record.getMessage() for record in caplog.records].count("texts under way are not kept") == 1
+    monkeypatch.undo()
+    for call in calls:
+        await read_all(call)
+        assert (await settled(meter, call)).provenance == "counted"
+
+
 @pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
 async def test_a_correction_that_does_not_get_through(meter, error):
     first = await begin(meter, Answer(b'{"object":"response","id":"resp_1","status":"queued"}'), endpoint="responses")

@@ -431,3 +431,61 @@ def test_the_word_that_ends_a_stream(block, done):
     tap.feed(f"data: {block}\n\n".encode())
     tap.finish()
     assert tap.done is done
+
+
+@pytest.mark.parametrize("event", [
+    b'{"choices":[{"index":0,"delta":{"content":"a\xffb"}}]}',
+    b'{"id":"\xb0\xa1","choices":[{"index":0,"delta":{"content":"a\xef\xbf\xbdb"}}]}',
+    b'{"type":"response.output_text.delta","delta":"a\xffb","output_index":0,"content_index":0}',
+])  # fmt: skip
+def test_bytes_that_are_no_utf_8_are_read_as_far_as_they_can_be(event):
+    """A provider that answers in another encoding is metered all the same."""
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"note":"\xb0"}}\n\n'
+    tap = PassingTap(streamed=True)
+    tap.feed(b"data: " + event + b"\n\n" + usage)
+    tap.finish()
+    assert tap.texts == ["a\ufffdb"]
+    assert (tap.usage, tap.incomplete) == (Usage(prompt_tokens=3, completion_tokens=2), False)
+    whole = PassingTap(streamed=False)
+    whole.feed(b'{"object":"chat.completion","id":"\xff","choices":[{"index":0,"message":{"content":"a\xff"}}],')
+    whole.feed(b'"usage":{"prompt_tokens":3,"completion_tokens":2}}')
+    whole.finish()
+    assert (whole.texts, whole.usage) == (["a\ufffd"], tap.usage)
+
+
+@pytest.mark.parametrize("inside", [b'"\xb0\xa1"', b'{"message":"\xb0\xa1","code":1}'])
+def test_an_error_in_another_encoding_is_one_all_the_same(inside):
+    tap = PassingTap(streamed=False)
+    tap.feed(b'{"error":' + inside + b"}")
+    tap.finish()
+    assert tap.error is not None
+    assert tap.error["message"] == "\ufffd\ufffd"
+
+
+def test_what_is_nested_too_deep_for_us_is_said(monkeypatch):
+    def too_deep(*_):
+        raise RecursionError
+
+    monkeypatch.setattr("talkmeter.metering.passing_tap.json.loads", too_deep)
+    monkeypatch.setattr("talkmeter.metering.passing_tap.read_usage", too_deep)
+    tap = PassingTap(streamed=True)
+    tap.feed(b'data: {"error":[[]],"usage":{"prompt_tokens":1}}\n\n')
+    tap.feed(b'data: {"choices":[{"index":0,"delta":{"content":"after"}}]}\n\n')
+    tap.finish()
+    assert tap.texts == ["after"]
+    assert (tap.error, tap.usage, tap.problem) == ({"message": "[[]]"}, None, "the usage cannot be read")
+
+
+def test_an_event_that_trips_us_is_left_out_and_the_rest_is_read(monkeypatch, caplog):
+    def trip(*_):
+        raise TypeError("tripped")
+
+    monkeypatch.setattr("talkmeter.metering.passing_tap.said_in_calls", trip)
+    tap = PassingTap(streamed=True)
+    tap.feed(b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{}]}}]}\n\n')
+    assert not tap.new_texts()
+    assert (tap.incomplete, tap.problem) == (True, "part of the answer cannot be read")
+    tap.feed(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n')
+    tap.finish()
+    assert tap.usage == Usage(prompt_tokens=3, completion_tokens=2)
+    assert "tripped" in caplog.text

@@ -61,6 +61,10 @@ class Runs:
             live.log.add("queued", {"behind": queue[-2].run.id})
         if (mode := self._stopped.pop(run.id, None)) is not None:
             live.stop(mode)
+            if live.task is None:  # it need not wait for the others to be ended
+                self._leave(live)
+                live.task = asyncio.get_running_loop().create_task(self._driver.end_unsent(live), name=run.id)
+                live.task.add_done_callback(lambda task: self._tell(live, task))
 
     def is_running(self, room_id: str) -> bool:
         """Whether an answer is being written or waits in this room."""
@@ -111,6 +115,8 @@ class Runs:
             live = self._live.get(run_id)
             if live is None and run.status == "queued":  # stored a moment ago, it is about to be enqueued
                 self._stopped[run_id] = mode
+                await self._store.commit(ChangeRun(id=run_id, stop_mode=mode))
+                return
         if live is None or live.log.ended or live.stop_mode == mode or live.stop_mode == "cut":
             return
         live.stop(mode)
@@ -181,9 +187,12 @@ class Runs:
         live.task = asyncio.get_running_loop().create_task(self._driver.drive(live), name=live.run.id)
         live.task.add_done_callback(lambda task: self._done(live, task))
 
-    def _done(self, live: LiveRun, task: asyncio.Task[None]) -> None:
+    def _tell(self, live: LiveRun, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("run %s ended unexpectedly", live.run.id, exc_info=error)
+
+    def _done(self, live: LiveRun, task: asyncio.Task[None]) -> None:
+        self._tell(live, task)
         if live in self._aside:
             self._aside.remove(live)
             self._forget_later(live)

@@ -11,7 +11,6 @@ from talkmeter.metering.answer_shapes import Choice, Event, Message, decode_even
 
 MARK = b'"content":"'
 PADDING = b'"obfuscation":"'  # OpenAI's: as long as it takes to hide the length of the text
-PROBE = b"~"
 NONE = (Raw(), Raw(b"null"))
 
 _decode_text = msgspec.json.Decoder(str).decode
@@ -38,11 +37,14 @@ class Frame:
         rest = end + len(after)
         if end < 0 or not data.startswith(after, end):
             return None
-        if rest != len(data) and not (self.padded and data.endswith(b'"}') and data[rest:-2].isalnum()):
+        if self.padded:
+            if not data.endswith(b'"}') or not data[rest:-2].isalnum():
+                return None
+        elif rest != len(data):
             return None
         try:
             return _decode_text(data[start - 1 : end + 1])
-        except msgspec.MsgspecError:  # an escaped quote, or no text at all
+        except ValueError:  # an escaped quote, no text at all, or no UTF-8
             return None
 
 
@@ -60,16 +62,19 @@ def frame_of(data: bytes, event: Event) -> Frame | None:
     padding = after.rfind(PADDING)
     if padding >= 0:
         after = after[: padding + len(PADDING)]
+    probe = "-" if choice.delta.content == "~" else "~"
     try:
-        other = decode_event(before + PROBE + after + (b'"}' if padding >= 0 else b""))
-    except msgspec.MsgspecError:
+        other = decode_event(before + probe.encode() + after + (b'"}' if padding >= 0 else b""))
+        found = other.choices[0].delta if other.choices else None
+        if found is None or found.content != probe:
+            return None
+        found.content = choice.delta.content
+        if other != event:
+            return None
+    except (ValueError, RecursionError):  # e.g. nested so deep that it cannot be compared
         return None
-    found = other.choices[0].delta if other.choices else None
-    if found is None or found.content != PROBE.decode():
-        return None
-    found.content = choice.delta.content
     index = choice.index if type(choice.index) is int else 0
-    return Frame(before, after, index, padded=padding >= 0) if other == event else None
+    return Frame(before, after, index, padded=padding >= 0)
 
 
 def _is_text_alone(event: Event, choice: Choice, message: Message) -> bool:

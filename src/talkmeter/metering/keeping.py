@@ -46,6 +46,7 @@ class Keeping:
         self._store = store
         self._live = live
         self._task: asyncio.Task[None] | None = None
+        self._odd: set[Keeps] = set()  # calls of which something could not be kept, and that has been said
 
     def watch(self, call: Keeps) -> None:
         """One more call. The work begins with the first, and ends by itself once there is none."""
@@ -58,6 +59,12 @@ class Keeping:
             await asyncio.sleep(KEEP_SECONDS)
             old = time.monotonic_ns() - int(KEEP_SECONDS * 1e9)
             lasting = [call for call in self._live if call.began < old]
+            self._odd &= self._live
+            for call in lasting:
+                try:
+                    await call.count_if_long()
+                except Exception as error:  # noqa: BLE001 - one call must not leave the others without what is kept
+                    self._note(call, error)
             try:
                 await self._keep_all(lasting)
             except Exception as error:
@@ -69,12 +76,22 @@ class Keeping:
                     call.keep_again()
 
     async def _keep_all(self, lasting: Sequence[Keeps]) -> None:
+        """From here to the submission nothing else runs: what is settled later is settled after this."""
+        changes: list[Struct] = []
         for call in lasting:
-            await call.count_if_long()
-        # From here to the submission nothing else runs: what is settled later is settled after this.
-        changes = [change for call in lasting if call in self._live for change in call.to_keep()]
+            if call in self._live:
+                try:
+                    changes += call.to_keep()
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._note(call, error)
         if changes:
             await self._store.submit(*changes)
+
+    def _note(self, call: Keeps, error: Exception) -> None:
+        """Says it, once for each call and not four times a second."""
+        if call not in self._odd:
+            self._odd.add(call)
+            log.error("texts under way are not kept", exc_info=error)
 
 
 class Kept:

@@ -8,13 +8,13 @@ with the whole inside), images, speech and transcription (`…completed`, `…do
 """
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from talkmeter.metering.answer_shapes import Choice, Event, decode_event, decode_usual, read_items
@@ -26,9 +26,12 @@ from talkmeter.metering.tool_fees import cites, searches_in, uses_in
 from talkmeter.metering.unpacking import PACKED, Unpackable, Unpacker
 from talkmeter.metering.usage import Usage, UsageProblem, parse_images_usage, read_usage
 
+log = logging.getLogger(__name__)
+
 WHOLE_LIMIT = 8 << 20  # bytes of an answer in one piece that are kept; of longer ones the beginning and the end
 ENDS = 128 << 10  # bytes of either
 TEXT_LIMIT = 16 << 20  # characters
+LONGEST_ERROR = 500  # characters of one that cannot be read
 NULL = Raw(b"null")
 DONE = b"[DONE]"
 MISSES = 8  # then events are no more compared
@@ -204,7 +207,7 @@ class PassingTap:
         """Whether this was all there is to read: with the usage nobody needs the text."""
         try:
             usual = decode_usual(body)
-        except (msgspec.MsgspecError, RecursionError):
+        except (ValueError, RecursionError):  # ValueError: also for bytes that are no UTF-8
             return False
         usage = usual.usage
         if usual.object != "chat.completion" or not usage or usage == NULL or usual.error is not None:
@@ -240,7 +243,7 @@ class PassingTap:
             return
         try:
             event = decode_event(data)
-        except (msgspec.MsgspecError, RecursionError):
+        except (ValueError, RecursionError):
             if data.strip() == DONE:
                 self.done = True
                 return
@@ -248,7 +251,13 @@ class PassingTap:
             if loose is None:
                 return
             event = loose
-        self._take(event)
+        try:
+            self._take(event)
+        except Exception:  # whatever an upstream has made up: what follows is read, and the call is settled
+            log.exception("event_not_read")
+            self._unread = True
+            self.problem = "part of the answer cannot be read"
+            return
         if self._misses < MISSES and self.streamed:
             self._misses += 1
             self._frame = frame_of(data, event)
@@ -334,17 +343,26 @@ class PassingTap:
 
     def _take_usage(self, raw: bytes) -> None:
         """The last usage that can be used stands: upstreams that send several send running totals."""
-        self.raw_usage = raw.decode("utf-8", "replace")
+        self.raw_usage = text = raw.decode("utf-8", "replace")
         try:
             usage = parse_images_usage(json.loads(raw)) if self._images else read_usage(raw)
         except UsageProblem as problem:
             self.problem = str(problem)
+        except (ValueError, RecursionError):
+            if (clean := text.encode()) != raw:
+                self._take_usage(clean)
+            else:
+                self.problem = "the usage cannot be read"
         else:
             self.usage = usage or self.usage
             self.problem = None
 
     def _take_error(self, raw: bytes) -> None:
-        value = json.loads(raw)
+        text = raw.decode("utf-8", "replace")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text[:LONGEST_ERROR]
         self.error = value if isinstance(value, dict) else {"message": str(value)}
 
 

@@ -211,7 +211,7 @@ def _text_of(content: Any) -> tuple[str, str]:
 def _read(data: bytes) -> _Event | None:
     try:
         return _decode_event(data)
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):  # ValueError: also for bytes that are no UTF-8
         return _read_loosely(data)
 
 

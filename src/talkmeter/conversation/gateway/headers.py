@@ -54,14 +54,14 @@ def upstream_headers(headers: Iterable[tuple[bytes, bytes]], *, plain: bool = Fa
     return tuple(found)
 
 
-def client_lines(answer: Answer, extra: Headers, request_id: bytes) -> bytes:
+def client_lines(answer: Answer, extra: Headers, request_id: bytes, *, resized: bool = False) -> bytes:
     """The lines of the provider's headers, and of ours, which take the place of those with the same name.
 
-    extra: ours, at least one. request_id: for a provider that has none of its own. Raises ValueError for a header that
-    could be taken for two.
+    extra: ours, at least one. request_id: for a provider that has none of its own. resized: the body will not be as
+    long as the provider says. Raises ValueError for a header that could be taken for two.
     """
     names, values = zip(*extra, strict=True)
-    replaced, template = _ours(names)
+    replaced, template = _ours(names, resized)
     lines = template % values
     if not lines.count(b"\n") == lines.count(b"\r") == len(names) + len(_OURS) or b"\0" in lines:
         raise ValueError("a header holds a line break")
@@ -71,10 +71,11 @@ def client_lines(answer: Answer, extra: Headers, request_id: bytes) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _ours(names: tuple[bytes, ...]) -> tuple[frozenset[bytes], bytes]:
+def _ours(names: tuple[bytes, ...], resized: bool) -> tuple[frozenset[bytes], bytes]:
     """For headers of ours with these names: what the client does not get of the provider's, and the lines of ours."""
     fixed = b"".join([b"%b: %b\r\n" % pair for pair in _OURS])
-    return _NOT_GIVEN_BACK.union(names), fixed + b"".join([b"%b: %%b\r\n" % name for name in names])
+    less = (b"content-length",) if resized else ()
+    return _NOT_GIVEN_BACK.union(names, less), fixed + b"".join([b"%b: %%b\r\n" % name for name in names])
 
 
 def _readable(accepted: bytes) -> bytes:

@@ -88,6 +88,11 @@ class Passage:
         return tap is not None and tap.streamed and tap.plain
 
     @property
+    def withholds(self) -> bool:
+        """Whether the client is to get less than the provider sends."""
+        return self._withheld is not None
+
+    @property
     def broke_silently(self) -> bool:
         """Whether these are events in clear that have broken off without a word of their own on how they ended."""
         tap = self.call.tap

@@ -236,7 +236,8 @@ class HttpAnswer:
         try:
             self._room = sink.take(data)
         except Exception as error:  # noqa: BLE001 - told to who streams; here it would be taken for the upstream's
-            waiter.set_exception(error)
+            if not waiter.done():  # else it has ended it all before
+                waiter.set_exception(error)
             return
         if not self._room:
             self.wake()

@@ -42,8 +42,9 @@ class Answering:
                     body = await _beginning(passage, body)
                 cost = _cost(passage, price_of)
             answer = passage.answer
-            length = answer.header(b"content-length")
-            lines = _lines(passage, cost)
+            resized = trailer or passage.withholds
+            length = None if resized else answer.header(b"content-length")
+            lines = _lines(passage, cost, resized=resized)
             self._begun = True
             client.start(answer.status, lines, None if length is None else int(length))
             if not passage.ended:
@@ -137,7 +138,7 @@ async def _beginning(passage: Passage, piece: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _lines(passage: Passage, cost: bytes | None) -> bytes:
+def _lines(passage: Passage, cost: bytes | None, *, resized: bool) -> bytes:
     """Of the head: the provider's headers and ours."""
     call_id = passage.call.opening.id.encode()
     extra = [(CALL_HEADER, call_id)]
@@ -148,7 +149,7 @@ def _lines(passage: Passage, cost: bytes | None) -> bytes:
             extra += [(WARNING_HEADER, _printable(warning)) for warning in admitted.warnings]
     if cost is not None:
         extra.append((COST_HEADER, cost))
-    return client_lines(passage.answer, extra, call_id)
+    return client_lines(passage.answer, extra, call_id, resized=resized)
 
 
 def _cost(passage: Passage, price_of: Any) -> bytes | None:
