@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
     # --- for the answer, and the pool
 
     def until_news(self, seconds: float) -> asyncio.Future[None]:
-        """For whoever waits: the answer wakes it when something has come, or has failed because nothing did for so long."""
+        """For whoever waits: the answer wakes it when something has come, or when it has failed for want of it."""
         self.wake_at(seconds)
         return self._loop.create_future()
 
