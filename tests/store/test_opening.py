@@ -11,8 +11,8 @@ import pytest
 
 from support.store_values import an_opening
 from talkmeter.errors import SettingError, StoreBusy, StoreError
+from talkmeter.store import databases, open_store
 from talkmeter.store import exclusive as store_exclusive
-from talkmeter.store import open_store
 from talkmeter.store.sqlite_facts import has_wal_reset_bug, network_file_system, warnings_about
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -352,3 +352,34 @@ async def test_postgres_needs_no_warning(postgres_url):
     store = await open_store(postgres_url)
     assert store.warnings == ()
     await store.close()
+
+
+class Cursor:
+    def close(self):
+        """There is nothing to close."""
+
+
+class Contended:
+    """A connection whose change to WAL mode is refused so many times, as SQLite does where two begin at once."""
+
+    def __init__(self, times, code=sqlite3.SQLITE_BUSY):
+        self.times = times
+        self.code = code
+
+    def execute(self, _text):
+        if self.times:
+            self.times -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+        return Cursor()
+
+
+def test_two_starts_for_a_new_file_wait_for_each_other():
+    connection = Contended(3)
+    databases._begin_log(connection, 60)
+    assert connection.times == 0
+    with pytest.raises(sqlite3.OperationalError):
+        databases._begin_log(Contended(10**9), 0.05)
+    with pytest.raises(sqlite3.OperationalError):
+        databases._begin_log(Contended(1, sqlite3.SQLITE_IOERR), 60)

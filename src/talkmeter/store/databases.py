@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from talkmeter.store.exclusive import lock_beside, lock_in_postgres
 _POSTGRES = ("postgresql", "postgresql+psycopg", "postgres")
 _COUNTERS = 0x746B_6D63  # PostgreSQL's advisory lock for budgets and rate limits; ends with the transaction
 _LOG_PAGES = 4000  # of 4 kB, after which the log is written back: 1000 would be a second of a busy gateway
+_BUSY_PAUSE = 0.02  # seconds
 _LARGEST_LOG = 64 << 20  # bytes of the write-ahead log that stay on the disk once it has been written back
 
 
@@ -101,15 +103,30 @@ def sqlite_connection(path: Path, busy_timeout: float, *, read_only: bool) -> sq
     if read_only:
         pragmas += ["query_only=ON", "wal_autocheckpoint=0"]
     else:
-        pragmas += ["journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_LARGEST_LOG}"]
-        pragmas += [f"wal_autocheckpoint={_LOG_PAGES}"]
+        pragmas += ["synchronous=FULL", f"journal_size_limit={_LARGEST_LOG}", f"wal_autocheckpoint={_LOG_PAGES}"]
     try:
+        if not read_only:
+            _begin_log(connection, busy_timeout)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _begin_log(connection: sqlite3.Connection, seconds: float) -> None:
+    """To WAL mode. Where two processes do this for a new file at once SQLite refuses one of them without waiting."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
 
 
 def _sqlite(path: Path, busy_timeout: float) -> Database:
