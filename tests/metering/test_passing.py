@@ -406,6 +406,30 @@ async def test_a_call_that_trips_us_keeps_no_other_from_being_kept(meter, monkey
         assert (await settled(meter, call)).provenance == "counted"
 
 
+async def test_a_call_that_ends_while_another_is_counted_is_not_kept_any_more(meter, monkeypatch):
+    monkeypatch.setattr(keeping, "KEEP_SECONDS", 0.01)
+    said = b'data: {"choices":[{"delta":{"content":"one"}}]}\n\n'
+    calls = [await begin(meter, Answer(said, said, b"data: [DONE]\n\n", kind=b"text/event-stream")) for _ in range(2)]
+    counted: list[object] = []
+
+    async def count(one, other):
+        counted.append(one)
+        if len(counted) == 2:  # both are to be kept in this turn
+            await read_all(other)
+
+    for call, other in (calls, calls[::-1]):
+        monkeypatch.setattr(call, "count_if_long", lambda call=call, other=other: count(call, other))
+        await call.dispatch(REQUEST)
+        await call.read()
+    async with asyncio.timeout(60):
+        while not any(call.ended for call in calls):
+            await asyncio.sleep(0.005)
+    for call in calls:
+        await read_all(call)
+        assert (await settled(meter, call)).provenance == "counted"
+        assert await meter.store.partial_texts(call.opening.id) == []
+
+
 @pytest.mark.parametrize("error", [StoreError("x", "x"), Conflict("x", "x")])
 async def test_a_correction_that_does_not_get_through(meter, error):
     first = await begin(meter, Answer(b'{"object":"response","id":"resp_1","status":"queued"}'), endpoint="responses")
