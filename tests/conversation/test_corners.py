@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from support.images import png
+from support.refusing import refuse
 from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.conversation.changes import AddRun, ChangeRun
@@ -280,14 +281,7 @@ async def test_only_what_a_dead_process_had_opened_is_settled_for_it(desk):
 
 
 async def test_a_conflict_of_another_kind_is_not_taken_for_a_repeat(desk, monkeypatch):
-    commit = desk.store.commit
-
-    async def conflicting(*changes):
-        if any(isinstance(change, AddRun) for change in changes):
-            raise Conflict("something else", "다른 충돌")
-        await commit(*changes)
-
-    monkeypatch.setattr(desk.store, "commit", conflicting)
+    refuse(monkeypatch, desk.store, AddRun, Conflict("something else", "다른 충돌"))
     with pytest.raises(Conflict):
         await desk.ask("hello")
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from support.held_writer import HeldWriter
+from support.refusing import refuse
 from support.store_values import an_opening
 from support.workspace import ME, workspace
 from talkmeter.completions import Chunk, Head
@@ -15,6 +16,8 @@ from talkmeter.conversation.recovery import AT_A_TIME, settle_open_entries
 from talkmeter.conversation.runlog import HIDDEN, text_of
 from talkmeter.errors import StoreFull
 from talkmeter.metering.ledger import SettleEntry
+
+FULL = StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
 
 
 @pytest.fixture
@@ -64,14 +67,7 @@ async def test_what_cannot_be_written_at_a_shutdown_is_not_tried_again(desk, mon
     running = await desk.ask("say: one two three")
     waiting = await desk.ask("say: four five six", running.room.id)
     log = desk.runs._live[waiting.run_id].log
-    commit = desk.store.commit
-
-    async def refuse(*changes):
-        if any(isinstance(change, AppendRunEvents) for change in changes):
-            raise StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
-        await commit(*changes)
-
-    monkeypatch.setattr(desk.store, "commit", refuse)
+    refuse(monkeypatch, desk.store, AppendRunEvents, FULL)
     await desk.runs.close()
     assert "cannot be written yet" in caplog.text
     assert (log._timer, log._flushing, log.closed) == (None, None, True)
@@ -172,14 +168,7 @@ async def test_a_shutdown_does_not_wait_for_a_full_disk_for_ever(tmp_path, monke
         first.simulator.script({"gate": True})
         asked = await first.ask("say: one two three")
         await first.simulator.step(3)
-        commit = first.store.commit
-
-        async def refuse(*changes):
-            if any(isinstance(change, SettleEntry) for change in changes):
-                raise StoreFull("The disk is full.", "디스크가 가득 찼습니다.")
-            await commit(*changes)
-
-        monkeypatch.setattr(first.store, "commit", refuse)
+        refuse(monkeypatch, first.store, SettleEntry, FULL)
         await first.runs.close()
         assert [entry.opening.run_id for entry in await first.store.open_entries()] == [asked.run_id]
         await first.simulator.settled()
