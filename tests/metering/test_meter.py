@@ -190,7 +190,7 @@ async def test_a_price_that_arrives_later_is_back_filled_once(desk):
         (b'{"detail": "Not here."}', "http_429", "Not here."),
         (b'{"error": "no"}', "http_429", "no"),
         (b"[1]", "http_429", "[1]"),
-        (b"<html>gateway</html>", "http_429", "<html>gateway</html>"),
+        (b"<html>gateway</html>", "http_429", "gateway"),
         (b"", "http_429", "(no text)"),
         (b'{"error": {}}', "http_429", '{"error": {}}'),
     ],
@@ -201,3 +201,19 @@ def test_the_providers_own_words(body, code, words):
     assert error["message"].endswith(words)
     assert error["message_ko"].endswith(words)
     assert error_of_refusal(429, {"retry-after": "Fri, 01 Jan 2027"}, body)["retry_after"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<html>\n<head><title>502 Bad\n Gateway</title></head><body><h1>502</h1></body></html>", "502 Bad Gateway"),
+        ("\ufeff <!DOCTYPE html><head><style>p{}</style></head><p>Too <b>many</b> &amp; late", "Too many & late"),
+        ("<html><title></title><script>x()</script>" + "<p>word" * 100, ("word " * 100)[:200] + "…"),
+        ("<html>", "(no text)"),
+        ("<error>no page</error>", "<error>no page</error>"),
+    ],
+)
+def test_a_web_page_in_an_answers_place_is_told_by_its_words(body, words):
+    error = error_of_refusal(502, {}, body.encode())
+    assert error["message"] == f"The provider answered 502: {words}"
+    assert error["message_ko"].endswith(words)

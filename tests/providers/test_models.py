@@ -74,7 +74,8 @@ def test_no_body_makes_it_fail_otherwise(body):
         (b'{"error": {"message": "no  such\\nmodel"}}', "no such model"),
         (b'{"error": "plain"}', "plain"),
         (b'{"detail": "Not Found"}', "Not Found"),
-        (b"<h1>Bad gateway</h1>", "<h1>Bad gateway</h1>"),
+        (b"<h1>Bad  gateway</h1>", "Bad gateway"),
+        (b"no <answer>", "no <answer>"),
         (b"{}", ""),
     ],
 )

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from talkmeter.errors import UpstreamError
 from talkmeter.metering.ledger import SettleEntry
+from talkmeter.wording import without_markup
 
 Hide = Callable[[str], str]  # the text without the provider's key
 
@@ -18,7 +19,7 @@ WORDS_LIMIT = 2000  # characters of a provider's text that are kept
 
 
 def error_of_refusal(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """An error status with its body: OpenAI's error object, any JSON with a message, or plain text."""
+    """An error status with its body: OpenAI's error object, any JSON with a message, a web page, or plain text."""
     code, words = _words(body)
     words = words[:WORDS_LIMIT].strip() or "(no text)"
     return {
@@ -91,7 +92,7 @@ def _words(body: bytes) -> tuple[str | None, str]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return None, text
+        return None, without_markup(text)
     error = value.get("error", value) if isinstance(value, dict) else value
     if not isinstance(error, dict):
         return None, str(error)

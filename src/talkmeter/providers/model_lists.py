@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from talkmeter.completions import UpstreamModel
+from talkmeter.wording import without_markup
 
 MOST_MODELS = 20_000
 LONGEST_ID = 300
@@ -45,11 +46,11 @@ def read_models(body: bytes) -> list[UpstreamModel]:
 
 
 def words_of_error(body: bytes) -> str:
-    """The provider's own words from an error body: OpenAI's shape, FastAPI's `detail`, or the text itself."""
+    """The provider's own words from an error body: OpenAI's shape, FastAPI's `detail`, a web page or the text."""
     try:
         answer = msgspec.json.decode(body)
     except msgspec.DecodeError:
-        return " ".join(body.decode("utf-8", "replace").split())[:LONGEST_WORDS]
+        return " ".join(without_markup(body.decode("utf-8", "replace")).split())[:LONGEST_WORDS]
     for path in (("error", "message"), ("error",), ("message",), ("detail",)):
         value: Any = answer
         for step in path:
