@@ -70,15 +70,40 @@ async def test_the_new_question_does_not_wait_for_the_old_ones_bill(desk):
     assert [said.text for said in told_again] == ["count", told, "say: something else", "something else"]
 
 
-async def test_one_that_was_stopped_already_gives_way_as_well(desk):
+async def test_nothing_waits_for_an_answer_that_was_stopped(desk):
+    """Neither what is asked afterwards, whatever it says of answers under way, nor another answer to a question."""
+    for way in ("enqueue", "reject", "interrupt"):
+        old, told = await held(desk)
+        await desk.talks.stop(LOCAL_PRINCIPAL, old.run_id)
+        new = await desk.talks.ask(talk(f"say: {way}", multitask=way))
+        assert (await result(desk, new)).text == way
+        assert [message["content"] for message in sent(desk, new)][-2:] == [told, f"say: {way}"]
+        again = await desk.conversation.answer_again(
+            principal="local", question_id=new.question_id, client_id=f"again {way}"
+        )
+        assert (await result(desk, again)).text == way
+        await desk.talks.stop(LOCAL_PRINCIPAL, old.run_id, "cut")
+        assert (await result(desk, old)).text == told
+
+
+async def test_another_answer_need_not_wait_for_the_one_that_was_stopped(desk):
     old, told = await held(desk)
     await desk.talks.stop(LOCAL_PRINCIPAL, old.run_id)
+    desk.simulator.script({"answer": "again"})
+    again = await desk.conversation.answer_again(principal="local", question_id=old.question_id, client_id="again")
+    assert (await result(desk, again)).text == "again"
+    await desk.simulator.step(1000)
+    ended = await result(desk, old)
+    assert (ended.status, ended.text, ended.provenance) == ("stopped", told, "drained")
+
+
+async def test_what_waits_goes_out_when_the_one_before_it_is_stopped(desk):
+    old, _ = await held(desk)
     waiting = await desk.talks.ask(talk("say: behind it"))
-    new = await desk.talks.ask(talk("say: now", multitask="interrupt"))
-    assert (await result(desk, new)).text == "now"
-    assert (await result(desk, waiting)).status == "stopped"
-    await desk.talks.stop(LOCAL_PRINCIPAL, old.run_id, "cut")
-    assert (await result(desk, old)).text == told
+    await desk.talks.stop(LOCAL_PRINCIPAL, old.run_id)
+    assert (await result(desk, waiting)).text == "behind it"
+    await desk.simulator.step(1000)
+    assert (await result(desk, old)).provenance == "drained"
 
 
 async def test_whoever_waits_in_the_room_goes_on(desk):

@@ -133,6 +133,7 @@ class Conversation:
             room.settings if model is None else structs.replace(room.settings, model=model, provider_id=provider_id)
         )
         await self._estimator.check_fits(settings, question)
+        await self._runs.make_way(room.id)
         run = Run(
             id=new_id("run"),
             room_id=room.id,
@@ -200,6 +201,7 @@ class Conversation:
 
     async def _make_way(self, room: Room, ask: Ask) -> None:
         """What becomes of the answers that are under way in the room. Raises Conflict (`room_busy`)."""
+        await self._runs.make_way(room.id)
         under_way = self._runs.under_way(room.id)
         if under_way and ask.multitask == "reject":
             raise Conflict(

@@ -1,8 +1,8 @@
 """Runs: answers in the making. Each is a task of its own, not the client's; any number of clients follow its log.
 
 A room answers one question at a time, in the order they came. A client that goes away changes nothing; `stop` is a
-call of its own: *drain* ends the answer for the reader and reads on for the bill, *cut* cancels it upstream. An answer
-that is interrupted for the next question is drained aside: that one need not wait for it.
+call of its own: *drain* ends the answer for the reader and reads on for the bill, *cut* cancels it upstream. The next
+question need not wait for an answer that is drained: that is read on aside.
 """
 
 import asyncio
@@ -126,14 +126,27 @@ class Runs:
         await self._store.commit(ChangeRun(id=run_id, stop_mode=mode))
         if waiting:
             await self._driver.end_unsent(live)
+        elif len(self._rooms.get(live.run.room_id, ())) > 1:
+            await self.make_way(live.run.room_id)
 
     async def interrupt(self, principal: str, run_id: str) -> None:
-        """Stops a run for the next question in its room, which need not wait: on return what was said is on the disk,
-        for that question's history, and the rest is read aside for the bill. Raises as stop does, and StoreError.
+        """Stops a run for the next question in its room, which need not wait: see make_way. Raises as stop does, and
+        StoreError.
         """
         await self.stop(principal, run_id, "drain")
-        live = self._live.get(run_id)
-        if live is None or live.call is None:
+        if (live := self._live.get(run_id)) is not None:
+            await self._give_way(live)
+
+    async def make_way(self, room_id: str) -> None:
+        """The next question in a room need not wait for an answer that is only read on for the bill: on return what
+        was said of that is on the disk, for the question's history, and the rest is read aside. Raises StoreError.
+        """
+        queue = self._rooms.get(room_id)
+        if queue and queue[0].stop_mode == "drain":
+            await self._give_way(queue[0])
+
+    async def _give_way(self, live: LiveRun) -> None:
+        if live.call is None:
             return  # it waited, or it ends at once because it has not left
         await live.log.flush()
         if live.log.closed:
