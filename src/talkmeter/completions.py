@@ -171,11 +171,15 @@ class UpstreamBroke(UpstreamError):
     def __init__(self, phase: str, reason: str) -> None:
         where = "before an answer came" if phase == "headers" else "in the middle of the answer"
         where_ko = "응답이 오기 전에" if phase == "headers" else "응답 도중에"
+        hint, hint_ko = "Try again.", "다시 시도하십시오."
+        if phase != "headers":
+            hint = "Ask again; what had arrived is kept and counted."
+            hint_ko = "다시 요청하십시오. 도착한 내용은 보관되고 집계되었습니다."
         super().__init__(
             f"The connection to the provider broke {where} ({reason}).",
             f"{where_ko} 제공자와의 연결이 끊어졌습니다.",
-            hint="Regenerate the answer; what had arrived is kept.",
-            hint_ko="답변을 다시 생성하십시오. 도착한 내용은 보관되어 있습니다.",
+            hint=hint,
+            hint_ko=hint_ko,
         )
         self.phase = phase
 

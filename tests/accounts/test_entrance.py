@@ -111,3 +111,17 @@ def test_a_request_as_it_comes():
     assert caller_of(None, {b"via": b"x"}) == Caller(address=None, proxied=True, host="")
     for odd in (b"Basic dTpw", b"Bearer", b"Bearer  ", b""):
         assert caller_of(None, {b"authorization": odd}).token is None
+
+
+@pytest.mark.parametrize("headers", [
+    {b"authorization": b"tm_x"},
+    {b"authorization": b"Basic tm_x"},
+    {b"authorization": b"token  tm_x"},
+    {b"api-key": b"tm_x"},
+    {b"authorization": b"Bearer sk-somebodys", b"x-api-key": b"tm_x"},
+    {b"authorization": b"Bearer tm_x", b"api-key": b"tm_y"},
+])  # fmt: skip
+def test_a_key_of_ours_counts_wherever_it_is_shown(headers):
+    """Else the call would be answered as if there were none, past what the key may do and to nobody's account."""
+    assert caller_of(None, headers).token == "tm_x"
+    assert caller_of(None, {b"authorization": b"Bearer sk-somebodys", b"api-key": b"sk-x"}).token == "sk-somebodys"

@@ -96,7 +96,18 @@ async def test_a_provider_that_refuses_the_connection(gate, streamed):
     gate.simulator.script({"fault": "refuse"})
     error = error_of(await gate.call("chat/completions", chat(stream=streamed)), 502)
     assert (error["type"], error["code"]) == ("server_error", "upstream_broke")
+    assert error["message"].endswith("Try again.")
     await gate.check_books(unknown=True)
+
+
+@pytest.mark.parametrize("fault", ["refuse", "hang-headers", "cut-0"])
+async def test_an_error_of_ours_names_the_entry(open_gate, fault):
+    gate = await open_gate(upstream_header_seconds=1)
+    gate.simulator.script({"fault": fault})
+    answer = await gate.call("chat/completions", chat())
+    assert answer.status in (502, 504)
+    assert (await gate.entry(answer))["outcome"] == "failed"
+    assert answer.json()["error"]["talkmeter"]["call_id"] == answer.headers["x-talkmeter-call-id"]
 
 
 async def test_a_provider_that_nobody_reaches(gate):

@@ -1,10 +1,14 @@
 """Who may come in, for what, and what is never let through: keys, hosts, origins, doors, models."""
 
 import asyncio
+import json
 
 import pytest
 
 from support.gate import UPSTREAM_KEY, chat
+from support.raw_http import RawConnection
+from talkmeter.accounts import tokens
+from talkmeter.errors import InvalidKey
 
 
 def check_error(answer, status, code, *, param=None, kind="invalid_request_error"):
@@ -86,6 +90,45 @@ async def test_a_client_cannot_choose_where_it_goes(gate):
 async def test_paths_that_do_not_exist(gate, path):
     check_error(await gate.call(path), 404, "unknown_url")
     assert gate.wire.sent == b""
+
+
+async def test_two_keys_at_once(gate):
+    _, token = await gate.key()
+    connection = await RawConnection.open(gate.base_url)
+    body = json.dumps(chat()).encode()
+    lines = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Type: application/json",
+             f"Content-Length: {len(body)}", "Authorization: Bearer sk-x", f"Authorization: Bearer {token}"]  # fmt: skip
+    for _ in range(2):  # also once the head could be known
+        await connection.write("\r\n".join([*lines, "", ""]).encode() + body)
+        message = check_error(await connection.next(), 400, "two_authorizations", param="Authorization")
+        assert "Send one" in message
+    await connection.close()
+    assert gate.wire.sent == b""
+
+
+async def test_a_key_that_another_process_has_just_made(gate):
+    """Whoever is handed a token can use it at once: here nobody watches for changes."""
+    from talkmeter.app.wiring import Accounts
+    from talkmeter.config import resolve
+    from talkmeter.store import open_store
+
+    _, strange = await gate.key()
+    await gate.application.accounts.keys.revoke(gate.application.accounts.keys.list()[0].id)
+    store = await open_store(gate.data_dir / "talkmeter.db")
+    try:
+        accounts = Accounts(store, resolve({"data_dir": str(gate.data_dir)}, {}))
+        await accounts.load()
+        for path, body in (("chat/completions", chat()), ("models", None)):
+            _, token = await accounts.keys.issue(user_id="owner", name=path)
+            answers = await asyncio.gather(*[gate.call(path, body, key=token) for _ in range(3)])
+            assert [answer.status for answer in answers] == [200, 200, 200]
+        assert "revoked" in check_error(await gate.call("models", key=strange), 401, "invalid_api_key")
+        other = tokens.new_token()
+        assert "no API key" in check_error(await gate.call("models", key=other), 401, "invalid_api_key")
+        with pytest.raises(InvalidKey):
+            accounts.keys.find(other)
+    finally:
+        await store.close()
 
 
 async def test_a_revoked_key_is_of_no_more_use_within_a_second(gate):

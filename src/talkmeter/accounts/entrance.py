@@ -21,6 +21,8 @@ from talkmeter.accounts.tokens import PREFIX
 from talkmeter.errors import BadInput, Forbidden, NotSignedIn
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
+AUTHORIZATION = b"authorization"
+_OTHER_HEADERS = (b"api-key", b"x-api-key")
 _PROXIED = frozenset({b"forwarded", b"x-forwarded-for", b"via"})
 
 Headers = Mapping[bytes, bytes]  # names in lower case
@@ -74,6 +76,10 @@ class Entrance:
         _refuse_pages(caller, self._hosts)
         return LOCAL_PRINCIPAL
 
+    async def look_again(self) -> None:
+        """For a key that is not known: another process may have made it a moment ago."""
+        await self._keys.look_again()
+
     def end_of(self, principal: Principal) -> "asyncio.Future[None] | None":
         """Done once the principal's key is revoked or its user disabled; None: there is no key that could be.
 
@@ -96,11 +102,14 @@ def caller_of(client: Any, headers: Headers) -> Caller:
 
 
 def token_of(headers: Headers) -> str | None:
-    """`Authorization: Bearer …`."""
-    scheme, _, token = (_text(headers.get(b"authorization")) or "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        return None
-    return token.strip()
+    """`Authorization: Bearer …`. A key of ours also where it stands without that word, or as `api-key` or `x-api-key`,
+    as some clients send it: whoever shows a key is answered as its owner, never as if there were none.
+    """
+    scheme, _, rest = (_text(headers.get(AUTHORIZATION)) or "").partition(" ")
+    token = rest.strip()
+    shown = [token, scheme, *[_text(headers.get(name)) or "" for name in _OTHER_HEADERS]]
+    ours = next((each for each in shown if each.startswith(PREFIX)), None)
+    return ours or (token if scheme.lower() == "bearer" and token else None)
 
 
 def is_this_machine(caller: Caller) -> bool:

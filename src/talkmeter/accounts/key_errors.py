@@ -5,6 +5,7 @@ from talkmeter.accounts.key_fields import when
 from talkmeter.accounts.store import ApiKey
 from talkmeter.errors import Conflict, InvalidKey, NotFound
 
+UNKNOWN = "unknown"  # a reason: the key may be another process's of a moment ago
 _ANOTHER = "Make another on the page under Settings, API keys, or with `talkmeter keys create`."
 _ANOTHER_KO = "설정의 API 키에서, 또는 `talkmeter keys create`로 새 키를 만드십시오."
 
@@ -34,7 +35,7 @@ def unknown(hint: str, *, typo: bool) -> InvalidKey:
         f"여기에는 API 키 {hint}이(가) 없습니다. 다른 Talkmeter의 키일 수 있습니다.",
         hint=f"Check the base URL. {_ANOTHER}",
         hint_ko=f"기본 URL을 확인하십시오. {_ANOTHER_KO}",
-        details={"reason": "unknown"},
+        details={"reason": UNKNOWN},
     )
 
 

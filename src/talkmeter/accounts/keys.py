@@ -40,6 +40,7 @@ __all__ = ["ApiKey", "Keys", "allows_door", "allows_model", "check_model", "mode
 
 LONGEST_LOOKED_AT = 256  # characters; nothing longer is hashed
 MINUTE = 60 * SECOND
+LOOK_SECONDS = 0.1
 LONGEST_OVERLAP = 90 * 24 * 3600  # seconds
 
 
@@ -59,6 +60,8 @@ class Keys:
         self._written: dict[str, int] = {}  # id → which of these is stored
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._loading = asyncio.Lock()
+        self._next_look: asyncio.Task[None] | None = None
+        self._looked_at = 0.0  # seconds, of the event loop
         # Who has asked with which token, for as long as keys and users are what they were.
         self._known: dict[str, tuple[ApiKey, Principal]] = {}
         self._known_among = users.enabled
@@ -72,6 +75,19 @@ class Keys:
             self._known = {}
             for key_id in [each for each in self._ends if self._by_id[each].revoked_at is not None]:
                 end(self._ends.pop(key_id))
+
+    async def look_again(self) -> None:
+        """Reads all keys once more, as another process may have made one; at most ten times a second."""
+        if self._next_look is None:
+            self._next_look = asyncio.get_running_loop().create_task(self._look_soon())
+        await asyncio.shield(self._next_look)
+
+    async def _look_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._looked_at + LOOK_SECONDS - loop.time()))
+        self._next_look = None  # who asks from here on may ask for what this reading does not find
+        self._looked_at = loop.time()
+        await self.load()
 
     def find(self, token: str) -> ApiKey:
         """The key of a token that may be used now; notes the use. Raises InvalidKey, which says why not."""

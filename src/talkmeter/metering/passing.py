@@ -262,7 +262,9 @@ class PassingCall:
         self.end("cut" if self.answer is not None else "no_headers")
 
     def end(self, kind: EndKind, error: UpstreamError | None = None, *, stopped: bool = False) -> None:
-        """Settles. Only the first word on how it ended counts."""
+        """Settles. Only the first word on how it ended counts; the error is told where it is written down."""
+        if error is not None:
+            error.details["call_id"] = self.opening.id
         if self.ended:
             return
         self.ended = True

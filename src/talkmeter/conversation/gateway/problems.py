@@ -19,6 +19,7 @@ _TYPES = {
     422: "invalid_request_error",
 }
 TIMED_OUT = "upstream_silent"
+CALL_HEADER = b"x-talkmeter-call-id"
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 
@@ -55,6 +56,9 @@ def problem(error: TalkmeterError) -> tuple[int, list[tuple[bytes, bytes]], byte
             (f"x-ratelimit-{name}-{kind}".encode(), str(error.details[name]).encode())
             for name in ("limit", "remaining", "reset")
         ]
+    call_id = error.details.get("call_id")
+    if isinstance(call_id, str):
+        headers.append((CALL_HEADER, call_id.encode()))
     allow = error.details.get("allow")
     if isinstance(allow, str):
         headers.append((b"allow", allow.encode()))

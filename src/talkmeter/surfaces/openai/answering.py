@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from talkmeter.completions import header_lines
 from talkmeter.conversation.gateway.headers import client_lines
 from talkmeter.conversation.gateway.passage import Passage
-from talkmeter.conversation.gateway.problems import problem, server_stops, stream_problem
+from talkmeter.conversation.gateway.problems import CALL_HEADER, problem, server_stops, stream_problem
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.ids import new_id
 from talkmeter.surfaces.openai.heads import COST_HEADER
@@ -16,16 +17,16 @@ from talkmeter.surfaces.openai.services import Client
 log = logging.getLogger(__name__)
 
 WHOLE_BYTES = 1 << 20  # answers in one piece up to this are read to their end, so that their head can say the cost
-CALL_HEADER = b"x-talkmeter-call-id"
 WARNING_HEADER = b"x-talkmeter-budget-warning"
 
 
 class Answering:
-    """Writes one answer; remembers whether it has begun. method, path: for the log."""
+    """Writes one answer; remembers whether it has begun. method, path: for the log. also: headers of ours to add."""
 
-    def __init__(self, client: Client, method: str, path: str) -> None:
+    def __init__(self, client: Client, method: str, path: str, also: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.client = client
         self._method, self._path = method, path
+        self._also = also
         self._begun = False
 
     async def passes(self, passage: Passage, price_of: Any, *, trailer: bool) -> None:
@@ -44,7 +45,7 @@ class Answering:
             answer = passage.answer
             resized = trailer or passage.withholds
             length = None if resized else answer.header(b"content-length")
-            lines = _lines(passage, cost, resized=resized)
+            lines = _lines(passage, cost, self._also, resized=resized)
             self._begun = True
             client.start(answer.status, lines, None if length is None else int(length))
             if not passage.ended:
@@ -95,6 +96,12 @@ class Answering:
         ]
         await self._say(status, headers, body)
 
+    async def nothing(self) -> None:
+        """No body: what there is to say is in the headers."""
+        self._begun = True
+        self.client.start(204, header_lines(self._also), None)
+        await self.client.finish()
+
     async def refuse(self, error: TalkmeterError) -> None:
         """Our own error; an answer that has begun cannot be changed any more and is broken off."""
         if self._begun:
@@ -107,7 +114,7 @@ class Answering:
         """An answer of our own, with a line in the log; a call that is passed on has its line when it is settled."""
         self._begun = True
         id_ = new_id("req")
-        headers.append((b"x-request-id", id_.encode()))
+        headers += [(b"x-request-id", id_.encode()), *self._also]
         log.log(
             logging.INFO if status < 500 else logging.ERROR,
             "request",
@@ -138,10 +145,10 @@ async def _beginning(passage: Passage, piece: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _lines(passage: Passage, cost: bytes | None, *, resized: bool) -> bytes:
+def _lines(passage: Passage, cost: bytes | None, also: Sequence[tuple[bytes, bytes]], *, resized: bool) -> bytes:
     """Of the head: the provider's headers and ours."""
     call_id = passage.call.opening.id.encode()
-    extra = [(CALL_HEADER, call_id)]
+    extra = [(CALL_HEADER, call_id), *also]
     admitted = passage.admitted
     if admitted is not None:
         extra += admitted.headers

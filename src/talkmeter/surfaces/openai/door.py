@@ -4,25 +4,27 @@ No router, no middleware, no request object: what this does is done for every ca
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from talkmeter.accounts.entrance import caller_of
+from talkmeter.accounts.entrance import AUTHORIZATION, Caller, caller_of
+from talkmeter.accounts.key_errors import UNKNOWN
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.allowed import check_endpoint, check_model, refuse_unread
 from talkmeter.conversation.gateway.endpoints import Endpoint, find_endpoint
 from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.conversation.gateway.waiting import client_left
-from talkmeter.errors import BadInput, NotFound, TalkmeterError, TooLarge
+from talkmeter.errors import BadInput, InvalidKey, NotFound, TalkmeterError, TooLarge
 from talkmeter.metering.asked import Asked
 from talkmeter.surfaces.openai.answering import Answering
 from talkmeter.surfaces.openai.asgi_client import AsgiClient
 from talkmeter.surfaces.openai.forms import content_type_of, read_form
 from talkmeter.surfaces.openai.heads import PREFIX, Head, KnownHeads, head_of
+from talkmeter.surfaces.openai.pages import READABLE, leave
 from talkmeter.surfaces.openai.services import Client, Services
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,6 @@ log = logging.getLogger(__name__)
 SURFACE = "openai"
 WHOLE_BYTES = 1 << 20  # answers in one piece up to this are read to their end, so that their head can say the cost
 USAGE_STREAMS = ("chat/completions", "completions")
-CALL_HEADER = b"x-talkmeter-call-id"
-WARNING_HEADER = b"x-talkmeter-budget-warning"
 
 Send = Any
 Receive = Any
@@ -50,9 +50,11 @@ class OpenAIDoor:
         # Of a HEAD only the server itself knows how to leave out the body.
         if client is None or scope["method"] == "HEAD":
             client = AsgiClient(send)
-        answering = Answering(client, scope["method"], scope["path"])
+        headers = dict(scope["headers"])
+        also = leave(scope["method"], headers) or (READABLE if b"origin" in headers else ())
+        answering = Answering(client, scope["method"], scope["path"], also)
         try:
-            await self._answer(scope, receive, answering)
+            await self._answer(scope, receive, headers, answering)
         except Exception as error:  # noqa: BLE001 - it is told and logged, whatever it was
             await _tell(error, answering, scope["path"])
 
@@ -70,7 +72,11 @@ class OpenAIDoor:
 
     async def _answer_whole(self, head: Head, body: bytes, peer: Any, answering: Answering) -> None:
         options = self._services.requests.options
-        principal = self._services.entrance.principal(SURFACE, head.caller(peer))
+        caller = head.caller(peer)
+        try:
+            principal = self._services.entrance.principal(SURFACE, caller)
+        except InvalidKey:
+            principal = await self._principal(caller)
         endpoint = check_endpoint(head.endpoint, options, head.path)
         size = len(body)
         if size > options.body_bytes:
@@ -85,9 +91,24 @@ class OpenAIDoor:
             provider_id = await self._services.requests.continued(fields, principal)
         await self._pass_on(self._pass_ask(head, principal, fields, asked, body, provider_id), head, answering)
 
-    async def _answer(self, scope: Any, receive: Receive, answering: Answering) -> None:
-        headers = dict(scope["headers"])
-        principal = self._services.entrance.principal(SURFACE, caller_of(scope.get("client"), headers))
+    async def _principal(self, caller: Caller) -> Principal:
+        """As the entrance has it; a key that is not known here may have been made by another process a moment ago."""
+        entrance = self._services.entrance
+        try:
+            return entrance.principal(SURFACE, caller)
+        except InvalidKey as error:
+            if error.details.get("reason") != UNKNOWN:
+                raise
+        await entrance.look_again()
+        return entrance.principal(SURFACE, caller)
+
+    async def _answer(self, scope: Any, receive: Receive, headers: Mapping[bytes, bytes], answering: Answering) -> None:
+        if leave(scope["method"], headers) is not None:
+            await answering.nothing()
+            return
+        if len(headers) < len(scope["headers"]) and [name for name, _ in scope["headers"]].count(AUTHORIZATION) > 1:
+            raise _two_keys()
+        principal = await self._principal(caller_of(scope.get("client"), headers))
         path, method = scope["path"][len(PREFIX) :], scope["method"]
         if path == "models" or path.startswith("models/"):
             await self._models(path, method, principal, answering)
@@ -256,6 +277,17 @@ def _coded() -> BadInput:
 def _asks_for_usage(fields: Fields) -> bool:
     options = fields.stream_options
     return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _two_keys() -> BadInput:
+    return BadInput(
+        "The request has more than one Authorization header.",
+        "요청에 Authorization 헤더가 둘 이상 있습니다.",
+        code="two_authorizations",
+        param="Authorization",
+        hint="Send one, with the key that is to pay.",
+        hint_ko="비용을 부담할 키로 하나만 보내십시오.",
+    )
 
 
 def _wrong_method() -> TalkmeterError:

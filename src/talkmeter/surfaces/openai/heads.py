@@ -133,6 +133,8 @@ def plain_head(head: bytes) -> Head | None:
     kept = [pair for pair in framing if pair[0] != b"content-length"]
     if len(framing) - len(kept) != 1 or names.count(b"host") != 1:
         return None
+    if b"origin" in names or names.count(b"authorization") > 1:  # a page's; one that is refused
+        return None
     if any(name != b"connection" or value.lower() != b"keep-alive" for name, value in kept):
         return None
     try:

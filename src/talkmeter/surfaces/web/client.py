@@ -2,6 +2,7 @@
 answer written straight to the connection. What a header may hold and how a body ends is as strict here as in uvicorn.
 """
 
+import math
 from asyncio import Task, Transport
 from collections.abc import Callable
 from typing import Any
@@ -88,15 +89,18 @@ _beginnings = _Beginnings()
 
 
 class Client:
-    """cycle: uvicorn's of this request, whose state is kept as its own `send` would."""
+    """cycle: uvicorn's of this request, whose state is kept as its own `send` would. chunks: it can be sent a body in
+    chunks; HTTP/1.0 knows none, so one of no stated length ends with the connection there.
+    """
 
-    __slots__ = ("_chunked", "_cycle", "_head", "_left", "gone", "on_gone")
+    __slots__ = ("_chunked", "_chunks", "_cycle", "_head", "_left", "gone", "on_gone")
 
-    def __init__(self, cycle: Any) -> None:
+    def __init__(self, cycle: Any, *, chunks: bool = True) -> None:
         self._cycle = cycle
+        self._chunks = chunks
         self._chunked = False
         self._head = b""  # goes out with the first piece of the body
-        self._left = 0  # bytes of the body that are still promised
+        self._left: float = 0  # bytes of the body that are still promised; infinite: as many as come
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
 
@@ -142,7 +146,11 @@ class Client:
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         if length is not None:
             self._left = length
-        elif status not in _NO_BODY:
+        elif status in _NO_BODY:
+            pass
+        elif not self._chunks:
+            self._left = math.inf
+        else:
             self._chunked = True
             end = b"transfer-encoding: chunked\r\n" + end
         self._head = _beginnings.of(cycle.default_headers, status) + lines + end
@@ -171,7 +179,7 @@ class Client:
         self._body(data, b"0\r\n\r\n" if self._chunked else b"")
         if cycle.disconnected or cycle.response_complete:
             return
-        if self._left:
+        if 0 < self._left < math.inf:
             self.abort()
             return
         cycle.response_complete = True

@@ -210,7 +210,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self._should_upgrade():
             self._upgraded = True
             return
-        client = Client(self.cycle)
+        client = Client(self.cycle, chunks=self.scope["http_version"] != "1.0")
         self._clients.append(client)
         extensions: Any = {"talkmeter.client": client}
         self.scope["extensions"] = extensions  # its task begins after this

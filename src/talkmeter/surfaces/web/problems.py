@@ -42,8 +42,10 @@ def problem_response(error: TalkmeterError, request_id: str) -> Response:
 
 
 def problem_bytes(code: str, message: str, message_ko: str) -> bytes:
-    """A body for what is refused before there is a request."""
-    return msgspec.json.encode(problem_json(TalkmeterError(message, message_ko, code=code), new_id("req")))
+    """A body for what is refused before there is a request, nor a door: OpenAI's clients can read it, too."""
+    told = problem_json(TalkmeterError(message, message_ko, code=code), new_id("req"))
+    told["error"]["type"] = "invalid_request_error"
+    return msgspec.json.encode(told)
 
 
 def internal_error() -> TalkmeterError:
