@@ -4,6 +4,7 @@ export type News =
   | { about: 'room-gone'; id: string }
   | { about: 'settings' }
   | { about: 'prices' }
+  | { about: 'signed-in'; principal: string }
   | { about: 'signed-out' }
 
 const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('talkmeter')

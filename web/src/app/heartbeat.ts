@@ -24,11 +24,10 @@ export function startHeartbeat(): () => void {
   const quiet = listen((news) => {
     if (news.about === 'settings') void session.reread().catch(() => undefined)
     else if (news.about === 'prices') void conversation.refresh()
-    else if (news.about === 'signed-out') location.assign('/')
     else if (news.about === 'room-gone') {
       rooms.forget(news.id)
       if (conversation.room?.id === news.id) conversation.gone()
-    } else {
+    } else if (news.about === 'room') {
       if (conversation.room?.id === news.id) void conversation.refresh()
       else void rooms.refresh().catch(() => undefined)
     }

@@ -1,9 +1,10 @@
 import { whenSignedOut } from '../api/client'
 import * as api from '../api/routes'
 import type { Bootstrap, Limits, Model, Preferences, Provider, Role, Settings } from '../api/types'
+import { draftsBelongTo, draftsOwner, forgetDrafts } from '../chat/draft.svelte'
 import { locale, speak } from '../i18n/index.svelte'
 import type { Display } from '../i18n/money'
-import { tell } from './channel'
+import { listen, tell } from './channel'
 import { applyTheme } from './theme'
 
 type Stage = 'starting' | 'signed-out' | 'ready' | 'unreachable'
@@ -43,12 +44,27 @@ class Session {
         return
       }
       await this.adopt(await api.bootstrap())
+      tell({ about: 'signed-in', principal: this.userId })
     } catch {
       if (this.stage !== 'signed-out') this.stage = 'unreachable'
     }
   }
 
+  /** Heed who signs in and out in the other tabs of this browser. Returns the way to stop it. */
+  heed(): () => void {
+    return listen((news) => {
+      if (news.about === 'signed-out') this.leave()
+      else if (news.about === 'signed-in' && this.userId !== '' && news.principal !== this.userId) this.leave()
+    })
+  }
+
   async adopt(bootstrap: Bootstrap): Promise<void> {
+    const before = this.userId === '' ? draftsOwner() : this.userId
+    if (before !== null && before !== bootstrap.principal) {
+      this.leave()
+      return
+    }
+    draftsBelongTo(bootstrap.principal)
     this.version = bootstrap.version
     this.userId = bootstrap.principal
     this.name = bootstrap.name
@@ -101,9 +117,17 @@ class Session {
   async signOut(): Promise<void> {
     await api.signOut()
     tell({ about: 'signed-out' })
+    this.leave()
+  }
+
+  /** What this tab remembers is one person's. Only a new page surely knows none of it. */
+  private leave(): void {
+    this.stage = 'starting'
+    forgetDrafts()
     location.assign('/')
   }
 
+  /** Who was here may sign in again and go on; for anybody else the page begins anew. */
   private async lostSession(): Promise<void> {
     if (this.stage === 'signed-out') return
     this.stage = 'signed-out'

@@ -17,6 +17,9 @@ interface Stored {
   options: Partial<RoomOptions>
 }
 
+const PREFIX = 'talkmeter.draft.'
+const OWNER = 'talkmeter.drafts-of'
+
 const EMPTY: Stored = { text: '', attachments: [], clientId: null, outbox: [], options: {} }
 
 /** What stands in the composer of a room, kept over reloads of this tab. */
@@ -28,6 +31,7 @@ export class Draft {
 
   private clientId: string | null = null
   private outbox: Outgoing[] = []
+  private forgotten = false
 
   constructor(public roomId: string | null) {
     const stored = read(keyOf(roomId))
@@ -100,7 +104,17 @@ export class Draft {
     this.save()
   }
 
+  /** Nothing of it is kept any more, whatever still holds on to it. */
+  forget(): void {
+    this.forgotten = true
+    this.text = ''
+    this.attachments = []
+    this.outbox = []
+    this.options = {}
+  }
+
   private save(): void {
+    if (this.forgotten) return
     const stored: Stored = {
       text: this.text,
       attachments: this.attachments,
@@ -131,8 +145,39 @@ export function draftOf(roomId: string | null): Draft {
   return draft
 }
 
+/** Who was at this tab last, also before a reload; null where nobody knows. */
+export function draftsOwner(): string | null {
+  try {
+    return sessionStorage.getItem(OWNER)
+  } catch {
+    return null
+  }
+}
+
+/** Drafts are one person's: whoever else signs in on this tab finds none, also after a reload. */
+export function draftsBelongTo(principal: string): void {
+  try {
+    if (draftsOwner() === principal) return
+    forgetDrafts()
+    sessionStorage.setItem(OWNER, principal)
+  } catch {
+    // A forbidden storage has kept nothing.
+  }
+}
+
+export function forgetDrafts(): void {
+  for (const draft of drafts.values()) draft.forget()
+  drafts.clear()
+  try {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key)
+    sessionStorage.removeItem(OWNER)
+  } catch {
+    // A forbidden storage has kept nothing.
+  }
+}
+
 function keyOf(roomId: string | null): string {
-  return `talkmeter.draft.${roomId ?? 'new'}`
+  return `${PREFIX}${roomId ?? 'new'}`
 }
 
 function read(key: string): Stored {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Attachment } from '../../src/api/types'
-import { Draft } from '../../src/chat/draft.svelte'
+import { Draft, draftOf, draftsBelongTo, forgetDrafts } from '../../src/chat/draft.svelte'
 
 const picture: Attachment = { id: 'p', name: 'p.png', mime: 'image/png', bytes: 1, width: 1, height: 1 }
 
@@ -64,5 +64,38 @@ describe('a draft', () => {
   test('unreadable storage is an empty draft', () => {
     sessionStorage.setItem('talkmeter.draft.r', '{broken')
     expect(new Draft('r').text).toBe('')
+  })
+})
+
+describe('drafts are one person’s', () => {
+  test('whoever signs in again finds theirs, also after a reload', () => {
+    draftsBelongTo('kim')
+    draftOf('r').write('half a thought')
+    draftsBelongTo('kim')
+    expect(draftOf('r').text).toBe('half a thought')
+    expect(new Draft('r').text).toBe('half a thought')
+  })
+
+  test('anybody else finds none', () => {
+    draftsBelongTo('kim')
+    draftOf(null).write('half a thought')
+    draftsBelongTo('lee')
+    expect([draftOf(null).text, new Draft(null).text]).toEqual(['', ''])
+  })
+
+  test('nobody finds one whose writer is not known', () => {
+    new Draft('r').write('half a thought')
+    draftsBelongTo('kim')
+    expect(new Draft('r').text).toBe('')
+  })
+
+  test('a forgotten draft is kept no more, whoever still writes into it', () => {
+    const draft = draftOf('r')
+    draft.write('half a thought')
+    const outgoing = draft.take()
+    forgetDrafts()
+    draft.restore(outgoing)
+    expect(sessionStorage.length).toBe(0)
+    expect(draftOf('r').text).toBe('')
   })
 })
