@@ -21,13 +21,15 @@ const ORIGINS: Record<Origin, PlainKey> = {
   preflight: 'origin_open',
   running: 'origin_open',
 }
-const SURFACES: Record<string, PlainKey> = {
+const SURFACE_NAMES: Record<string, PlainKey> = {
   web: 'surface_web',
   openai: 'surface_openai',
   ask: 'surface_ask',
   websocket: 'surface_websocket',
   grpc: 'surface_grpc',
 }
+/** The ways in that a call can have come. */
+export const SURFACES: readonly string[] = Object.keys(SURFACE_NAMES)
 const PERIODS: Record<Period, PlainKey> = {
   day: 'period_day',
   week: 'period_week',
@@ -51,7 +53,7 @@ function word(words: Record<string, PlainKey>, name: string): string {
 
 export const outcomeName = (name: string): string => word(OUTCOMES, name)
 export const originName = (name: string): string => word(ORIGINS, name)
-export const surfaceName = (name: string): string => word(SURFACES, name)
+export const surfaceName = (name: string): string => word(SURFACE_NAMES, name)
 export const periodName = (name: Period): string => t(PERIODS[name])
 export const scopeName = (name: Scope): string => t(SCOPES[name])
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Budget, Call } from '../../src/api/gateway'
 import { amountText, sharesOf, written } from '../../src/gateway/budget-figures'
+import { SURFACES } from '../../src/gateway/words'
 import { dayBefore, endOfDay } from '../../src/gateway/dates'
 import { namesOf } from '../../src/gateway/key-words'
 import { extended, refreshed } from '../../src/gateway/merge'
@@ -71,4 +72,8 @@ test('no name breaks out of an example', () => {
   expect(curl).toContain(`'{"model":"it'\\''s",`)
   expect(snippet('python', 'http://x/v1', 'tm_1', 'a"b')).toContain('model="a\\"b"')
   expect(snippet('node', 'http://x/v1', 'tm_1', 'a')).toContain('baseURL: "http://x/v1"')
+})
+
+test('calls are found by every way in', () => {
+  expect(SURFACES).toEqual(['web', 'openai', 'ask', 'websocket', 'grpc'])
 })
