@@ -9,15 +9,18 @@ from talkmeter.metering.prices import usd_to_picodollars
 
 LARGEST = 4 * 10**18  # picodollars or tokens: four million dollars, so that sums stay within 63 bits
 
-_MONEY = re.compile(r"\$\s*([\d.,_]+)|([\d.,_]+)\s*(?:USD|US\$|\$)", re.IGNORECASE)
-_TOKENS = re.compile(r"([\d,_]+)\s*(?:tokens?|토큰)", re.IGNORECASE)
+# A comma stands between thousands only: who writes 5,50 may mean 5.50.
+_WHOLE = r"(?:\d{1,3}(?:,\d{3})+|[\d_]+)"
+_FIGURE = rf"({_WHOLE}?(?:\.[\d_]*)?)"
+_MONEY = re.compile(rf"\$\s*{_FIGURE}|{_FIGURE}\s*(?:USD|US\$|\$)", re.IGNORECASE)
+_TOKENS = re.compile(rf"({_WHOLE})\s*(?:tokens?|토큰)", re.IGNORECASE)
 
 
 def parse_amount(text: str) -> tuple[Unit, int]:
     """The unit and the amount in it. Raises BadInput (param `amount`)."""
     text = text.strip()
     if money := _MONEY.fullmatch(text):
-        figure = (money[1] or money[2]).replace(",", "").replace("_", "")
+        figure = (money[1] or money[2] or "").replace(",", "").replace("_", "")
         try:
             return "picodollars", check_amount(usd_to_picodollars(figure))
         except BadInput as error:
@@ -58,6 +61,8 @@ def _not_an_amount(text: str) -> BadInput:
         f"“{text:.40}” is not an amount.",
         f"“{text:.40}”은(는) 금액이 아닙니다.",
         param="amount",
-        hint="Write money such as `5 USD` or `$0.50` (at most 4,000,000 US$), or tokens such as `2000000 tokens`.",
-        hint_ko="`5 USD`나 `$0.50` 같은 금액(최대 4,000,000달러) 또는 `2000000 tokens`처럼 쓰십시오.",
+        hint="Write money such as `5 USD`, `$0.50` or `1,250.50 USD` (at most 4,000,000 US$; a comma separates "
+        "thousands only), or tokens such as `2000000 tokens`.",
+        hint_ko="`5 USD`, `$0.50`, `1,250.50 USD` 같은 금액(최대 4,000,000달러, 쉼표는 천 단위 구분에만) 또는 "
+        "`2000000 tokens`처럼 쓰십시오.",
     )

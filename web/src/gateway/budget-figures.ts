@@ -32,9 +32,12 @@ export function written(unit: Budget['unit'], amount: Amount): string {
   return fraction === '' ? digits.slice(0, -12) : `${digits.slice(0, -12)}.${fraction.padEnd(2, '0')}`
 }
 
+/** A comma stands between thousands only: who writes 5,50 may mean 5.50. */
+const THOUSANDS = /^\d{1,3}(,\d{3})+(?=\.|$)/
+
 /** The amount as the server reads it; null where it is no figure. */
 export function amountText(unit: Budget['unit'], text: string): string | null {
-  const figure = text.trim().replaceAll(',', '')
+  const figure = text.trim().replace(THOUSANDS, (whole) => whole.replaceAll(',', ''))
   if (unit === 'tokens') return /^\d{1,18}$/.test(figure) ? `${figure} tokens` : null
   return /^\d{1,7}(\.\d{1,12})?$/.test(figure) ? `${figure} USD` : null
 }

@@ -43,6 +43,12 @@ test('an amount is written and read without loss', () => {
   expect(amountText('picodollars', ' 2.50 ')).toBe('2.50 USD')
   expect(amountText('tokens', '2,000,000')).toBe('2000000 tokens')
   for (const wrong of ['', '-1', '1e3', '5 USD', '0.0000000000001']) expect(amountText('picodollars', wrong)).toBeNull()
+  expect(amountText('picodollars', '1,000')).toBe('1000 USD')
+  expect(amountText('picodollars', '12,345.67')).toBe('12345.67 USD')
+  for (const wrong of ['5,50', '5,5', '1,0000', '1000,000', '1,,000', ',000', '1.5,000', '1,00.5']) {
+    expect(amountText('picodollars', wrong)).toBeNull()
+    expect(amountText('tokens', wrong)).toBeNull()
+  }
   for (const wrong of ['', '1.5', '-1']) expect(amountText('tokens', wrong)).toBeNull()
 })
 
