@@ -39,6 +39,18 @@ async def test_none_goes_back_to_the_default(settings, store, resolved):
     assert later.get("language") == "ko"
 
 
+async def test_a_rate_is_that_of_one_currency(settings, store, resolved):
+    await settings.change({"currency": "KRW", "currency_rate": "1380.5"})
+    await settings.change({"currency": "KRW", "language": "ko"})
+    assert settings.page_values()["currency_rate"] == "1380.5"
+    await settings.change({"currency": "EUR"})
+    assert settings.get("currency_rate") is None
+    assert (await again(store, resolved)).get("currency_rate") is None
+    await settings.change({"currency_rate": "0.92"})
+    await settings.change({"currency": None})
+    assert (settings.get("currency"), settings.get("currency_rate")) == ("USD", None)
+
+
 async def test_flag_environment_and_file_beat_what_is_stored(settings, store, resolved):
     await settings.change({"default_window": 9})
     later = await again(store, resolved, TALKMETER_DEFAULT_WINDOW="2")
@@ -88,7 +100,7 @@ async def test_the_page_sees_its_own_settings_only(settings):
     values = settings.page_values()
     assert set(values) == {setting.name for setting in settings.described()}
     assert values["default_model"] == "sim-fast"
-    assert values["currency_rate"] == "1"
+    assert values["currency_rate"] is None
     assert not {"port", "encryption_key", "owner_password"} & set(values)
 
 

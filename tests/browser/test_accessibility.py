@@ -249,7 +249,11 @@ async def test_the_browsers_own_preferences_hold_where_nothing_is_set(open_page:
 async def test_money_is_shown_in_a_currency_of_choice(open_page: OpenPage) -> None:
     tab = await open_page("/settings#appearance")
     try:
-        await tab.page.get_by_label("Currency", exact=True).select_option("KRW")
+        currency = tab.page.get_by_label("Currency", exact=True)
+        await currency.select_option("KRW")
+        await expect(tab.page.get_by_text("until then money is not shown in KRW")).to_be_visible()
+        await expect(tab.page.get_by_label("KRW per US dollar")).to_have_value("")
+        assert (await tab.get("/api/settings"))["settings"]["currency"] == "USD"  # a currency comes with its rate
         rate = tab.page.get_by_label("KRW per US dollar")
         await rate.fill("0")
         await rate.press("Tab")
@@ -257,6 +261,9 @@ async def test_money_is_shown_in_a_currency_of_choice(open_page: OpenPage) -> No
         await rate.fill("1380.5")
         await rate.press("Tab")
         await expect(tab.page.get_by_text("$1 = ₩1,380.5")).to_be_visible()  # what holds, not only what was typed
+        await currency.select_option("EUR")
+        await expect(tab.page.get_by_label("EUR per US dollar")).to_have_value("")  # a rate is that of one currency
+        assert (await tab.get("/api/settings"))["settings"]["currency"] == "KRW"
         await tab.fresh()
         await tab.asked("say: in Korean money")
         figures = (await tab.messages())[-1]["figures"]
@@ -265,4 +272,4 @@ async def test_money_is_shown_in_a_currency_of_choice(open_page: OpenPage) -> No
         sheet = await tab.open_receipt(tab.answer())
         await expect(sheet).to_contain_text("at 1380.5 KRW per dollar")
     finally:
-        await tab.call("PATCH", "/api/settings", {"currency": "USD", "currency_rate": "1"})
+        await tab.call("PATCH", "/api/settings", {"currency": "USD", "currency_rate": None})

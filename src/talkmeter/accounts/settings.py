@@ -66,7 +66,7 @@ class Settings:
         return [setting for setting in TABLE if setting.page]
 
     async def change(self, values: Mapping[str, Any]) -> None:
-        """Stores them all or none; None goes back to the default.
+        """Stores them all or none; None goes back to the default. Another currency forgets the rate of the one before.
 
         Raises BadInput for an unknown name or a value that does not fit, Conflict (`setting_locked`) for a locked one.
         """
@@ -84,6 +84,8 @@ class Settings:
                     code=error.code,
                     param=name,
                 ) from None
+        if parsed.get("currency", self.get("currency")) != self.get("currency"):
+            parsed.setdefault("currency_rate", None)  # the rate was that of another currency
         await self._store.commit(SaveSettings({name: BY_NAME[name].plain(v) for name, v in parsed.items()}))
         for name, value in parsed.items():
             if value is None:

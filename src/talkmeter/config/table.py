@@ -2,7 +2,6 @@
 
 import os
 import sys
-from decimal import Decimal
 from pathlib import Path
 
 from talkmeter.config.setting import Setting
@@ -336,13 +335,16 @@ PAGE = (
     Setting(
         name="currency_rate",
         kind="decimal",
-        default=Decimal(1),
+        default=None,
+        default_text="none",
         group="page",
         page=True,
+        optional=True,
         minimum=0.000001,
         maximum=1_000_000_000,
-        help="How many units of that currency one US dollar is. You set it; nothing is fetched.",
-        help_ko="1 미국 달러가 그 통화로 얼마인지. 직접 정하며, 어디에서도 가져오지 않습니다.",
+        help="How many units of that currency one US dollar is. You set it; nothing is fetched. Without it money is shown in "
+        "US dollars.",
+        help_ko="1 미국 달러가 그 통화로 얼마인지. 직접 정하며, 어디에서도 가져오지 않습니다. 정하지 않으면 금액을 미국 달러로 표시합니다.",
     ),
     Setting(
         name="language",

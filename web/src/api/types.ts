@@ -16,7 +16,7 @@ export interface Settings {
   default_max_tokens: number | null
   currency: string
   /** Units of `currency` for one US dollar. */
-  currency_rate: string
+  currency_rate: string | null
   /** Where a calendar day begins. */
   time_zone: string
   language: Language

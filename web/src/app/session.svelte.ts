@@ -3,7 +3,7 @@ import * as api from '../api/routes'
 import type { Bootstrap, Limits, Model, Preferences, Provider, Role, Settings } from '../api/types'
 import { draftsBelongTo, draftsOwner, forgetDrafts } from '../chat/draft.svelte'
 import { locale, speak } from '../i18n/index.svelte'
-import type { Display } from '../i18n/money'
+import { DOLLARS, type Display } from '../i18n/money'
 import { listen, tell } from './channel'
 import { applyTheme } from './theme'
 
@@ -146,8 +146,8 @@ export function settings(): Settings {
   return session.settings
 }
 
-/** How money reads here: currency, the person's own rate, language. */
+/** How money reads here: currency, the person's own rate, language. In dollars where nobody has given a rate. */
 export function display(): Display {
   const { currency, currency_rate } = settings()
-  return { currency, rate: currency_rate, locale: locale() }
+  return currency_rate === null ? DOLLARS(locale()) : { currency, rate: currency_rate, locale: locale() }
 }

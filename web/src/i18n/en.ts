@@ -355,6 +355,7 @@ export const en = {
   currency_text: 'The ledger keeps US dollars. This only changes how money is shown.',
   currency_rate: '{currency} per US dollar',
   currency_rate_text: 'You set the rate; Talkmeter asks nobody.',
+  currency_rate_missing: 'Give the rate: until then money is not shown in {currency}.',
   currency_rate_wrong: 'A rate is a number above 0, such as 1380.5.',
 
   // Calls, keys, budgets, routes

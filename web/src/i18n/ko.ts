@@ -357,6 +357,7 @@ export const ko: Dictionary = {
   currency_text: '원장에는 미국 달러로 기록하며, 여기에서는 표시하는 통화만 바뀝니다.',
   currency_rate: '1달러당 {currency}',
   currency_rate_text: '환율은 직접 정합니다. Talkmeter는 환율을 외부에서 가져오지 않습니다.',
+  currency_rate_missing: '환율을 입력해야 금액이 {currency}로 표시됩니다.',
   currency_rate_wrong: '환율은 1380.5와 같이 0보다 큰 숫자로 입력하십시오.',
 
   // 호출, 키, 예산, 경로
