@@ -243,6 +243,26 @@ async def test_a_budget_refuses_what_does_not_fit(open_page: OpenPage, server: S
     await expect(budget).to_have_count(0)
 
 
+async def test_an_owner_says_where_the_days_of_budgets_begin(open_page: OpenPage) -> None:
+    tab = await open_page("/gateway#budgets")
+    try:
+        field = tab.page.get_by_label("Time zone")
+        await expect(field).to_have_value("UTC")
+        tab.watch.allow("400")
+        await field.fill("Asia/Atlantis")
+        await field.press("Tab")
+        await expect(tab.page.get_by_role("alert")).to_contain_text("“Asia/Atlantis” is no time zone")
+        await expect(tab.page.get_by_text("Days begin at midnight in UTC")).to_be_visible()
+        await field.fill("Asia/Seoul")
+        await field.press("Tab")
+        await expect(tab.page.get_by_text("Days begin at midnight in Asia/Seoul")).to_be_visible()
+        await expect(tab.page.get_by_role("alert")).to_have_count(0)
+        await tab.shot("gateway-time-zone")
+        assert await grave_findings(tab.page) == []
+    finally:
+        await tab.call("PATCH", "/api/settings", {"time_zone": None})
+
+
 async def test_a_route_sends_a_name_where_it_says(open_page: OpenPage, server: Server) -> None:
     tab = await open_page("/gateway#routes")
     made = await tab.call("POST", "/api/keys", {"name": "routed"})
