@@ -78,6 +78,25 @@ async def test_a_parameter_that_the_model_refuses_is_reported_in_the_room(chat: 
     await expect(chat.words()).to_have_text("not with a temperature")
 
 
+async def test_a_parameter_out_of_its_range_says_what_is_in_it(chat: ChatPage) -> None:
+    await chat.composer.get_by_role("button", name="Parameters of this conversation").click()
+    panel = chat.page.get_by_role("dialog", name="Parameters of this conversation")
+    for name, wrong, said in (
+        ("Temperature", "3", "A number from 0 to 2."),
+        ("Top P", "1.5", "A number from 0 to 1."),
+        ("Max tokens", "1.5", "A whole number from 1 to 10,000,000."),
+    ):
+        field = panel.get_by_label(name)
+        await field.fill(wrong)
+        await expect(panel.get_by_text(said)).to_be_visible()
+        await field.press("Tab")
+        await expect(panel.get_by_text(said)).to_be_visible()
+        await expect(field).to_have_attribute("aria-invalid", "true")
+    await chat.shot("parameters-out-of-range")
+    await panel.get_by_label("Max tokens").fill("15")
+    await expect(panel.get_by_text("A whole number")).to_have_count(0)
+
+
 async def test_no_provider_reachable(chat: ChatPage) -> None:
     provider = await chat.call("POST", "/api/providers", {"name": "Nobody home", "base_url": "http://127.0.0.1:9/v1"})
     try:

@@ -212,6 +212,8 @@ export const en = {
   parameters_text: 'An empty field keeps the default. What a model refuses is reported in its own words.',
   system_prompt: 'System prompt',
   system_prompt_none: 'None',
+  number_range: 'A number from {min} to {max}.',
+  number_whole: 'A whole number from {min} to {max}.',
   temperature: 'Temperature',
   top_p: 'Top P',
   max_tokens: 'Max tokens',

@@ -214,6 +214,8 @@ export const ko: Dictionary = {
   parameters_text: '비워 두면 기본값을 따릅니다. 모델이 거부한 값은 제공자의 오류 그대로 알려 드립니다.',
   system_prompt: '시스템 프롬프트',
   system_prompt_none: '없음',
+  number_range: '{min}~{max} 사이의 숫자를 입력하십시오.',
+  number_whole: '{min}~{max} 사이의 정수를 입력하십시오.',
   temperature: 'Temperature',
   top_p: 'Top P',
   max_tokens: '최대 토큰',
