@@ -1,4 +1,5 @@
 import { conversation } from '../chat/conversation.svelte'
+import { differs } from '../rooms/newest'
 import { rooms } from '../rooms/rooms.svelte'
 import { listen } from './channel'
 import { session } from './session.svelte'
@@ -49,10 +50,6 @@ async function look(): Promise<void> {
   if (before === null || conversation.room?.id !== before.id || conversation.pending.length > 0) return
   const now = rooms.find(before.id)
   if (now === undefined || differs(before, now) || unsettled()) await conversation.refresh()
-}
-
-function differs(a: { leaf_id: string | null; message_count: number; running: boolean; last_used_at: number }, b: typeof a): boolean {
-  return a.leaf_id !== b.leaf_id || a.message_count !== b.message_count || a.running !== b.running || a.last_used_at !== b.last_used_at
 }
 
 /** Something in this room will still change by itself and nobody here follows it. */

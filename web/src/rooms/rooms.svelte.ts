@@ -3,6 +3,7 @@ import { tell } from '../app/channel'
 import * as api from '../api/routes'
 import type { Room, RoomPatch } from '../api/types'
 import { byPlace } from './group'
+import { takeNewest } from './newest'
 
 /** The list of rooms: loaded page by page as somebody scrolls, kept in order. */
 class Rooms {
@@ -43,12 +44,29 @@ class Rooms {
 
   /** Ask for the newest rooms again; other tabs and other doors make rooms too. */
   async refresh(): Promise<void> {
+    const asked = new Set(this.list)
     const page = await api.rooms(null, 50)
+    const list = takeNewest(this.list, page.rooms, page.next === null, asked)
+    const explained = list.length - this.list.length === page.total - this.total
+    this.list = list
     this.total = page.total
-    const fresh = new Set(page.rooms.map((room) => room.id))
-    const complete = page.next === null
-    this.list = (complete ? [] : this.list.filter((room) => !fresh.has(room.id))).concat(page.rooms).sort(byPlace)
     this.stage = 'ready'
+    if (!explained && page.next !== null) await this.reload()
+  }
+
+  /** Rooms further down have gone or come: ask for as many again as are listed. */
+  private async reload(): Promise<void> {
+    const asked = new Set(this.list)
+    const found: Room[] = []
+    let next: string | null = null
+    do {
+      const page = await api.rooms(next)
+      found.push(...page.rooms)
+      next = page.next
+      this.total = page.total
+    } while (next !== null && found.length < asked.size)
+    this.list = takeNewest(this.list, found, next === null, asked)
+    this.next = next
   }
 
   find(id: string): Room | undefined {

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Room } from '../../src/api/types'
-import { groupRooms } from '../../src/rooms/group'
+import { byPlace, groupRooms } from '../../src/rooms/group'
+import { differs, takeNewest } from '../../src/rooms/newest'
+import { rooms } from '../../src/rooms/rooms.svelte'
 import { visibleRows } from '../../src/rooms/window'
 
 const now = new Date(2026, 10, 20, 9, 30)
@@ -47,4 +49,56 @@ describe('visibleRows', () => {
       }),
     )
   })
+})
+
+/** So many rooms, the newest first. */
+const many = (count: number): Room[] => Array.from({ length: count }, (_, n) => room(`r${n}`, new Date(2026, 0, 1, 0, -n)))
+const ids = (list: readonly Room[]): string[] => list.map(({ id }) => id)
+
+describe('takeNewest', () => {
+  const list = many(120)
+
+  test('what stood among the newest and is not there any more is gone', () => {
+    const newest = list.slice(0, 51).filter(({ id }) => id !== 'r20')
+    expect(ids(takeNewest(list, newest, false, new Set(list)))).toEqual(ids(list).filter((id) => id !== 'r20'))
+  })
+
+  test('what came while the answer was on its way stays', () => {
+    const fresh = room('new', new Date(2026, 0, 2))
+    expect(ids(takeNewest([fresh, ...list], list.slice(0, 50), false, new Set(list)))).toEqual(['new', ...ids(list)])
+  })
+
+  test('all there are are all that are listed', () => {
+    expect(ids(takeNewest(list, list.slice(0, 3), true, new Set(list)))).toEqual(['r0', 'r1', 'r2'])
+  })
+})
+
+test('a room that is deleted elsewhere leaves the list, wherever it stands', async () => {
+  let there = many(120)
+  const asked: string[] = []
+  vi.stubGlobal('fetch', (path: string) => {
+    asked.push(path)
+    const query = new URL(path, 'http://x').searchParams
+    const start = Number(query.get('cursor') ?? 0)
+    const end = start + Number(query.get('limit'))
+    const body = { rooms: there.sort(byPlace).slice(start, end), next: end < there.length ? String(end) : null, total: there.length }
+    return Promise.resolve(new Response(JSON.stringify(body)))
+  })
+  await rooms.load()
+  for (const gone of ['r10', 'r80']) {
+    there = there.filter(({ id }) => id !== gone)
+    await rooms.refresh()
+    expect(ids(rooms.list)).toEqual(ids(there))
+    expect(rooms.total).toBe(there.length)
+  }
+  const before = asked.length
+  await rooms.refresh()
+  expect(asked.length).toBe(before + 1) // nothing has changed: the newest rooms are all that is asked for
+  vi.unstubAllGlobals()
+})
+
+test('another title is news, another object is not', () => {
+  const one = room('a', now)
+  expect(differs(one, { ...one })).toBe(false)
+  expect(differs(one, { ...one, title: 'other' })).toBe(true)
 })
