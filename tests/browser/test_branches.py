@@ -75,6 +75,27 @@ async def test_answering_again_makes_a_sibling_of_the_answer(chat: ChatPage, ope
     await expect(versions(other.answer())).to_contain_text("1/2")
 
 
+async def test_the_control_of_versions_stays_where_it_is(chat: ChatPage) -> None:
+    async def top() -> float:
+        box = await versions(chat.questions.nth(0)).bounding_box()
+        assert box is not None
+        return box["y"]
+
+    await chat.asked("say: one\n\n" + "\n\n".join(f"line {n}" for n in range(12)))
+    await edit(chat, 0, "say: two\n\n" + "\n\n".join(f"line {n}" for n in range(60)))
+    await expect(versions(chat.questions.nth(0))).to_contain_text("2/2")
+    await expect(chat.finished).to_have_count(1)
+    await versions(chat.questions.nth(0)).get_by_role("button", name="Previous version").click()
+    await expect(versions(chat.questions.nth(0))).to_contain_text("1/2")
+    before = await top()
+    following = versions(chat.questions.nth(0)).get_by_role("button", name="Next version")
+    await expect(following).to_be_focused()
+    await following.press("Enter")
+    await expect(versions(chat.questions.nth(0))).to_contain_text("2/2")
+    await chat.page.wait_for_timeout(300)  # whatever moves the view has moved it
+    assert abs(await top() - before) < 2
+
+
 async def test_answering_again_is_asked_once_however_often_it_is_pressed(chat: ChatPage) -> None:
     await chat.asked("Tell me about tokens once more")
     held: list[Route] = []
