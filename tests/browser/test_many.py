@@ -248,7 +248,7 @@ async def test_a_price_that_arrives_fills_in_what_had_none(chat: ChatPage) -> No
     await chat.page.get_by_role("link", name="Models & prices").click()
     await chat.page.get_by_role("searchbox").fill("local-llama")
     await chat.page.get_by_role("button", name=re.compile("^local-llama")).click()
-    for unit, price, shown in (("input", "2", "$2"), ("output", "10", "$10")):
+    for unit, price, shown in (("input", "2", "$2 per 1M"), ("output", "10", "$10 per 1M")):
         await chat.page.locator("main form select").select_option(unit)
         await chat.page.get_by_label("US$ per 1M").fill(price)
         await chat.page.get_by_role("button", name="Set price").click()

@@ -105,7 +105,7 @@ async def test_a_price_of_ones_own_holds_from_now_on_and_changes_no_history(open
     await tab.open("/settings#models")
     await tab.page.get_by_role("searchbox").fill("sim-slow@0")
     await tab.page.get_by_role("button", name=re.compile("^sim-slow@0")).click()
-    for unit, price, shown in (("input", "3", "$3"), ("output", "12.50", "$12.5")):
+    for unit, price, shown in (("input", "3", "$3 per 1M"), ("output", "12.50", "$12.5 per 1M")):
         await tab.page.locator("main form select").select_option(unit)
         await tab.page.get_by_label("US$ per 1M").fill(price)
         await tab.page.get_by_role("button", name="Set price").click()
@@ -143,6 +143,29 @@ async def test_a_tool_has_a_price_for_each_use(
     await tab.shot(f"tool-price-{locale}")
     (row,) = (await tab.get(f"/api/prices?model={model}"))["rows"]
     assert (row["unit"], int(row["picodollars"]) // row["per"]) == ("code_interpreter", 30_000_000_000)
+
+
+@pytest.mark.parametrize(("locale", "words"), [
+    ("en-US", ("Input · batch", "Input · priority", "$0.075 per 1M", "Price")),
+    ("ko-KR", ("입력 · 일괄 처리", "입력 · 우선 처리", "100만당 $0.075", "단가")),
+])  # fmt: skip
+async def test_the_price_table_can_be_read_on_a_narrow_screen(
+    open_page: OpenPage, locale: str, words: tuple[str, ...]
+) -> None:
+    tab = await open_page("/settings#models", locale=locale, viewport={"width": 390, "height": 844})
+    await tab.page.get_by_role("searchbox").fill("gpt-4o-mini")
+    await tab.page.get_by_role("button", name=re.compile(r"^gpt-4o-mini\b")).first.click()
+    table = tab.page.locator("main table").first
+    batch, priority, amount, heading = words
+    await expect(table.get_by_role("columnheader", name=heading)).to_be_visible()
+    for said in (batch, priority):
+        await expect(table.get_by_role("cell", name=said, exact=True).first).to_be_visible()
+    await expect(table.get_by_role("cell", name=amount, exact=True).first).to_be_visible()
+    cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent)"
+    assert await table.locator("td").evaluate_all(cut) == []
+    wide = "table => table.scrollWidth - table.parentElement.clientWidth"
+    assert await table.evaluate(wide) <= 0
+    await tab.shot(f"prices-narrow-{locale}")
 
 
 async def test_a_price_that_is_no_number_is_refused_in_place(open_page: OpenPage) -> None:

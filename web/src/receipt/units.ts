@@ -20,6 +20,14 @@ export const TOOLS: readonly string[] = ['web_search', 'file_search', 'code_inte
 /** How many of a unit a price is said for, as providers say it. */
 export const saidFor = (unit: string): number => (TOOLS.includes(unit) ? 1_000 : 1_000_000)
 
+const TIERS: Record<string, PlainKey> = { batch: 'tier_batch', flex: 'tier_flex', priority: 'tier_priority' }
+
+/** The name of a service tier that is not the usual one; tiers we have no word for keep their own name. */
+export function tierName(tier: string): string {
+  const key = TIERS[tier]
+  return key === undefined ? tier : t(key)
+}
+
 /** The name of what a price is for; units we have no word for keep their own name. */
 export function unitName(unit: string): string {
   const key = UNITS[unit]
