@@ -161,11 +161,18 @@ async def test_what_is_no_image_says_so_and_leaves_the_draft_alone(
     problem = chat.composer.get_by_role("alert")
     await expect(problem).to_contain_text(words, use_inner_text=True)
     assert len(await problem.inner_text()) > len(words)
+    broken = "images => images.filter(image => image.complete && image.naturalWidth === 0).length"
+    await expect(tray(chat)).to_have_count(1)
+    if bad["mimeType"] != "image/png" or "lies" in bad["name"]:
+        await expect(tray(chat).locator(".file svg")).to_be_visible()
+    assert await tray(chat).locator("img").evaluate_all(broken) == 0
     await chat.shot(f"bad-image-{bad['name']}")
     await expect(chat.field).to_have_value("The draft stays")
     await chat.asked("The draft stays")
     (question, _) = await chat.messages()
     assert question["attachments"] == []
+    await expect(tray(chat)).to_have_count(0)
+    await expect(problem).to_have_count(0)
 
 
 async def test_the_price_of_an_image_is_known_before_it_is_sent(chat: ChatPage) -> None:

@@ -71,6 +71,8 @@ async def test_what_cannot_be_read_is_told(open_page: OpenPage, tmp_path: Path) 
     await choose(tab, tmp_path / "nonsense.zip")
     await expect(tab.page.get_by_role("alert")).to_contain_text("is no zip archive that can be read")
     await expect(tab.page.get_by_role("alert")).to_contain_text("Nothing has been imported.")
+    assert (await tab.page.get_by_role("alert").inner_text()).count("nonsense.zip") == 1
     await tab.page.get_by_text("TokenMeter", exact=True).click()
     await choose(tab, tmp_path / "nonsense.zip")
     await expect(tab.page.get_by_role("alert")).to_contain_text("is damaged, or no database")
+    assert (await tab.page.get_by_role("alert").inner_text()).count("nonsense.zip") == 1

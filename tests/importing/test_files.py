@@ -50,8 +50,9 @@ def test_what_is_encrypted(tmp_path):
 
 def test_what_is_no_archive_or_is_not_there(tmp_path):
     (tmp_path / "e.zip").write_bytes(b"PK\x05\x06")
-    with pytest.raises(BadInput, match="no zip archive"):
+    with pytest.raises(BadInput, match="no zip archive") as refused:
         open_files(tmp_path / "e.zip")
+    assert refused.value.message_ko.startswith("e.zip은(는) 읽을 수 있는 zip 파일이 아닙니다.")
     with pytest.raises(BadInput, match="no file"):
         open_files(tmp_path / "none.zip")
 

@@ -106,7 +106,7 @@ class Archive:
         except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
             raise unusable(
                 f"{path.name} is no zip archive that can be read ({error}).",
-                f"{path.name}은(는) 읽을 수 있는 zip 파일이 아닙니다 ({error}).",
+                f"{path.name}은(는) 읽을 수 있는 zip 파일이 아닙니다.",
             ) from error
         try:
             self._entries = {each.filename: each for each in self._zip.infolist() if not each.is_dir()}

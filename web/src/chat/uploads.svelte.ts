@@ -9,8 +9,8 @@ export const IMAGE_TYPES = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'
 export interface Upload {
   key: number
   name: string
-  /** A blob: address of the picture on this machine. */
-  picture: string
+  /** A blob: address of the picture on this machine; null for what is none. */
+  picture: string | null
   share: number
   error: string | null
   cancel: () => void
@@ -40,8 +40,18 @@ export class Uploads {
     const upload = this.list.find((other) => other.key === key)
     if (upload === undefined) return
     upload.cancel()
-    URL.revokeObjectURL(upload.picture)
+    if (upload.picture !== null) URL.revokeObjectURL(upload.picture)
     this.list = this.list.filter((other) => other.key !== key)
+  }
+
+  /** The browser cannot show it either. */
+  noPicture(key: number): void {
+    this.patch(key, { picture: null })
+  }
+
+  /** What was refused goes with the message that was sent without it. */
+  forgetRefused(): void {
+    for (const upload of this.list) if (upload.error !== null) this.remove(upload.key)
   }
 
   clear(): void {
@@ -51,7 +61,7 @@ export class Uploads {
   private async send(file: File, refusal: string | null, done: (attachment: Attachment) => void): Promise<void> {
     const line = new AbortController()
     const key = this.next++
-    const picture = URL.createObjectURL(file)
+    const picture = IMAGE_TYPES.includes(file.type) ? URL.createObjectURL(file) : null
     const cancel = (): void => line.abort()
     this.list = [...this.list, { key, name: file.name, picture, share: 0, error: refusal, cancel }]
     if (refusal !== null) return
