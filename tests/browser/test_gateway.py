@@ -348,3 +348,7 @@ async def test_calls_on_a_narrow_screen_in_korean(open_page: OpenPage, server: S
     await tab.receipt.get_by_role("button", name="닫기").click()
     await expect(entry).to_be_focused()
     await tab.shot(f"gateway-narrow-{theme}")
+    await expect(member.page).to_have_url(f"{server.origin}/gateway#calls")
+    await member.open("/settings#providers")
+    await expect(member.page.get_by_text("Open a model to see its price rows.")).to_be_visible()
+    await expect(member.page).to_have_url(f"{server.origin}/settings#models")
