@@ -59,6 +59,19 @@ async def test_the_page_is_served_at_all_its_addresses(paged: Served):
         assert (again.status, again.body) == (304, b"")
 
 
+async def test_a_browser_at_a_mistyped_address_gets_the_page_and_a_program_an_error(paged: Served):
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/xyz", "/rooms/room_abc", "/gateway/budgets"):
+        page = await paged.send("GET", path, headers=browser)
+        assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8"), path
+        for headers in ({"Accept": "application/json"}, {"Accept": "*/*"}, {}):
+            answer = await paged.send("GET", path, headers=headers)
+            assert (answer.status, answer.headers["content-type"]) == (404, "application/json; charset=utf-8"), path
+    for method, path in (("GET", "/api/xyz"), ("GET", "/v1/xyz/abc"), ("GET", "/assets/no.js"), ("POST", "/x/y")):
+        answer = await paged.send(method, path, headers=browser)
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/json; charset=utf-8"), path
+
+
 async def test_assets_are_kept_for_ever_and_sent_small(paged: Served):
     plain = await paged.send("GET", "/assets/app-1a2b.js")
     assert (plain.status, plain.body) == (200, b"let a = 1")

@@ -55,8 +55,11 @@ class UnguardedRoute(Exception):
     """A route was built without stating who may use it."""
 
 
-def build_router(routes: Iterable[WebRoute], principal_of: PrincipalOf) -> Router:
-    """A router of exactly these routes. Raises UnguardedRoute for anything that does not state its access."""
+def build_router(routes: Iterable[WebRoute], principal_of: PrincipalOf, page: Handle | None = None) -> Router:
+    """A router of exactly these routes. Raises UnguardedRoute for anything that does not state its access.
+
+    page: what a browser gets that has followed a mistyped address; programs are told that there is nothing.
+    """
     by_path: dict[str, dict[str, WebRoute]] = {}
     for route in routes:
         if not isinstance(route, WebRoute) or not isinstance(route.access, Access):
@@ -66,7 +69,7 @@ def build_router(routes: Iterable[WebRoute], principal_of: PrincipalOf) -> Route
             raise UnguardedRoute(f"{route.method} {route.path} is there twice: which access counts?")
         methods[route.method] = route
     doors = [Route(path, Door(methods, principal_of)) for path, methods in by_path.items()]
-    return Router(doors, redirect_slashes=False, default=_nothing_here)
+    return Router(doors, redirect_slashes=False, default=_Nowhere(page))
 
 
 class Door:
@@ -168,7 +171,23 @@ def _check_body_type(route: WebRoute, request: Request) -> None:
         )
 
 
-async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    error = NotFound("There is nothing at this address.", "이 주소에는 아무것도 없습니다.", code="no_such_route")
-    response: Response = problem_response(error, scope["request_id"])
-    await response(scope, receive, send)
+def wants_page(request: Request) -> bool:
+    """A browser that was led here by an address: it shows pages, and would show JSON as text."""
+    shows = "text/html" in request.headers.get("accept", "")
+    return shows and request.method in ("GET", "HEAD") and not request.url.path.startswith(("/api/", "/v1/"))
+
+
+class _Nowhere:
+    """Every path that no route has."""
+
+    def __init__(self, page: Handle | None) -> None:
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        if self._page is not None and wants_page(request):
+            response: ASGIApp = await self._page(request, None)
+        else:
+            error = NotFound("There is nothing at this address.", "이 주소에는 아무것도 없습니다.", code="no_such_route")
+            response = problem_response(error, scope["request_id"])
+        await response(scope, receive, send)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from talkmeter.accounts.principals import Principal
 from talkmeter.errors import NotFound
-from talkmeter.surfaces.web.access import Access, WebRoute
+from talkmeter.surfaces.web.access import Access, WebRoute, wants_page
 
 STATIC = Path(__file__).parent / "static"
 
@@ -66,8 +66,13 @@ class PageFiles:
     async def asset(self, request: Request, _: Principal | None) -> Response:
         return await self._named(request, self._folder / "assets", _FOREVER)
 
-    async def file(self, request: Request, _: Principal | None) -> Response:
-        return await self._named(request, self._folder, _ASK_AGAIN)
+    async def file(self, request: Request, principal: Principal | None) -> Response:
+        try:
+            return await self._named(request, self._folder, _ASK_AGAIN)
+        except NotFound:
+            if not wants_page(request):
+                raise
+            return await self.index(request, principal)  # a mistyped address of the page: it shows a new chat
 
     async def _named(self, request: Request, folder: Path, caching: str) -> Response:
         """A file by a plain name only: what could lead elsewhere is not a name."""

@@ -38,7 +38,7 @@ def web_surface(services: Services, static: Path = STATIC) -> ASGIApp:
         session = await services.sessions.find(cookie_of(request))
         return None if session is None else Principal(user_id=session.principal, role=session.role)
 
-    router = build_router(web_routes(services, requests, static), principal_of)
+    router = build_router(web_routes(services, requests, static), principal_of, PageFiles(static).index)
     settings = services.settings
     limits = GateLimits(
         hosts=services.hosts,
