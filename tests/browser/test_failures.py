@@ -1,11 +1,12 @@
 """Answers that fail say why in the provider's words; the question stays, and can be asked again."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import expect
 
-from support.chat_page import ChatPage
+from support.chat_page import ChatPage, OpenPage
 from support.running import SimulatorProcess
 
 
@@ -95,6 +96,21 @@ async def test_a_parameter_out_of_its_range_says_what_is_in_it(chat: ChatPage) -
     await chat.shot("parameters-out-of-range")
     await panel.get_by_label("Max tokens").fill("15")
     await expect(panel.get_by_text("A whole number")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("locale", "begins"), [("en-US", "begins anew at"), ("ko-KR", "에 다시 시작됩니다")])
+async def test_a_refusal_by_a_budget_tells_the_time_as_people_do(open_page: OpenPage, locale: str, begins: str) -> None:
+    chat = await open_page(locale=locale, timezone_id="Asia/Seoul")
+    body = {"name": "nothing", "amount": "0 USD", "period": "day", "scope": "instance", "scope_id": None, "hard": True}
+    budget = await chat.call("POST", "/api/budgets", body)
+    try:
+        await chat.ask("say: too dear")
+        note = chat.answer().locator(".note.error")
+        await expect(note).to_contain_text(begins)
+        assert not re.search(r"\dT\d", await note.inner_text())
+        assert "9:00" in await note.inner_text()
+    finally:
+        await chat.call("DELETE", f"/api/budgets/{budget['id']}")
 
 
 async def test_no_provider_reachable(chat: ChatPage) -> None:

@@ -57,7 +57,14 @@ interface Bilingual {
 /** A text that the server sent in both languages. */
 export function inOurLanguage(text: Bilingual): string {
   const ours = language === 'ko' ? text.message_ko : text.message
-  return ours ?? text.message ?? text.message_ko ?? ''
+  return atOurClock(ours ?? text.message ?? text.message_ko ?? '')
+}
+
+const MOMENT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g
+
+/** Moments that the server wrote for programs, too, as people here write them. */
+export function atOurClock(text: string): string {
+  return text.replace(MOMENT, (moment) => new Date(moment).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' }))
 }
 
 /** What went wrong, in the person's language, with the hint if there is one. */
@@ -66,7 +73,7 @@ export function explain(error: unknown): string {
   if (error.unanswered) return t('error_network')
   const message = language === 'ko' ? (error.messageKo ?? error.message) : error.message
   const hint = language === 'ko' ? (error.hintKo ?? error.hint) : error.hint
-  return hint === null ? message : `${message} ${hint}`
+  return atOurClock(hint === null ? message : `${message} ${hint}`)
 }
 
 function isApiError(error: unknown): error is ApiError {
