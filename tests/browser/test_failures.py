@@ -113,6 +113,17 @@ async def test_a_refusal_by_a_budget_tells_the_time_as_people_do(open_page: Open
         await chat.call("DELETE", f"/api/budgets/{budget['id']}")
 
 
+async def test_that_the_server_cannot_be_reached_is_said_until_it_can(chat: ChatPage) -> None:
+    chat.watch.allow("ERR_FAILED")
+    await chat.page.route("**/api/settings", lambda route: route.abort())
+    await chat.open("/settings#appearance")
+    notice = chat.page.get_by_role("region", name="Notices").get_by_text("The server cannot be reached")
+    await expect(notice).to_be_visible()
+    await chat.page.unroute("**/api/settings")
+    await chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look for news now
+    await expect(notice).to_have_count(0)
+
+
 async def test_no_provider_reachable(chat: ChatPage) -> None:
     provider = await chat.call("POST", "/api/providers", {"name": "Nobody home", "base_url": "http://127.0.0.1:9/v1"})
     try:
@@ -135,7 +146,7 @@ async def test_no_provider_reachable(chat: ChatPage) -> None:
 async def test_a_question_that_cannot_be_sent_comes_back_to_the_composer(chat: ChatPage) -> None:
     chat.watch.allow("ERR_FAILED")
     await chat.page.clock.install()
-    await chat.page.route("**/api/ask", lambda route: route.abort())
+    await chat.page.route("**/api/**", lambda route: route.abort())
     await chat.ask("이 질문은 사라지지 않습니다")
     await expect(chat.page.get_by_text("Sending…")).to_be_visible()
     problem = chat.composer.get_by_role("alert")
@@ -145,8 +156,10 @@ async def test_a_question_that_cannot_be_sent_comes_back_to_the_composer(chat: C
     await expect(problem).to_contain_text("The server cannot be reached")
     await expect(chat.field).to_have_value("이 질문은 사라지지 않습니다")
     await expect(chat.page.get_by_text("Sending…")).to_have_count(0)
-    await chat.page.unroute("**/api/ask")
+    await chat.page.unroute("**/api/**")
     await chat.page.clock.resume()
+    await chat.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # look for news now
+    await expect(problem).to_contain_text("The server answers again, but this question has not been sent.")
     await chat.field.press("Enter")
     await expect(chat.finished).to_have_count(1)
     assert len(await chat.messages()) == 2

@@ -14,6 +14,14 @@ export function whenSignedOut(handler: () => void): void {
   onSignedOut = handler
 }
 
+const onAnswer = new Set<() => void>()
+
+/** Called whenever an answer comes, whatever it says: the server is there. Returns the way to stop it. */
+export function whenAnswered(handler: () => void): () => void {
+  onAnswer.add(handler)
+  return () => onAnswer.delete(handler)
+}
+
 /** Ask the server; resolves to its JSON (undefined for 204). Throws ApiError, or AbortError when cancelled. */
 export async function request<T>(method: Method, path: string, options: RequestOptions = {}): Promise<T> {
   const init: RequestInit = { method, credentials: 'same-origin', headers: { Accept: 'application/json' } }
@@ -26,6 +34,7 @@ export async function request<T>(method: Method, path: string, options: RequestO
     if (isAbort(cause)) throw cause
     throw new ApiError(0, {})
   })
+  for (const heard of onAnswer) heard()
   if (!response.ok) throw await refused(response)
   const text = await response.text()
   return (text === '' ? undefined : JSON.parse(text)) as T

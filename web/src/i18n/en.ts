@@ -21,6 +21,7 @@ export const en = {
   test: 'Test',
   testing: 'Testing…',
   try_again: 'Try again',
+  question_came_back: 'The server answers again, but this question has not been sent. Send it once more.',
   error_network: 'The server cannot be reached. Check that Talkmeter is running and that you are connected.',
   error_unexpected: 'Something unexpected went wrong on this page. Reload it and try again.',
   part_failed: 'This part of the page could not be loaded. Talkmeter may have been updated or stopped.',

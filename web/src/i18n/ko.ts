@@ -23,6 +23,7 @@ export const ko: Dictionary = {
   test: '연결 확인',
   testing: '확인하는 중…',
   try_again: '다시 시도',
+  question_came_back: '서버에 다시 연결되었지만 이 질문은 보내지 못했습니다. 다시 보내십시오.',
   error_network: '서버에 연결할 수 없습니다. Talkmeter가 실행 중인지, 네트워크가 연결되어 있는지 확인하십시오.',
   error_unexpected: '페이지에서 예상하지 못한 문제가 생겼습니다. 새로 고친 뒤 다시 시도하십시오.',
   part_failed: '페이지의 이 부분을 불러오지 못했습니다. Talkmeter가 업데이트되었거나 멈췄을 수 있습니다.',
