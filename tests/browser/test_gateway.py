@@ -263,6 +263,16 @@ async def test_an_owner_says_where_the_days_of_budgets_begin(open_page: OpenPage
         await tab.call("PATCH", "/api/settings", {"time_zone": None})
 
 
+@pytest.mark.parametrize(("locale", "word"), [("en-US", "Message"), ("ko-KR", "메시지")])
+async def test_the_receipt_of_a_deleted_room_names_what_was_sent(open_page: OpenPage, locale: str, word: str) -> None:
+    tab = await open_page(locale=locale)
+    await tab.asked("say: soon to be gone")
+    entry = (await tab.entry())["entry_id"]
+    await tab.call("DELETE", f"/api/rooms/{tab.room_id}")
+    await tab.open(f"/gateway#calls&receipt={entry}")
+    await expect(tab.receipt.locator(".role").first).to_have_text(word)
+
+
 async def test_a_route_sends_a_name_where_it_says(open_page: OpenPage, server: Server) -> None:
     tab = await open_page("/gateway#routes")
     made = await tab.call("POST", "/api/keys", {"name": "routed"})
@@ -312,6 +322,10 @@ async def test_a_member_is_invited_and_sees_only_their_own(open_page: OpenPage, 
     await expect(member.page.locator("main tbody .who")).to_have_text("mine")
     await member.open("/gateway#budgets")
     await expect(member.page.locator("main tbody tr")).to_have_count(1)  # what is not theirs is not there
+    await expect(member.page).to_have_url(f"{server.origin}/gateway#calls")
+    await member.open("/settings#providers")
+    await expect(member.page.get_by_text("Open a model to see its price rows.")).to_be_visible()
+    await expect(member.page).to_have_url(f"{server.origin}/settings#models")
     await member.page.get_by_role("link", name="Settings").click()
     sections = member.page.get_by_role("navigation", name="Settings").get_by_role("link")
     await expect(sections).to_have_text(["Models & prices", "Language & display", "Account", "Data"])
@@ -348,7 +362,3 @@ async def test_calls_on_a_narrow_screen_in_korean(open_page: OpenPage, server: S
     await tab.receipt.get_by_role("button", name="닫기").click()
     await expect(entry).to_be_focused()
     await tab.shot(f"gateway-narrow-{theme}")
-    await expect(member.page).to_have_url(f"{server.origin}/gateway#calls")
-    await member.open("/settings#providers")
-    await expect(member.page.get_by_text("Open a model to see its price rows.")).to_be_visible()
-    await expect(member.page).to_have_url(f"{server.origin}/settings#models")

@@ -251,6 +251,7 @@ export const en = {
   role_system: 'System',
   role_user: 'Question',
   role_assistant: 'Answer',
+  role_unknown: 'Message',
   facts: 'Details',
   provider: 'Provider',
   model_requested: 'Model asked for',

@@ -252,6 +252,7 @@ export const ko: Dictionary = {
   show_in_room: '대화에서 보기',
   role_system: '시스템',
   role_user: '질문',
+  role_unknown: '메시지',
   role_assistant: '답변',
   facts: '자세한 정보',
   provider: '제공자',
