@@ -273,6 +273,23 @@ async def test_the_receipt_of_a_deleted_room_names_what_was_sent(open_page: Open
     await expect(tab.receipt.locator(".role").first).to_have_text(word)
 
 
+async def test_a_budget_of_a_conversation_knows_which(open_page: OpenPage) -> None:
+    tab = await open_page()
+    await tab.asked("say: counted by itself")
+    room = tab.room_id
+    title = (await tab.room())["room"]["title"]
+    await tab.open("/gateway#budgets")
+    await tab.page.get_by_role("button", name="New budget").click()
+    form = tab.page.locator("form", has=tab.page.get_by_label("Amount"))
+    await form.get_by_role("combobox", name="Counts").select_option("Conversation")
+    field = form.get_by_placeholder("room_…")
+    await field.fill("room_of_nobody")
+    await expect(form.get_by_text("None of your conversations has this id.")).to_be_visible()
+    await expect(form.locator(f"datalist option[value={room}]")).to_have_text(title)
+    await field.fill(room)
+    await expect(form.locator("span.help", has_text=title)).to_be_visible()
+
+
 async def test_a_route_sends_a_name_where_it_says(open_page: OpenPage, server: Server) -> None:
     tab = await open_page("/gateway#routes")
     made = await tab.call("POST", "/api/keys", {"name": "routed"})

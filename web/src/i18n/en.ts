@@ -516,6 +516,7 @@ export const en = {
   time_zone: 'Time zone',
   time_zone_text: 'Where the days, weeks and months of budgets begin. Another time zone begins other periods, which start from nothing.',
   time_zone_wrong: '“{zone}” is no time zone. Write a name of the IANA list, such as Asia/Seoul, Europe/Berlin or UTC.',
+  budget_room_unknown: 'None of your conversations has this id. The budget counts only if there is one, of another user or of a program.',
   budget_money_wrong: 'An amount is a number such as 5, 2.50 or 1,250.50. A comma separates thousands only.',
   budget_tokens_wrong: 'Tokens are a whole number such as 2000000 or 2,000,000. A comma separates thousands only.',
   budget_delete_title: 'Delete the budget {name}?',

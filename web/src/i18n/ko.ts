@@ -518,6 +518,7 @@ export const ko: Dictionary = {
   time_zone: '시간대',
   time_zone_text: '예산의 하루, 한 주, 한 달이 시작되는 시간대입니다. 시간대를 바꾸면 새 기간이 시작되어 사용액을 처음부터 셉니다.',
   time_zone_wrong: '“{zone}”은(는) 시간대가 아닙니다. Asia/Seoul, Europe/Berlin, UTC와 같은 IANA 이름을 입력하십시오.',
+  budget_room_unknown: '이 ID의 대화가 내 목록에 없습니다. 다른 사용자나 프로그램의 대화일 때만 예산이 적용됩니다.',
   budget_money_wrong: '금액은 5, 2.50, 1,250.50과 같은 숫자로 입력하십시오. 쉼표는 천 단위 구분에만 쓸 수 있습니다.',
   budget_tokens_wrong: '토큰 수는 2000000이나 2,000,000과 같은 정수로 입력하십시오. 쉼표는 천 단위 구분에만 쓸 수 있습니다.',
   budget_delete_title: '‘{name}’ 예산을 삭제하시겠습니까?',
