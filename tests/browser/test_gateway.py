@@ -290,6 +290,19 @@ async def test_a_budget_of_a_conversation_knows_which(open_page: OpenPage) -> No
     await expect(form.locator("span.help", has_text=title)).to_be_visible()
 
 
+async def test_the_end_of_a_key_lies_in_the_future(open_page: OpenPage) -> None:
+    tab = await open_page("/gateway#keys")
+    tab.watch.allow("400")
+    await tab.page.get_by_role("button", name="New key").click()
+    form = tab.page.locator("form", has=tab.page.get_by_role("button", name="Make the key"))
+    name = form.get_by_label("Name", exact=True)
+    await name.fill("x" * 90)
+    assert len(await name.input_value()) == 80
+    await form.locator("input[type=date]").fill("2020-01-01")
+    await form.get_by_role("button", name="Make the key").click()
+    await expect(form.get_by_role("alert")).to_have_text("The end of a key must lie in the future.")
+
+
 async def test_a_route_sends_a_name_where_it_says(open_page: OpenPage, server: Server) -> None:
     tab = await open_page("/gateway#routes")
     made = await tab.call("POST", "/api/keys", {"name": "routed"})

@@ -47,7 +47,12 @@ def _doors(name: str, value: Iterable[str] | None, _: int) -> tuple[str, ...] | 
 
 def _expires_at(name: str, value: int | None, at: int) -> int | None:
     if value is not None and not at < value <= LAST_MOMENT:
-        raise _refuse(name, "the moment must lie in the future", "앞으로 올 시각이어야 합니다")
+        raise BadInput(
+            "The end of a key must lie in the future.",
+            "키의 만료일은 오늘 이후여야 합니다.",
+            code="bad_field",
+            param=name,
+        )
     return value
 
 
