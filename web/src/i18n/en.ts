@@ -185,7 +185,7 @@ export const en = {
   model: 'Model',
   model_placeholder: 'Search, or type any model name',
   model_typed: 'Use this name as typed',
-  model_default: 'model’s default',
+  model_default: 'default',
   models_offered: 'Models offered',
   models_none: 'No provider offers a model yet. Type the name of one.',
   price_in_out: 'in {input} · out {output} per 1M',

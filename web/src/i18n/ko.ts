@@ -187,7 +187,7 @@ export const ko: Dictionary = {
   model: '모델',
   model_placeholder: '검색하거나 모델 이름을 입력하십시오',
   model_typed: '입력한 이름 그대로 사용',
-  model_default: '모델 기본값',
+  model_default: '기본값',
   models_offered: '사용할 수 있는 모델',
   models_none: '제공자가 알려 준 모델이 없습니다. 모델 이름을 직접 입력하십시오.',
   price_in_out: '100만 토큰당 입력 {input} · 출력 {output}',
