@@ -39,6 +39,20 @@ async def test_none_goes_back_to_the_default(settings, store, resolved):
     assert later.get("language") == "ko"
 
 
+async def test_what_is_stored_holds_while_it_is_read_again(settings, store, monkeypatch):
+    await settings.change({"default_window": 9})
+    seen = []
+    read = store.settings
+
+    async def slowly():
+        seen.append(settings.get("default_window"))
+        return await read()
+
+    monkeypatch.setattr(store, "settings", slowly)
+    await settings.load()
+    assert (seen, settings.get("default_window")) == ([9], 9)
+
+
 async def test_a_rate_is_that_of_one_currency(settings, store, resolved):
     await settings.change({"currency": "KRW", "currency_rate": "1380.5"})
     await settings.change({"currency": "KRW", "language": "ko"})

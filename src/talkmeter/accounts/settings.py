@@ -28,15 +28,16 @@ class Settings:
 
     async def load(self) -> None:
         """Reads the stored values. One that no longer fits its setting is left out and logged."""
-        self._stored = {}
+        stored: dict[str, Any] = {}
         for name, raw in (await self._store.settings()).items():
             setting = BY_NAME.get(name)
             if setting is None or not setting.page:
                 continue
             try:
-                self._stored[name] = setting.parse(raw, "stored", "the database")
+                stored[name] = setting.parse(raw, "stored", "the database")
             except SettingError as error:
                 log.warning("stored_setting_ignored", extra={"setting": name, "reason": error.message})
+        self._stored = stored  # at once: who asks meanwhile goes by what held before
 
     def get(self, name: str) -> Any:
         """The value in its Python type (see Setting.parse)."""
