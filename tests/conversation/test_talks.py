@@ -7,6 +7,7 @@ import pytest
 from support.workspace import ME, workspace
 from talkmeter.accounts.principals import LOCAL_PRINCIPAL, Principal
 from talkmeter.conversation.talk_values import Talk
+from talkmeter.conversation.values import RoomChange
 from talkmeter.errors import BadInput, Conflict, Forbidden, InvalidKey, NotFound
 from talkmeter.messages import RoomSettings, TokenWindow
 
@@ -203,6 +204,38 @@ async def test_options_are_the_rooms_where_it_is_made_and_the_answers_elsewhere(
     assert told.settings == RoomSettings(model="sim-korean", system_prompt="Be brief.")
     with pytest.raises(BadInput):
         await desk.talks.ask(talk("four", "trip", options=RoomSettings(window=-1)))
+
+
+async def test_options_of_a_question_that_was_refused_do_not_stay(desk):
+    bad = RoomSettings(model="no-such-model", system_prompt="Be brief.")
+    for _ in range(2):
+        refused = await answered(desk, talk("one", "trip", options=bad))
+        assert refused.error["status"] == 404
+    done = await answered(desk, talk("one", "trip"))
+    assert (done.status, done.model, done.entry.opening.messages_sent) == ("complete", "sim-fast", 1)
+    assert (await desk.talks.history(LOCAL_PRINCIPAL, "trip")).settings == RoomSettings()
+    await answered(desk, talk("one", "other", options=bad))
+    await answered(desk, talk("one", "other", options=RoomSettings(model="sim-korean")))
+    await answered(desk, talk("two", "other", options=bad))
+    assert (await answered(desk, talk("three", "other"))).model == "sim-korean", "that of the first that was answered"
+
+
+async def test_options_that_a_person_has_set_stay_after_a_refusal(desk):
+    await answered(desk, talk("one", "trip", options=RoomSettings(model="no-such-model")))
+    room = await desk.talks.room(LOCAL_PRINCIPAL, "trip")
+    await desk.rooms.change(LOCAL_PRINCIPAL.user_id, room.id, RoomChange(model="sim-korean"))
+    done = await answered(desk, talk("one", "trip", options=RoomSettings(max_tokens=3)))
+    assert (done.status, done.model) == ("complete", "sim-korean")
+    told = await desk.talks.history(LOCAL_PRINCIPAL, "trip")
+    assert told.settings == RoomSettings(model="sim-korean")
+
+
+async def test_a_key_may_ask_its_own_model_where_another_was_refused(desk):
+    key, free = await a_key(desk)
+    _, token = await desk.keys.issue(user_id=key.user_id, name="narrow", models=["sim-fast"])
+    principal = desk.keys.principal(token)
+    await answered(desk, talk("one", "trip", free, options=RoomSettings(model="no-such-model")))
+    assert (await answered(desk, talk("one", "trip", principal))).model == "sim-fast"
 
 
 async def test_a_window_by_tokens_is_kept_as_what_it_came_to(desk):

@@ -19,6 +19,7 @@ from talkmeter.ids import new_id
 from talkmeter.messages import Message, Room, RoomSettings, Run
 
 CLIENT_ID_LIMIT = 64
+WITHOUT_A_WORD = ("failed", "interrupted")  # statuses of an answer, where it has no text
 
 
 class AskLimits(Struct, frozen=True, kw_only=True):
@@ -72,6 +73,9 @@ class Conversation:
                 follows = await self._past_failures(room)
             parent_id = await self._parent(room, follows, ask.principal)
             changes = []
+            if ask.past_failures and await self.is_open(room):
+                room = structs.replace(room, settings=ask.options or RoomSettings())
+                changes.append(ChangeRoom(id=room.id, settings=room.settings))
         question = Message(
             id=new_id("msg"),
             room_id=room.id,
@@ -102,6 +106,21 @@ class Conversation:
             options=ask.options,
         )
         return await self._start(run, room, settings, changes)
+
+    async def is_open(self, room: Room) -> bool:
+        """Whether the next question's options become the room's: nothing has been answered yet, and the settings are
+        those of a question that failed without a word. A person's change of them stays.
+        """
+        options, leaf_id = None, room.leaf_id
+        while leaf_id is not None:
+            leaf = await self._store.message(leaf_id, room.principal)
+            wordless = leaf is not None and leaf.status in WITHOUT_A_WORD and not leaf.text
+            run = await self._store.run(leaf.run_id or "", room.principal) if leaf is not None and wordless else None
+            if run is None:
+                return False
+            question = await self._store.message(run.question_id, room.principal)
+            options, leaf_id = run.options, None if question is None else question.parent_id
+        return room.settings == (options or RoomSettings())
 
     async def answer_again(
         self,

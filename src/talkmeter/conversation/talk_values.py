@@ -18,9 +18,9 @@ class Talk(Struct, frozen=True, kw_only=True):
     """A question by any conversation door.
 
     conversation_id: a room's id or a name that the client makes; an unknown one makes a room. parent_id: the answer
-    that it follows, UNSET or "new" or empty: the newest. options: the settings of the room if this question makes it,
-    else for this answer only. idempotency_key: the same one again, from the same principal by the same surface, gives
-    the same answer; None: each is a question of its own. tags: what budgets go by, see accounts.tags.
+    that it follows, UNSET or "new" or empty: the newest. options: the settings of the room while nothing has been
+    answered in it, else for this answer only. idempotency_key: the same one again, from the same principal by the same
+    surface, gives the same answer; None: each is a question of its own. tags: what budgets go by, see accounts.tags.
     """
 
     surface: str

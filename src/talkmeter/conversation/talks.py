@@ -78,7 +78,8 @@ class Talks:
     async def _ask(self, talk: Talk, wanted: str | None, client_id: str) -> Started:
         user_id, key = talk.principal.user_id, talk.principal.key
         room = None if wanted is None else await self._find(user_id, wanted)
-        settings = for_run(RoomSettings() if room is None else room.settings, talk.options)
+        begun = room is not None and not (key is not None and await self._conversation.is_open(room))
+        settings = for_run(room.settings if room is not None and begun else RoomSettings(), talk.options)
         self._callers.check(talk.principal, resolve(settings, self._defaults).model or "")
         asked = await self._conversation.ask(
             Ask(
@@ -90,7 +91,7 @@ class Talks:
                 parent_id=_parent(talk.parent_id),
                 room=talk.options if room is None else None,
                 conversation_id=wanted if room is None else None,
-                options=talk.options if room is not None else None,
+                options=talk.options,
                 past_failures=True,
                 multitask=talk.multitask,
                 key_id=None if key is None else key.id,
