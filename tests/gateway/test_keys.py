@@ -275,18 +275,18 @@ async def test_nobody_sees_another_s_response(gate):
     made = (await gate.call("responses", mine, key=tokens[0])).json()["id"]
     assert (await gate.call(f"responses/{made}", key=tokens[0])).json()["id"] == made
     gate.wire.forget()
-    for method, path in (
-        ("GET", f"responses/{made}"),
-        ("DELETE", f"responses/{made}"),
-        ("GET", f"responses/{made}/input_items"),
-        ("POST", f"responses/{made}/cancel"),
-    ):
-        check_error(await gate.call(path, method=method, key=tokens[1]), 404, "not_found")
     continued = {"model": "sim-fast", "input": "what did I say?", "previous_response_id": made}
-    check_error(await gate.call("responses", continued, key=tokens[1]), 404, "previous_response_not_found",
-                param="previous_response_id")  # fmt: skip
-    check_error(await gate.call("responses/input_tokens", continued, key=tokens[1]), 404,
-                "previous_response_not_found", param="previous_response_id")  # fmt: skip
+    _, owners = await gate.key()
+    for other in (tokens[1], owners, None):  # a member, the owner, and any program on this machine
+        for method, path in (
+            ("GET", f"responses/{made}"),
+            ("DELETE", f"responses/{made}"),
+            ("GET", f"responses/{made}/input_items"),
+            ("POST", f"responses/{made}/cancel"),
+        ):
+            check_error(await gate.call(path, method=method, key=other), 404, "not_found")
+        for path in ("responses", "responses/input_tokens"):
+            check_error(await gate.call(path, continued, key=other), 404, "previous_response_not_found",
+                        param="previous_response_id")  # fmt: skip
     assert gate.wire.sent == b""
     assert (await gate.call("responses", continued, key=tokens[0])).status == 200
-    assert (await gate.call(f"responses/{made}")).status == 200, "the owner may look at it"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from talkmeter.accounts.principals import Principal
+from talkmeter.accounts.principals import LOCAL_PRINCIPAL, Principal
 from talkmeter.conversation.gateway.allowed import GatewayOptions
 from talkmeter.conversation.gateway.endpoints import find_endpoint
 from talkmeter.conversation.gateway.fields import Fields, asked_of, read_json
@@ -18,13 +18,13 @@ from talkmeter.metering.ledger import LedgerEntry, OpenEntry
 DEEP = 100_000
 
 
-def entry(principal):
+def entry(principal, endpoint="responses"):
     return LedgerEntry(
         opening=OpenEntry(
             id="call_1",
             surface="openai",
             principal=principal,
-            endpoint="responses",
+            endpoint=endpoint,
             provider_id="prov_1",
             provider_name="One",
             model_requested="m",
@@ -45,20 +45,28 @@ def requests(share=False, **answers):
 
 ALICE, BOB = Principal(user_id="alice", role="member"), Principal(user_id="bob", role="member")
 OWNER = Principal(user_id="owner", role="owner")
-STORED = find_endpoint("GET", "responses/resp_1")
+STORED, BATCH = find_endpoint("GET", "responses/resp_1"), find_endpoint("GET", "batches/batch_1")
 ASKED = Asked(endpoint="chat/completions", model="m")
 
 
 async def test_nobody_sees_or_goes_on_from_another_s_answer():
     known = requests(resp_1=entry("alice"))
+    assert (await known.earlier("responses/resp_1", STORED, ALICE)).opening.principal == "alice"
+    assert await known.continued(Fields(previous_response_id="resp_1"), ALICE) == "prov_1"
+    for other in (BOB, OWNER, LOCAL_PRINCIPAL):
+        with pytest.raises(NotFound):
+            await known.earlier("responses/resp_1", STORED, other)
+        with pytest.raises(NotFound) as refused:
+            await known.continued(Fields(previous_response_id="resp_1"), other)
+        assert refused.value.code == "previous_response_not_found"
+
+
+async def test_a_batch_lies_with_the_provider_as_files_do():
+    known = requests(batch_1=entry("alice", "batches"))
     for principal in (ALICE, OWNER):
-        assert (await known.earlier("responses/resp_1", STORED, principal)).opening.principal == "alice"
-        assert await known.continued(Fields(previous_response_id="resp_1"), principal) == "prov_1"
+        assert await known.earlier("batches/batch_1", BATCH, principal) is not None
     with pytest.raises(NotFound):
-        await known.earlier("responses/resp_1", STORED, BOB)
-    with pytest.raises(NotFound) as refused:
-        await known.continued(Fields(previous_response_id="resp_1"), BOB)
-    assert refused.value.code == "previous_response_not_found"
+        await known.earlier("batches/batch_1", BATCH, BOB)
 
 
 async def test_what_nobody_made_here_is_shared_or_the_owner_s():

@@ -115,7 +115,7 @@ class Requests:
         entry = await self.entry_of_answer(named) if isinstance(named, str) else None
         if entry is not None and _may_see(principal, entry):
             return entry.opening.provider_id
-        if named is not None and principal.role != "owner" and (entry or not self.options.members_share):
+        if named is not None and (entry or (principal.role != "owner" and not self.options.members_share)):
             raise NotFound(
                 f"Previous response with id {named!r:.80} not found.",
                 f"이전 응답 {named!r:.80}을(를) 찾을 수 없습니다.",
@@ -126,4 +126,8 @@ class Requests:
 
 
 def _may_see(principal: Principal, entry: LedgerEntry) -> bool:
-    return entry.opening.principal == principal.user_id or principal.role == "owner"
+    """A response is its principal's alone: not an owner's, and not of every program on this machine, which need no key.
+    A batch lies with the provider like the files that it is made of; an owner may see it.
+    """
+    opening = entry.opening
+    return opening.principal == principal.user_id or (principal.role == "owner" and opening.endpoint == "batches")
