@@ -48,7 +48,7 @@ PATHS = [
     ("POST", "/ask/%ff", 400, "not_utf8"),
     ("POST", "/ask/a/b", 404, "no_such_route"),
     ("GET", "/ask/a/stop/b", 404, "no_such_route"),
-    ("GET", "/ask/a%00", 404, "conversation_not_found"),
+    ("GET", "/ask/a%00", 400, "bad_conversation_id"),
     ("GET", "/ask/new", 404, "conversation_not_found"),
     ("DELETE", "/ask/new", 404, "conversation_not_found"),
     ("GET", "/ask/..%2f..%2fetc%2fpasswd", 404, "conversation_not_found"),

@@ -2,10 +2,14 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from support.postgres import Postgres
 from support.workspace import ME, workspace
+from talkmeter.accounts.principals import LOCAL_PRINCIPAL
+from talkmeter.conversation.changes import DeleteRoom
+from talkmeter.errors import BadInput, StoreError
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,44 @@ async def test_every_end_of_a_call(tmp_path, database, model):
             assert sum(line.tokens for line in receipt.lines) == answer.entry.settlement.usage.prompt_tokens
         await desk.answer("그리고?", asked.room.id)
         await sums_are_equal(desk)
+
+
+async def test_an_id_that_no_database_can_hold_is_the_askers_to_put_right(tmp_path, database):
+    async with workspace(tmp_path, database=database) as desk:
+        talks, me, odd = desk.talks, LOCAL_PRINCIPAL, "a\0b"
+        for asking in (
+            talks.history(me, odd),
+            talks.delete(me, odd),
+            talks.standing(me, odd),
+            talks.result(me, odd),
+            talks.stop(me, odd),
+            talks.rooms(me, f"0.1.{odd}"),
+            desk.store.entry_of_answer(odd),
+            desk.store.entry_of_answer("\ud800"),
+        ):
+            with pytest.raises(BadInput) as refused:
+                await asking
+            assert refused.value.status == 400
+
+
+async def test_nobody_is_told_where_the_database_is(tmp_path, server, caplog):
+    url = server.create()
+    async with workspace(tmp_path, database=url) as desk:
+        with psycopg.connect(url) as other:
+            other.execute("ALTER TABLE rooms RENAME TO gone")
+        with pytest.raises(StoreError) as read:
+            await desk.talks.history(LOCAL_PRINCIPAL, "trip")
+        with pytest.raises(StoreError) as written:
+            await desk.store.commit(DeleteRoom("room_1"))
+        with psycopg.connect(url) as other:
+            other.execute("ALTER TABLE gone RENAME TO rooms")
+            (user, port) = (other.info.user, str(other.info.port))
+        for error in (read.value, written.value):
+            assert "PostgreSQL refused a statement (SQLSTATE 42P01)" in error.message
+            told = f"{error.message} {error.message_ko} {error.hint}"
+            assert not any(word in told for word in (user, port, "://", "rooms"))
+        assert any("rooms" in getattr(line, "reason", "") for line in caplog.records), "the log has the driver's words"
+    server.drop(url)
 
 
 async def test_many_rooms_at_once(tmp_path, database):

@@ -59,6 +59,10 @@ async def test_what_no_id_can_be(desk, name):
     with pytest.raises(BadInput) as refused:
         await desk.talks.ask(talk(conversation_id=name))
     assert refused.value.code == "bad_conversation_id"
+    for asking in (desk.talks.history, desk.talks.delete):
+        with pytest.raises(BadInput) as refused:
+            await asking(LOCAL_PRINCIPAL, name)
+        assert refused.value.code == "bad_conversation_id"
     assert (await desk.talks.rooms(LOCAL_PRINCIPAL)).total == 0
 
 
@@ -66,8 +70,11 @@ async def test_what_no_id_can_be(desk, name):
 async def test_new_is_another_conversation_each_time(desk, fresh):
     first, second = [await answered(desk, talk(conversation_id=fresh)) for _ in range(2)]
     assert first.room_id != second.room_id
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as refused:
         await desk.talks.history(LOCAL_PRINCIPAL, fresh)
+    assert refused.value.message == ("There is no conversation new." if fresh else "No conversation was named.")
+    with pytest.raises(NotFound, match=r"^No run was named\.$"):
+        await desk.talks.stop(LOCAL_PRINCIPAL, "")
 
 
 async def test_how_the_askers_rate_limits_stand(desk):

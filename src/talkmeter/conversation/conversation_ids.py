@@ -37,9 +37,10 @@ def public_id(room: Room) -> str:
 
 
 def conversation_not_found(conversation_id: str) -> NotFound:
+    named = bool(conversation_id)
     return NotFound(
-        f"There is no conversation {conversation_id:.80}.",
-        f"{conversation_id:.80} 대화가 없습니다.",
+        f"There is no conversation {conversation_id:.80}." if named else "No conversation was named.",
+        f"{conversation_id:.80} 대화가 없습니다." if named else "대화를 지정하지 않았습니다.",
         code="conversation_not_found",
         param="conversation_id",
     )

@@ -251,4 +251,9 @@ class Runs:
 
 
 def run_not_found(run_id: str) -> NotFound:
-    return NotFound(f"There is no run {run_id}.", f"{run_id} 실행이 없습니다.", code="run_not_found")
+    named = bool(run_id)
+    return NotFound(
+        f"There is no run {run_id:.80}." if named else "No run was named.",
+        f"{run_id:.80} 실행이 없습니다." if named else "실행을 지정하지 않았습니다.",
+        code="run_not_found",
+    )

@@ -176,8 +176,9 @@ class Talks:
         return await self._rooms.page(principal.user_id, cursor, bounded(limit))
 
     async def room(self, principal: Principal, conversation_id: str) -> Room:
-        """Raises NotFound (`conversation_not_found`), for another's as for none at all."""
-        room = None if is_new(conversation_id) else await self._find(principal.user_id, conversation_id)
+        """Raises NotFound (`conversation_not_found`), for another's as for none at all; BadInput for what is no id."""
+        wanted = None if is_new(conversation_id) else check_conversation_id(conversation_id)
+        room = None if wanted is None else await self._find(principal.user_id, wanted)
         if room is None:
             raise conversation_not_found(conversation_id)
         return room

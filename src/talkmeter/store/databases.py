@@ -24,12 +24,14 @@ _LARGEST_LOG = 64 << 20  # bytes of the write-ahead log that stay on the disk on
 
 
 class Database(Struct, frozen=True, kw_only=True):
-    """name: for people, without a password. path: of SQLite's file. begin: how the writer begins a transaction.
+    """name: for people, without a password; called: for whoever asks, who need not know where it is. path: of SQLite's
+    file. begin: how the writer begins a transaction.
 
     lock_counters: what it executes before it counts in rows that other processes count in too; None: begin has locked.
     """
 
     name: str
+    called: str
     path: Path | None
     dialect: Dialect
     begin: str
@@ -147,6 +149,7 @@ def _sqlite(path: Path, busy_timeout: float) -> Database:
 
     return Database(
         name=str(path),
+        called=path.name,
         path=path,
         dialect=SQLiteDialect_pysqlite(paramstyle="named", dbapi=sqlite3),
         begin="BEGIN IMMEDIATE",
@@ -203,6 +206,7 @@ def _postgres(url: Any, busy_timeout: float) -> Database:
 
     return Database(
         name=url.render_as_string(hide_password=True),
+        called="PostgreSQL",
         path=None,
         dialect=PGDialect_psycopg(paramstyle="pyformat", dbapi=psycopg),  # type: ignore[no-untyped-call]
         begin="BEGIN",

@@ -1,13 +1,19 @@
 """What a driver's error means for those who wait: which error they get, and whether the store can go on.
 
+PostgreSQL's driver names the server's address, its user and values of rows: the log has its words, whoever waits gets
+the code of the error.
+
 SQLite's result codes: sqlite.org/rescode.html. PostgreSQL's: Appendix A of its manual.
 """
 
+import logging
 import sqlite3
 from enum import Enum
 from typing import Any
 
 from talkmeter.errors import BadInput, StoreBusy, StoreError, StoreFull, TalkmeterError
+
+log = logging.getLogger(__name__)
 
 
 class Effect(Enum):
@@ -44,8 +50,11 @@ def effect(error: BaseException) -> Effect:
     return Effect.REFUSED
 
 
-def as_ours(error: BaseException, about: str) -> BaseException:
-    """The error that a caller gets: one of ours for a driver's, itself otherwise. about: the database, for people."""
+def as_ours(error: BaseException, about: str, *, whole: bool = False) -> BaseException:
+    """The error that a caller gets: one of ours for a driver's, itself otherwise. about: the database, for people.
+
+    whole: with the driver's own words, for whoever starts the server.
+    """
     if isinstance(error, TalkmeterError):
         return error
     if isinstance(error, OverflowError) or _sqlstate(error) == "22003":
@@ -54,12 +63,28 @@ def as_ours(error: BaseException, about: str) -> BaseException:
             "저장하기에 너무 큰 수가 있습니다 (63비트).",
             code="figure_out_of_range",
         )
+    elif isinstance(error, UnicodeEncodeError) or _is_of_nul(error):
+        ours = BadInput(
+            "A text contains a character that no database holds (U+0000, or half of a surrogate pair).",
+            "데이터베이스에 저장할 수 없는 문자(U+0000 또는 짝이 없는 서로게이트)가 텍스트에 있습니다.",
+            code="unstorable_text",
+        )
     elif not isinstance(error, sqlite3.Error) and not _is_psycopg(error):
         return error
     else:
-        ours = _ours(effect(error), str(error).strip(), about)
+        reason = str(error).strip() if whole else reason_of(error)
+        ours = _ours(effect(error), reason, about)
+        if not whole:
+            log.warning("database_error", extra={"database": about, "code": ours.code, "reason": str(error).strip()})
     ours.__cause__ = error
     return ours
+
+
+def reason_of(error: BaseException) -> str:
+    """A driver's error in words that anybody may read."""
+    if _is_psycopg(error):
+        return f"SQLSTATE {_sqlstate(error) or 'none'}"
+    return str(error).strip()
 
 
 def _ours(what: Effect, reason: str, about: str) -> StoreError:
@@ -153,6 +178,11 @@ def _postgres_effect(error: BaseException) -> Effect:
 def _is_psycopg(error: BaseException) -> bool:
     # By name, so that psycopg is imported only where PostgreSQL is used.
     return any(base.__module__ == "psycopg" and base.__name__ == "Error" for base in type(error).__mro__)
+
+
+def _is_of_nul(error: BaseException) -> bool:
+    """Whether psycopg has refused to send a text for that."""
+    return _is_psycopg(error) and _sqlstate(error) is None and "NUL" in str(error)
 
 
 def _sqlstate(error: BaseException) -> Any:

@@ -32,6 +32,8 @@ class Readers:
                 return query(connection)
         except DBAPIError as error:
             raise faults.as_ours(error.orig or error, self._about) from error
+        except UnicodeEncodeError as error:
+            raise faults.as_ours(error, self._about) from error
 
     def close(self) -> None:
         """Waits for the reads that are under way. Blocks."""

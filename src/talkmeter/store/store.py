@@ -120,12 +120,12 @@ class Store:
         try:
             return await asyncio.to_thread(copy_database, source, path)
         except sqlite3.Error as error:
-            raise faults.as_ours(error, self.name) from error
+            raise faults.as_ours(error, self.name, whole=True) from error
 
     async def write_for(self, connected: socket.socket) -> Submissions:
         """Takes over what another process submits: connected: to its `open_remote_store`."""
         assert isinstance(self._writer, Writer)
-        return await Submissions.accept(connected, self._writer, APPLY, self.name)
+        return await Submissions.accept(connected, self._writer, APPLY, self._database.called)
 
     def watch(self, told: Callable[[Sequence[tuple[Struct, ...]]], None]) -> None:
         """From now on `told` gets all changes that this process makes durable, group by group, on the writer's thread.
@@ -326,8 +326,8 @@ async def open_remote_store(
     lost: called when that process is gone; nothing can be written any more then.
     """
     opened = database(url_or_path, busy_timeout)
-    writer = await RemoteWriter.connect(connected, APPLY, opened.name, lost)
-    return Store(opened, writer, Readers(opened.reading(readers), readers, opened.name))
+    writer = await RemoteWriter.connect(connected, APPLY, opened.called, lost)
+    return Store(opened, writer, Readers(opened.reading(readers), readers, opened.called))
 
 
 def _open(database: Database, readers: int, ballast: int) -> Store:
@@ -340,7 +340,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             database.connect_writer,
             database.dialect,
             APPLY,
-            about=database.name,
+            about=database.called,
             begin=database.begin,
             ballast=kept,
             begins_work=BEGINS_WORK,
@@ -358,8 +358,8 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             hint_ko="경로와 쓰기 권한을 확인하십시오.",
         ) from error
     except database.dialect.loaded_dbapi.Error as error:
-        raise faults.as_ours(error, database.name) from error
-    return Store(database, writer, Readers(database.reading(readers), readers, database.name))
+        raise faults.as_ours(error, database.name, whole=True) from error
+    return Store(database, writer, Readers(database.reading(readers), readers, database.called))
 
 
 def _always() -> bool:

@@ -229,7 +229,7 @@ class Writer:
         """Does what an error asks of the store itself."""
         what = faults.effect(error)
         if what is Effect.BROKEN:
-            self.broken = str(error)
+            self.broken = faults.reason_of(error)
         elif what is Effect.FULL:
             self._ballast.release()
         elif what is Effect.LOST:
