@@ -140,7 +140,13 @@ async def test_the_server_is_killed_in_the_middle(tmp_path, steps):
         assert told(events, told(seen)) == kept
         assert TEXT.startswith(kept)
         whole = await exchange(f"{url}/ask/trip", body, headers={**headers, "Accept": "application/json"})
-        assert (whole.status, whole.json()["error"]["code"]) == (503, "interrupted")
+        error = whole.json()["error"]
+        assert (whole.status, error["code"]) == (409, "interrupted"), "nobody is asked to try the same again"
+        assert "retry-after" not in whole.headers
+        assert "new idempotency key" in error["hint"]
+        assert "새 키" in error["hint_ko"]
+        history = (await exchange(f"{url}/ask/trip", method="GET")).json()
+        assert history["messages"][-1]["error"]["code"] == events[-1].data["error"]["code"] == "interrupted"
         assert whole.json()["message"] == kept
         books.check_billed(books.entries(data_dir), await simulator.rows(), at_most=True)
     finally:

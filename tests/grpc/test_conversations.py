@@ -6,8 +6,11 @@ import grpc
 import pytest
 
 from support.grpc_house import details_of, grpc_house, refusal, trailers_of
+from talkmeter.accounts.principals import LOCAL_PRINCIPAL
 from talkmeter.surfaces.grpc import translate_conversations as translation
+from talkmeter.surfaces.grpc.asking import check_ended
 from talkmeter.surfaces.grpc.messages import conversations_pb2 as pb
+from talkmeter.surfaces.grpc.rpc import Failed
 
 ANSWER = "하나 둘 셋 넷 다섯"
 QUESTION = f"say: {ANSWER}"
@@ -240,6 +243,11 @@ async def stopped_in_the_middle(house, client):
     reasons = [details_of(error)["ErrorInfo"].reason for error in errors]
     assert reasons == ["interrupted", "continues_after_restart", "continues_after_restart"]
     assert [row["outcome"] for row in house.ledger().values()] == ["interrupted"]
+    standing = await house.desk.talks.standing(LOCAL_PRINCIPAL, _run_of(await first.initial_metadata()))
+    with pytest.raises(Failed) as again:
+        check_ended(standing, repeated=True)
+    assert again.value.status.code == grpc.StatusCode.FAILED_PRECONDITION.value[0], "not to be tried again as it is"
+    assert "new idempotency key" in again.value.status.message
 
 
 def _run_of(metadata):

@@ -15,6 +15,17 @@ _NO_MODEL = re.compile(r"(?i)model.*\b(does not exist|not found|not exist\b)|inv
 
 BAD_GATEWAY, UNAVAILABLE, TIMED_OUT = 502, 503, 504
 
+INTERRUPTED: Error = {
+    "code": "interrupted",
+    "message": "The answer was interrupted, since the server was stopped; what had come of it is kept.",
+    "message_ko": "서버가 멈추면서 답변이 중단되었습니다. 그때까지 받은 내용은 보관되어 있습니다.",
+    "hint": "It stands in the conversation. For another answer ask again, with a new idempotency key if it had one.",
+    "hint_ko": "그 내용은 대화에 있습니다. 다른 답변을 받으려면 다시 질문하고, 멱등 키를 썼다면 새 키를 쓰십시오.",
+    "status": None,
+    "retry_after": None,
+    "http_status": UNAVAILABLE,
+}
+
 
 def status_of(error: Error) -> int:
     """Ours as we say it. A provider's refusal of the request is the asker's to put right; whatever it says of its own
@@ -29,6 +40,11 @@ def status_of(error: Error) -> int:
     if status in (401, 403, 407) or not 400 <= status < 500:
         return UNAVAILABLE if status in (503, 529) else BAD_GATEWAY
     return int(status)
+
+
+def told_again(error: Error) -> dict[str, Any]:
+    """For whoever repeats a question whose answer was interrupted: to repeat it once more changes nothing."""
+    return {**error, "http_status": 409}
 
 
 def retry_after(error: Error) -> int | None:

@@ -9,6 +9,7 @@ A room belongs to its principal's user: nobody else's id opens it, and it looks 
 
 from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
@@ -23,6 +24,7 @@ from talkmeter.conversation.conversation_ids import (
 )
 from talkmeter.conversation.known_models import KnownModels
 from talkmeter.conversation.rooms import Rooms, bounded
+from talkmeter.conversation.run_errors import INTERRUPTED
 from talkmeter.conversation.runs import Runs, run_not_found
 from talkmeter.conversation.settings import Defaults, for_run, resolve
 from talkmeter.conversation.store import ConversationStore, RoomPage
@@ -30,7 +32,7 @@ from talkmeter.conversation.talk_values import Answered, Said, Started, Talk, To
 from talkmeter.conversation.values import Ask, Asked, MessageView
 from talkmeter.errors import BadInput, Conflict, NotFound
 from talkmeter.ids import new_id
-from talkmeter.messages import Room, RoomSettings, RunEvent, StopMode
+from talkmeter.messages import Message, Room, RoomSettings, RunEvent, StopMode
 from talkmeter.metering.budget_store import RateStanding
 
 LONGEST_KEY = 255  # characters of an idempotency key
@@ -135,7 +137,7 @@ class Talks:
             provider_name=message.provider_name,
             created_at=message.created_at,
             finished_at=message.finished_at,
-            error=await self._models.told(message.error, message.model, principal),
+            error=await self._models.told(_error(message), message.model, principal),
             entry=view.entry,
         )
 
@@ -255,6 +257,11 @@ def _under_way(messages: Sequence[Said], running: Sequence[str]) -> tuple[str, .
     return (*begun, *(run_id for run_id, is_made in made.items() if is_made and run_id not in running))
 
 
+def _error(message: Message) -> dict[str, Any] | None:
+    """Why there is no more of an answer. Of an interrupted one nothing is kept but that it was."""
+    return {**INTERRUPTED} if message.status == "interrupted" else message.error
+
+
 def _said(view: MessageView) -> Said:
     message = view.message
     return Said(
@@ -266,6 +273,6 @@ def _said(view: MessageView) -> Said:
         created_at=message.created_at,
         model=message.model,
         run_id=message.run_id,
-        error=message.error,
+        error=_error(message),
         entry=view.entry if message.role == "assistant" else None,
     )

@@ -12,14 +12,15 @@ from msgspec import structs
 
 from talkmeter.accounts.entrance import caller_of
 from talkmeter.accounts.principals import Principal
-from talkmeter.conversation.talk_values import Answered, Told
+from talkmeter.conversation.run_errors import told_again
+from talkmeter.conversation.talk_values import Answered, Started, Told
 from talkmeter.errors import NotFound, TalkmeterError
 from talkmeter.event_stream import EventStream
 from talkmeter.metering.rates import rate_headers
 from talkmeter.surfaces.ask.answers import Sending, Whole
 from talkmeter.surfaces.ask.docs_page import DocsPage
 from talkmeter.surfaces.ask.following import FailedRun, events, run_of_prompt
-from talkmeter.surfaces.ask.problems import WAITS, failed, problem
+from talkmeter.surfaces.ask.problems import failed, problem
 from talkmeter.surfaces.ask.reading import (
     Path,
     limit_of,
@@ -108,7 +109,7 @@ class AskDoor:
         started = await self._talks.ask(talk_of(body, path.conversation_id, principal, request.headers))
         if streamed:
             return self._stream(principal, started.run_id, seen or 0 if started.repeated else 0)
-        return await self._whole(request, principal, started.run_id)
+        return await self._whole(request, principal, started)
 
     async def _asked_before(self, body: AskBody, path: Path, principal: Principal) -> str:
         """Whoever has seen an event of the answer does not ask again: finds the run. Raises NotFound."""
@@ -125,7 +126,8 @@ class AskDoor:
             )
         return run_id
 
-    async def _whole(self, request: Request, principal: Principal, run_id: str) -> Whole:
+    async def _whole(self, request: Request, principal: Principal, started: Started) -> Whole:
+        run_id = started.run_id
         waiting = asyncio.ensure_future(self._talks.result(principal, run_id))
         left = asyncio.ensure_future(request.left())
         try:
@@ -138,6 +140,8 @@ class AskDoor:
             left.cancel()
         if answered.status in ("complete", "stopped"):
             return Whole(reply_of(answered), headers=rate_headers(self._talks.rates(principal, run_id)))
+        if started.repeated and answered.status == "interrupted" and answered.error is not None:
+            answered = structs.replace(answered, error=told_again(answered.error))
         raise FailedRun(answered)
 
     def _stream(self, principal: Principal, run_id: str, after: int) -> EventStream:
@@ -202,8 +206,6 @@ class AskDoor:
 
 
 def _failed(answered: Answered, request_id: str, *, korean: bool) -> Whole:
-    if answered.status in UNSENDABLE:
-        answered = structs.replace(answered, error=WAITS)
     status, headers, body = failed(answered, request_id, korean=korean)
     return Whole(body, status, headers)
 

@@ -36,7 +36,7 @@ def problem(error: TalkmeterError, request_id: str, *, korean: bool = False) -> 
 
 def failed(answered: Answered, request_id: str, *, korean: bool = False) -> tuple[int, Headers, dict[str, Any]]:
     """As problem, for an answer that has failed or was interrupted; what there is of it stands beside."""
-    error = answered.error or INTERRUPTED
+    error = answered.error or WAITS
     seconds = retry_after(error)
     details = {**error.get("details", {}), **({"retry_after": seconds} if seconds is not None else {})}
     status = status_of(error)
@@ -53,14 +53,6 @@ def failed(answered: Answered, request_id: str, *, korean: bool = False) -> tupl
     return status, headers, {**msgspec.to_builtins(reply_of(answered)), **body}
 
 
-INTERRUPTED: dict[str, Any] = {
-    "code": "interrupted",
-    "message": "The answer was interrupted, since the server was stopped; what had come of it is kept.",
-    "message_ko": "서버가 멈추면서 답변이 중단되었습니다. 그때까지 받은 내용은 보관되어 있습니다.",
-    "status": None,
-    "retry_after": None,
-    "http_status": 503,
-}
 WAITS: dict[str, Any] = {
     "code": "continues_after_restart",
     "message": "The server is stopping; the question is kept and is answered after the next start.",

@@ -1,12 +1,13 @@
 """A question of either service: asked, followed by its client, and what becomes of it when the client leaves."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from talkmeter.clock import now
+from talkmeter.conversation.run_errors import told_again
 from talkmeter.conversation.talk_values import Answered, Started, Talk
 from talkmeter.conversation.talks import Talks
 from talkmeter.errors import TalkmeterError
@@ -79,24 +80,34 @@ class Asking:
             task.exception()  # it was raised to whoever was still there
 
 
-def check_ended(answered: Answered) -> Pairs:
-    """The trailing metadata of an answer that has ended well. Raises Failed, with them, if it has not."""
+def check_ended(answered: Answered, *, repeated: bool = False) -> Pairs:
+    """The trailing metadata of an answer that has ended well. Raises Failed, with them, if it has not.
+
+    repeated: the question was asked before; of an interrupted answer there is no more then, however often one asks.
+    """
     trailers = figures(answered)
     if answered.error is not None and answered.status == "failed":
         raise Failed(status_of_answer(answered.error), trailers)
-    if answered.status == "interrupted" or answered.status in UNDER_WAY:
-        raise Failed(status_of(_server_stops(interrupted=answered.status == "interrupted"), now()), trailers)
+    if answered.error is not None and answered.status == "interrupted":
+        error = told_again(answered.error) if repeated else answered.error
+        raise Failed(status_of(_interrupted(error), now()), trailers)
+    if answered.status in UNDER_WAY:
+        raise Failed(status_of(_continues(), now()), trailers)
     return trailers
 
 
-def _server_stops(*, interrupted: bool) -> TalkmeterError:
-    if interrupted:
-        return TalkmeterError(
-            "The server was stopped in the middle of this answer; what had come is kept.",
-            "답변 도중에 서버가 중지되었습니다. 그때까지의 내용은 보관됩니다.",
-            code="interrupted",
-            status=503,
-        )
+def _interrupted(error: Mapping[str, Any]) -> TalkmeterError:
+    return TalkmeterError(
+        error["message"],
+        error["message_ko"],
+        code=error["code"],
+        status=error["http_status"],
+        hint=error["hint"],
+        hint_ko=error["hint_ko"],
+    )
+
+
+def _continues() -> TalkmeterError:
     return TalkmeterError(
         "The server is stopping; this answer goes on after its next start.",
         "서버가 중지되고 있습니다. 이 답변은 다음에 시작할 때 이어집니다.",

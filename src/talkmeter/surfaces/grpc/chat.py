@@ -30,9 +30,9 @@ class Chat:
         leaving = Leaving(cut=rpc.cuts)
         told = _Told()
         broken = self._channels.take_broken(question, now()) if is_seed(request) else None
-        run_id = broken or await self._begin(rpc, request, leaving)
+        run_id, repeated = (broken, False) if broken else await self._begin(rpc, request, leaving)
         try:
-            await self._tell(rpc, run_id, told, end_mark=wants_end_mark(request))
+            await self._tell(rpc, run_id, told, end_mark=wants_end_mark(request), repeated=repeated)
         except asyncio.CancelledError:
             if not self._asking.left(rpc, run_id, leaving):
                 self._channels.broke_off(question, run_id, now())
@@ -42,15 +42,17 @@ class Chat:
                 self._channels.broke_off(question, run_id, now())
             raise
 
-    async def _begin(self, rpc: Rpc, request: chat_pb2.askrequest, leaving: Leaving) -> str:
-        """A new question, in the conversation that it names or that its connection is in."""
+    async def _begin(self, rpc: Rpc, request: chat_pb2.askrequest, leaving: Leaving) -> tuple[str, bool]:
+        """A new question, in the conversation that it names or that its connection is in: its run, and whether it was
+        asked before.
+        """
         user_id = rpc.principal.user_id
         where = request.conversation_id or self._channels.conversation(user_id, rpc.peer, now()) or ""
         started = await self._asking.ask(rpc, talk_of(request, rpc.principal, where, rpc.tags), leaving)
         self._channels.in_conversation(user_id, rpc.peer, started.conversation_id, now())
-        return started.run_id
+        return started.run_id, started.repeated
 
-    async def _tell(self, rpc: Rpc, run_id: str, told: "_Told", *, end_mark: bool) -> None:
+    async def _tell(self, rpc: Rpc, run_id: str, told: "_Told", *, end_mark: bool, repeated: bool) -> None:
         talks = self._asking.talks
         standing = await talks.standing(rpc.principal, run_id)
         await rpc.begin(standing.conversation_id, run_id, standing.message_id)
@@ -61,7 +63,7 @@ class Chat:
                     await rpc.write(chat_pb2.askresponse(response=piece))
                 told.length += len(news)
         answered = await talks.standing(rpc.principal, run_id)
-        trailers = check_ended(answered)
+        trailers = check_ended(answered, repeated=repeated)
         await rpc.write(last_piece(answered, end_mark=end_mark))
         rpc.trail(trailers)
 

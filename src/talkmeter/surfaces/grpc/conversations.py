@@ -50,7 +50,8 @@ class Conversations:
             await rpc.begin(started.conversation_id, started.run_id, started.message_id)
             await rpc.write(pb.AskResponse(event=begun(started)))
             await self._tell(rpc, started.run_id, 0, lambda event: pb.AskResponse(event=event))
-            rpc.trail(check_ended(await self._talks.standing(rpc.principal, started.run_id)))
+            answered = await self._talks.standing(rpc.principal, started.run_id)
+            rpc.trail(check_ended(answered, repeated=started.repeated))
         except asyncio.CancelledError:
             self._asking.left(rpc, started.run_id, leaving)
             raise

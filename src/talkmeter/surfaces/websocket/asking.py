@@ -153,7 +153,7 @@ def pause_before(attempt: int, answered: Answered) -> float | None:
 
 def error_of(answered: Answered) -> TalkmeterError:
     """What an answer that did not come is told as: the provider's failure, ours, or that the server ends."""
-    error = answered.error
+    error = answered.error if answered.status != "interrupted" else None
     if error is not None and (answered.entry is None or "hint" in error):
         told = {name: error.get(name) for name in ("hint", "hint_ko")}
         return TalkmeterError(error["message"], error["message_ko"], code=error["code"], **told)
