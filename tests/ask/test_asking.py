@@ -190,9 +190,17 @@ async def test_budgets_and_rate_limits_hold_as_on_v1(gate):
     key, token = await gate.key(rpm=2)
     asker = Asker(gate, token)
     budget = await gate.budget("1 tokens", scope="key", scope_id=key.id)
-    refused = problem_of(await asker.ask("hi", "trip"), 429, "insufficient_quota")
+    spent = await asker.ask("hi", "trip")
+    refused = problem_of(spent, 429, "insufficient_quota")
     assert refused["error"]["budget"] == "a budget"
     assert (refused["conversation_id"], refused["status"], refused["entry_id"]) == ("trip", "failed", None)
+    assert "retry-after" not in spent.headers, "it never begins anew"
+    await gate.application.budgets.delete(budget.id)
+    budget = await gate.budget("1 tokens", period="week", scope="key", scope_id=key.id)
+    for headers in ({}, {"Accept": "text/event-stream"}):
+        spent = await asker.ask("hi", "trip", headers=headers)
+        problem_of(spent, 429, "insufficient_quota")
+        assert 0 < int(spent.headers["retry-after"]) <= 7 * 86400
     await gate.application.budgets.delete(budget.id)
     for _ in range(2):
         await asker.reply("hi", "trip")

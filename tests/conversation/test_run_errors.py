@@ -6,6 +6,8 @@ from talkmeter.conversation.driving import UNEXPECTED, error_of
 from talkmeter.conversation.run_errors import names_no_model, retry_after, status_of
 from talkmeter.errors import BudgetRefused, RateLimited
 
+NOW = 1_800_000_000_000_000
+
 
 def upstream(status, code="upstream_broke", **more):
     return {"code": code, "message": "…", "message_ko": "…", "status": status, "retry_after": None} | more
@@ -22,10 +24,17 @@ def test_statuses(error, status):
 
 
 def test_when_to_come_again():
-    assert retry_after(error_of(RateLimited("…", "…", details={"retry_after": 7}))) == 7
-    assert retry_after(upstream(429, retry_after=3)) == 3
-    assert retry_after(upstream(429)) is None
-    assert retry_after(error_of(RateLimited("…", "…", details={"retry_after": 0.2}))) == 1
+    assert retry_after(error_of(RateLimited("…", "…", details={"retry_after": 7})), NOW) == 7
+    assert retry_after(upstream(429, retry_after=3), NOW) == 3
+    assert retry_after(upstream(429), NOW) is None
+    assert retry_after(error_of(RateLimited("…", "…", details={"retry_after": 0.2})), NOW) == 1
+
+
+@pytest.mark.parametrize(("resets_at", "seconds"), [
+    (NOW + 90_000_000, 90), (NOW + 90_000_001, 91), (NOW + 1, 1), (NOW - 5_000_000, 1), (None, None),
+])  # fmt: skip
+def test_when_a_budget_begins_anew(resets_at, seconds):
+    assert retry_after(error_of(BudgetRefused("…", "…", details={"resets_at": resets_at})), NOW) == seconds
 
 
 @pytest.mark.parametrize(("error", "unknown"), [

@@ -135,7 +135,8 @@ async def test_a_budget_that_is_spent(house, client):
     error = await refusal(client.ask(QUESTION))
     found = details_of(error)
     assert (error.code(), found["ErrorInfo"].reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "insufficient_quota")
-    assert found["QuotaFailure"].violations
+    assert found["QuotaFailure"].violations[0].subject == "little"
+    assert 0 <= found["RetryInfo"].retry_delay.seconds <= 86400
     assert await house.check_books() == []
 
 

@@ -121,11 +121,21 @@ def problem(code="x", status=None, retry_after=None):
     ids=lambda value: f"{value['code']}-{value['status']}" if isinstance(value, dict) else None,
 )
 def test_of_an_answer_that_failed(failed, code):
-    status = status_of_answer(failed)
+    status = status_of_answer(failed, NOW)
     assert status.code == code.value[0]
     found = details(status)
     assert ("RetryInfo" in found) == (failed["retry_after"] is not None)
     assert found["ErrorInfo"].metadata.get("provider_status") == (str(failed["status"]) if failed["status"] else None)
+
+
+def test_an_answer_that_a_budget_refused_says_which_and_when_it_begins_anew():
+    facts = {"budget": "team", "resets_at": NOW + 90_000_000, "limit": None}
+    found = details(status_of_answer({**problem("insufficient_quota"), "details": facts}, NOW))
+    assert [violation.subject for violation in found["QuotaFailure"].violations] == ["team"]
+    assert found["RetryInfo"].retry_delay.seconds == 90
+    assert dict(found["ErrorInfo"].metadata) == {"budget": "team", "resets_at": str(NOW + 90_000_000)}
+    never = details(status_of_answer({**problem("insufficient_quota"), "details": {"resets_at": None}}, NOW))
+    assert "RetryInfo" not in never
 
 
 def test_what_is_said_fits_into_the_metadata_of_any_client():

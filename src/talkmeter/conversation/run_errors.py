@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from talkmeter.clock import SECOND
+
 Error = Mapping[str, Any]
 
 # How servers say it where their code does not: OpenAI, vLLM · Ollama, Gemini · DeepSeek · Mistral · OpenRouter.
@@ -47,9 +49,12 @@ def told_again(error: Error) -> dict[str, Any]:
     return {**error, "http_status": 409}
 
 
-def retry_after(error: Error) -> int | None:
-    """Seconds, whole; None where nobody says."""
-    seconds = error.get("retry_after") or error.get("details", {}).get("retry_after")
+def retry_after(error: Error, at: int) -> int | None:
+    """Seconds, whole: as the error says, or until the budget begins anew. None where nobody says. at: now, in µs."""
+    details = error.get("details", {})
+    seconds = error.get("retry_after") or details.get("retry_after")
+    if seconds is None and details.get("resets_at") is not None:
+        return max(1, -((at - int(details["resets_at"])) // SECOND))
     return None if seconds is None else max(1, round(seconds))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from talkmeter.clock import now
 from talkmeter.conversation.run_errors import retry_after, status_of
 from talkmeter.conversation.talk_values import Answered
 from talkmeter.errors import TalkmeterError
@@ -37,7 +38,7 @@ def problem(error: TalkmeterError, request_id: str, *, korean: bool = False) -> 
 def failed(answered: Answered, request_id: str, *, korean: bool = False) -> tuple[int, Headers, dict[str, Any]]:
     """As problem, for an answer that has failed or was interrupted; what there is of it stands beside."""
     error = answered.error or WAITS
-    seconds = retry_after(error)
+    seconds = retry_after(error, now())
     details = {**error.get("details", {}), **({"retry_after": seconds} if seconds is not None else {})}
     status = status_of(error)
     told = TalkmeterError(

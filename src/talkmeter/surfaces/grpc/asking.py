@@ -87,7 +87,7 @@ def check_ended(answered: Answered, *, repeated: bool = False) -> Pairs:
     """
     trailers = figures(answered)
     if answered.error is not None and answered.status == "failed":
-        raise Failed(status_of_answer(answered.error), trailers)
+        raise Failed(status_of_answer(answered.error, now()), trailers)
     if answered.error is not None and answered.status == "interrupted":
         error = told_again(answered.error) if repeated else answered.error
         raise Failed(status_of(_interrupted(error), now()), trailers)

@@ -73,18 +73,20 @@ def status_of(error: TalkmeterError, at: int) -> Status:
     )
 
 
-def status_of_answer(problem: Mapping[str, Any]) -> Status:
+def status_of_answer(problem: Mapping[str, Any], at: int) -> Status:
     """Of an answer that failed: a message's `error`. Its `status` is the provider's, None where it sent none."""
     said, code_said, retry_after = problem["status"], problem["code"], problem["retry_after"]
+    known = {name: str(value) for name, value in problem.get("details", {}).items() if value is not None}
     code = BY_CODE.get(code_said, Code.UNAVAILABLE) if said is None else _of_provider(said)
     more: list[Message] = []
     if code is Code.RESOURCE_EXHAUSTED:
-        more += _exhausted(code_said, problem["message"], {}, retry_after)
+        seconds = _seconds_of(problem.get("details", {}), at) if retry_after is None else retry_after
+        more += _exhausted(code_said, problem["message"], known, seconds)
     elif code is Code.INVALID_ARGUMENT:
         more.append(_bad_request("", problem["message"]))
     elif retry_after is not None:
         more.append(_retry_in(retry_after))
-    facts = {} if said is None else {"provider_status": str(said)}
+    facts = known if said is None else {**known, "provider_status": str(said)}
     message = joined(problem["message"], problem.get("hint"))
     message_ko = joined(problem["message_ko"], problem.get("hint_ko"))
     return _status(code, code_said, message, message_ko, facts, more)
