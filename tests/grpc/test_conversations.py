@@ -224,6 +224,39 @@ async def test_what_cannot_be(client, method, fields, code, reason):
     assert (error.code().name, details_of(error)["ErrorInfo"].reason) == (code, reason)
 
 
+@pytest.mark.parametrize(
+    ("method", "fields", "field", "said"),
+    [
+        ("Ask", {"prompt": " "}, "prompt", "The question is empty."),
+        ("Ask", {"prompt": "x", "idempotency_key": "k" * 256}, "idempotency_key", "1 to 255"),
+        ("Ask", {"prompt": "x", "options": {"window_tokens": 0}}, "window_tokens", "window_tokens must be"),
+        ("ListRooms", {"page_token": "x"}, "page_token", "Start again without a page_token."),
+    ],
+)
+async def test_a_field_is_called_what_the_proto_calls_it(client, method, fields, field, said):
+    error = await refusal(client.call(CALL(method), **fields))
+    found = details_of(error)
+    assert found["BadRequest"].field_violations[0].field == found["ErrorInfo"].metadata["param"] == field
+    assert said in error.details()
+    assert not any(
+        word in error.details() + found["LocalizedMessage"].message for word in ("cursor", "커서", "window.t")
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "said"),
+    [
+        ("GetHistory", {}, "No conversation was named."),
+        ("GetHistory", {"conversation_id": "nowhere"}, "There is no conversation nowhere."),
+        ("Stop", {}, "No run was named."),
+        ("Follow", {}, "No run was named."),
+    ],
+)
+async def test_what_is_not_named(client, method, fields, said):
+    error = await refusal(client.call(CALL(method), **fields))
+    assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, said)
+
+
 async def test_when_the_server_stops(tmp_path):
     """What was being written says so; what waits goes on after the next start."""
     async with grpc_house(tmp_path) as house:

@@ -52,25 +52,43 @@ BY_CODE: Mapping[str, Code] = {
     "store_full": Code.RESOURCE_EXHAUSTED,
     "upstream_silent": Code.DEADLINE_EXCEEDED,
 }
+# Fields as other doors call them, and as the protos do; and where an error's text names one.
+FIELDS: Mapping[str, str] = {
+    "text": "prompt",
+    "Idempotency-Key": "idempotency_key",
+    "cursor": "page_token",
+    "window.tokens": "window_tokens",
+}
+WORDS: Mapping[str, str] = {"cursor": "page_token", "커서": "page_token", "window.tokens": "window_tokens"}
 
 
 def status_of(error: TalkmeterError, at: int) -> Status:
     """Of an error of ours, raised before or beside an answer. at: now, µs since 1970."""
+    param = None if error.param is None else FIELDS.get(error.param, error.param)
+    message, message_ko = joined(error.message, error.hint), joined(error.message_ko, error.hint_ko)
+    if param != error.param:
+        message, message_ko = _in_protos_words(message), _in_protos_words(message_ko)
     facts = {name: str(value) for name, value in error.details.items() if value is not None}
     more: list[Message] = []
     if error.status == 429:
         more += _exhausted(error.code, error.message, facts, _seconds_of(error.details, at))
     code = BY_CODE.get(error.code) or _of_http(error.status)
     if code is Code.INVALID_ARGUMENT:
-        more.append(_bad_request(error.param or "", error.message))
+        more.append(_bad_request(param or "", message))
     return _status(
         code,
         error.code,
-        joined(error.message, error.hint),
-        joined(error.message_ko, error.hint_ko),
-        facts if error.param is None else {**facts, "param": error.param},
+        message,
+        message_ko,
+        facts if param is None else {**facts, "param": param},
         more,
     )
+
+
+def _in_protos_words(text: str) -> str:
+    for word, ours in WORDS.items():
+        text = text.replace(word, ours)
+    return text
 
 
 def status_of_answer(problem: Mapping[str, Any], at: int) -> Status:
