@@ -221,7 +221,8 @@ async def test_what_is_not_finished_in_time_says_so(gate):
     gate.server.should_exit = True
     await gate.application.end_runs(0)
     assert "interrupted" in (await asking.until("<|err|>$"))[-1]
-    assert (await responses.events())[-1]["type"] == "error"
+    end = (await responses.events())[-1]
+    assert (end["type"], end["status"], end["error"]["code"]) == ("error", 503, "shutting_down")
     assert [(await socket.closed())[0] for socket in (asking, responses)] == [1012, 1012]
     ledger = await gate.check_books(at_most=True)
     assert {entry["outcome"] for entry in ledger.values()} == {"interrupted"}

@@ -16,7 +16,7 @@ from talkmeter.conversation.gateway.allowed import check_endpoint, check_model
 from talkmeter.conversation.gateway.endpoints import find_endpoint
 from talkmeter.conversation.gateway.fields import asked_of, read_json
 from talkmeter.conversation.gateway.passage import Passage
-from talkmeter.conversation.gateway.problems import error_object
+from talkmeter.conversation.gateway.problems import error_object, server_stops
 from talkmeter.conversation.gateway.values import PassAsk
 from talkmeter.errors import TalkmeterError, UpstreamError
 from talkmeter.metering.sse import EventTooLarge, SseReader
@@ -137,6 +137,10 @@ class Reply:
                 await self._tell_whole(passage)
         except asyncio.CancelledError:
             passage.call.cut_at_shutdown()
+            raise
+        except UpstreamError:
+            if passage.call.at_shutdown:
+                raise server_stops() from None  # it is not the provider that has broken off
             raise
         finally:
             self.on_gone = None
