@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 
 import pytest
 
@@ -212,6 +213,22 @@ async def test_budgets_and_rate_limits_hold_as_on_v1(gate):
     tagged = await Asker(gate).ask("hi", headers={"X-Talkmeter-Tags": "team-a"})
     problem_of(tagged, 429, "insufficient_quota")
     assert len(await gate.check_books()) == 2
+
+
+async def test_the_lines_of_the_log_can_be_joined(gate, caplog):
+    caplog.set_level(logging.INFO, "talkmeter")
+    key, token = await gate.key()
+    asker = Asker(gate, token)
+    run_id = (await asker.reply("say: one", "trip"))["run_id"]
+    await asker.ask("say: one", "trip", headers={"Accept": "text/event-stream", "Last-Event-ID": "1"})
+    await asker.call("GET", "/ask/trip", accept="text/event-stream")
+    await asker.call("POST", "/ask/trip/stop", {"run_id": run_id})
+    await asker.call("GET", "/ask/trip")
+    found = [record.__dict__ for record in caplog.records if record.message == "request"]
+    assert [(line["run_id"], line["key_id"]) for line in found[:4]] == [(run_id, key.id)] * 4
+    assert "run_id" not in found[4]
+    (run,) = [record.__dict__ for record in caplog.records if record.message == "run"]
+    assert (run["run_id"], run["key_id"]) == (run_id, key.id)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])

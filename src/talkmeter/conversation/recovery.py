@@ -102,8 +102,8 @@ async def _settle(store: RecoveryStore, prices: PriceBook, entry: LedgerEntry, o
         stopped=end == "stopped",
     )
     ids = {"run_id": opening.run_id, "room_id": opening.room_id, "call_id": opening.id}
-    whose = {"surface": opening.surface, "principal": opening.principal, "model": opening.model_requested}
-    log.info("run", extra=ids | whose | {"outcome": end})
+    whose = {"surface": opening.surface, "principal": opening.principal, "key_id": opening.key_id}
+    log.info("run", extra=ids | whose | {"model": opening.model_requested, "outcome": end})
 
 
 def _end_of(run: Run | None) -> Literal["stopped", "interrupted"]:

@@ -18,6 +18,7 @@ def run_line(run: Run, end: str, opening: OpenEntry | None, settlement: SettleEn
         "room_id": run.room_id,
         "surface": run.surface,
         "principal": run.principal,
+        "key_id": run.key_id,
         "outcome": end,
         "call_id": None,
         "model": run.model,

@@ -84,7 +84,8 @@ class Sending:
             extra={
                 "request_id": self._request_id,
                 "surface": DOOR,
-                "principal": scope.get("principal"),
+                "principal": None,
+                **scope.get("talkmeter.about", {}),
                 "method": scope["method"][:16],
                 "path": scope["path"][:200],
                 "status": status,

@@ -89,7 +89,9 @@ class AskDoor:
         if (other := other_method(request, tuple(methods))) is not None:
             return other
         principal = self._services.entrance.principal(DOOR, caller_of(request.client, request.headers))
-        scope["principal"] = principal.user_id
+        request.about["principal"] = principal.user_id
+        if principal.key is not None:
+            request.about["key_id"] = principal.key.id
         return await methods["GET" if request.method == "HEAD" else request.method](request, asked, principal)
 
     def _methods(self, path: Path) -> Mapping[str, Handle]:
@@ -104,9 +106,10 @@ class AskDoor:
         streamed = wants_events(request.headers) if body.stream is None else body.stream
         seen = resume_after(request.headers, {}) if streamed else None
         if seen is not None and b"idempotency-key" not in request.headers:
-            run_id = await self._asked_before(body, path, principal)
+            run_id = request.about["run_id"] = await self._asked_before(body, path, principal)
             return self._stream(principal, run_id, seen)
         started = await self._talks.ask(talk_of(body, path.conversation_id, principal, request.headers))
+        request.about["run_id"] = started.run_id
         if streamed:
             return self._stream(principal, started.run_id, seen or 0 if started.repeated else 0)
         return await self._whole(request, principal, started)
@@ -165,6 +168,7 @@ class AskDoor:
         if run_id is None:
             return Whole(None, 204)
         standing = await self._run_of(principal, told, run_id)
+        request.about["run_id"] = run_id
         if (
             after is not None
             and standing.status not in UNSENDABLE
@@ -200,6 +204,8 @@ class AskDoor:
         runs = told.under_way if body.run_id is None else (body.run_id,)
         if body.run_id is not None:
             await self._run_of(principal, told, body.run_id)
+        if len(runs) == 1:
+            request.about["run_id"] = runs[0]
         for run_id in reversed(runs):
             await self._talks.stop(principal, run_id, body.mode)
         return Whole(Stopping(stopping=runs))

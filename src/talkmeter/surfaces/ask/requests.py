@@ -17,7 +17,7 @@ class ClientLeft(Exception):
 
 
 class Request:
-    """One request, as it came."""
+    """One request, as it came. about: what is known of it, for its line in the log."""
 
     def __init__(self, scope: Any, receive: Any, body_bytes: int) -> None:
         self.method: str = scope["method"]
@@ -26,6 +26,7 @@ class Request:
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.query = read_query(scope["query_string"])
         self.client = scope.get("client")
+        self.about: dict[str, str] = scope.setdefault("talkmeter.about", {})
         self._receive = receive
         self._most = body_bytes
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from talkmeter.accounts.principals import Principal
 from talkmeter.conversation.gateway.passing_on import RETRIED
+from talkmeter.conversation.run_errors import status_of
 from talkmeter.conversation.talk_values import NEW, Answered, Started, Talk
 from talkmeter.errors import StoreError, TalkmeterError, UpstreamError
 from talkmeter.surfaces.websocket.dialects import Dialect, Question, delta_frames, end_frame, error_frame, parse
 from talkmeter.surfaces.websocket.protocol import SocketClosed
+from talkmeter.surfaces.websocket.request_lines import RequestLine
 from talkmeter.surfaces.websocket.session import Session
 from talkmeter.surfaces.websocket.visitor import DOOR
 
@@ -71,24 +73,31 @@ class Asking(Session):
         self.calm()
 
     async def _answer(self, text: str) -> None:
+        line = RequestLine(self.visitor.path)
         try:
-            question = parse(text, self._bare)
-            await self._ask(question)
+            await self._ask(parse(text, self._bare), line)
+            line.status = 200
         except TalkmeterError as error:
+            line.status = error.status
+            line.about(error=error.code)
             await self._say(error_frame(error))
         except (SocketClosed, asyncio.CancelledError):
             raise
         except Exception:
             log.exception("websocket_failed")
+            line.status = 500
             await self._say(error_frame(_unexpected()))
+        finally:
+            line.write()
 
-    async def _ask(self, question: Question) -> None:
+    async def _ask(self, question: Question, line: RequestLine) -> None:
         """To the end of its answer, with another try as long as nobody has seen anything of it."""
         conversation_id = question.conversation_id or NEW
         for attempt in range(TRIES):
             if attempt and self.socket.over:
                 raise SocketClosed
             principal = await self.visitor.principal()
+            line.by(principal)
             started = await self.services.talks.ask(
                 Talk(
                     surface=DOOR,
@@ -99,6 +108,7 @@ class Asking(Session):
                     tags=self.visitor.tags(),
                 )
             )
+            line.about(run_id=started.run_id)
             said = await self._follow(principal, started)
             answered = await self.services.talks.standing(principal, started.run_id)
             if answered.status in ("complete", "stopped"):
@@ -156,9 +166,11 @@ def error_of(answered: Answered) -> TalkmeterError:
     error = answered.error if answered.status != "interrupted" else None
     if error is not None and (answered.entry is None or "hint" in error):
         told = {name: error.get(name) for name in ("hint", "hint_ko")}
-        return TalkmeterError(error["message"], error["message_ko"], code=error["code"], **told)
+        return TalkmeterError(
+            error["message"], error["message_ko"], code=error["code"], status=status_of(error), **told
+        )
     if error is not None:
-        return UpstreamError(error["message"], error["message_ko"], code=error["code"])
+        return UpstreamError(error["message"], error["message_ko"], code=error["code"], status=status_of(error))
     if answered.status == "interrupted":
         return StoreError(
             "Talkmeter is stopping, and the answer was interrupted; what had come of it is kept.",

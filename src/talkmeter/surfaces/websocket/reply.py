@@ -23,6 +23,7 @@ from talkmeter.metering.sse import EventTooLarge, SseReader
 from talkmeter.surfaces.websocket.client_events import Create
 from talkmeter.surfaces.websocket.continuing import Memory
 from talkmeter.surfaces.websocket.protocol import SocketClosed
+from talkmeter.surfaces.websocket.request_lines import RequestLine
 from talkmeter.surfaces.websocket.server_events import Events, error_event, prepared
 from talkmeter.surfaces.websocket.services import Services
 from talkmeter.surfaces.websocket.visitor import DOOR, Visitor
@@ -55,6 +56,8 @@ class Reply:
         self.on_gone: Callable[..., object] | None = None
         self._session = session
         self._cancelled = False
+        self._line = RequestLine(session.visitor.path)
+        self._passed = False
 
     def leave(self) -> None:
         """The socket is lost."""
@@ -89,6 +92,7 @@ class Reply:
     async def _answer(self) -> None:
         session, create = self._session, self.create
         principal = await session.visitor.principal()
+        self._line.by(principal)
         sent = session.memory.expand(create)
         if sent.previous_response_id is not None:
             await session.services.gateway.until_ended(sent.previous_response_id)
@@ -122,11 +126,14 @@ class Reply:
         """`generate: false`: nothing is asked of anybody; the id stands for what the next request goes on from."""
         response, frames = prepared(self.create, now() // SECOND)
         self._session.memory.remember(response["id"], sent, msgspec.Raw(b"[]"))
+        self._line.status = 200
+        self._line.write()
         for frame in frames:
             await self._say(frame)
 
     async def _pass_on(self, ask: PassAsk, sent: Create) -> None:
         passage = await self._session.services.gateway.pass_on(ask, self)
+        self._passed = True
         if not self._wanted:
             passage.client_left(cut=self._cancelled)
         self.on_gone = passage.client_left
@@ -201,6 +208,10 @@ class Reply:
         if self.events.ended:
             return
         status, told = error_object(error)
+        if not self._passed:  # a call has its line when it is settled
+            self._line.status = status
+            self._line.about(error=error.code)
+            self._line.write()
         if error.code == "previous_response_not_found":
             status = 400
         self.events.ended = True

@@ -49,6 +49,12 @@ class Visitor:
         """What budgets go by besides. Raises BadInput."""
         return tags_of(dict(self._scope["headers"]).get(b"x-talkmeter-tags"))
 
+    @property
+    def path(self) -> str:
+        """Of the handshake."""
+        path: str = self._scope["path"]
+        return path
+
     def end_of(self, principal: Principal) -> "asyncio.Future[None] | None":
         """Done once its key is revoked, or its user disabled. Never cancel it."""
         if self._by_cookie:
