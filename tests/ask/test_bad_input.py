@@ -3,6 +3,7 @@
 import pytest
 
 from support.asking import Asker, problem_of
+from talkmeter.surfaces.ask.openapi import document
 
 BODIES = [
     (b'{ "prompt": "Hello", \xe2\x80\x9cparent_id": "x"}', 422, "not_json", "line 1, column 22"),
@@ -46,6 +47,8 @@ PATHS = [
     ("POST", "/ask/%0A", 400, "bad_conversation_id"),
     ("POST", "/ask/" + "x" * 201, 400, "bad_conversation_id"),
     ("POST", "/ask/%ff", 400, "not_utf8"),
+    ("POST", "/ask/a%24b/stop", 400, "bad_conversation_id"),
+    ("DELETE", "/ask/%00", 400, "bad_conversation_id"),
     ("POST", "/ask/a/b", 404, "no_such_route"),
     ("GET", "/ask/a/stop/b", 404, "no_such_route"),
     ("GET", "/ask/a%00", 400, "bad_conversation_id"),
@@ -64,6 +67,13 @@ PATHS = [
 ]
 
 
+def listed(method, path):
+    """The statuses that the document has for an operation."""
+    stop, one = path.endswith("/stop"), path.startswith("/ask/")
+    where = "/ask/{conversation_id}/stop" if stop else "/ask/{conversation_id}" if one else "/ask"
+    return {int(status) for status in document("1")["paths"][where][method.lower()]["responses"]}
+
+
 @pytest.mark.parametrize(("body", "status", "code", "named"), BODIES, ids=lambda value: str(value)[:40])
 async def test_bodies(gate, body, status, code, named):
     answer = await Asker(gate).call("POST", "/ask/trip", body)
@@ -72,14 +82,17 @@ async def test_bodies(gate, body, status, code, named):
         code = answer.json()["error"]["code"]
     problem = problem_of(answer, status, code)
     assert named in problem["error"]["message"]
+    assert status in listed("POST", "/ask/trip")
     assert gate.wire.sent == b""
     assert (await Asker(gate).call("GET", "/ask")).json()["total"] == 0
 
 
 @pytest.mark.parametrize(("method", "path", "status", "code"), PATHS, ids=lambda value: str(value)[:40])
 async def test_paths(gate, method, path, status, code):
-    body = {"prompt": "Hello"} if method == "POST" else None
+    body = {"prompt": "Hello"} if method == "POST" and not path.endswith("/stop") else None
     problem_of(await Asker(gate).call(method, path, body), status, code)
+    if path.startswith("/ask") and code not in ("wrong_method", "no_such_route"):
+        assert status in listed(method, path)
     assert gate.wire.sent == b""
 
 
@@ -98,6 +111,11 @@ async def test_headers(gate, name, value, status, code):
 async def test_stopping(gate, body):
     await Asker(gate).reply("hi", "trip")
     assert problem_of(await Asker(gate).call("POST", "/ask/trip/stop", body), 422, _code(body))
+
+
+async def test_a_limit_says_its_bounds(gate):
+    refused = problem_of(await Asker(gate).call("GET", "/ask?limit=1000000"), 400, "bad_field")
+    assert refused["error"]["message"] == "limit is a whole number from 1 to 999,999."
 
 
 def _code(body):

@@ -114,14 +114,14 @@ CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "c
 RESPONSES: dict[str, Any] = {"model": "gpt-4o-mini", "input": "Hello"}
 EMBEDDINGS: dict[str, Any] = {"model": "text-embedding-3-small", "input": "Hello"}
 STATUSES: dict[int, str] = {
-    400: "What came in cannot be used",
+    400: "An id, a header or a value cannot be used; the error names it",
     401: "The key is missing, unknown, expired or revoked",
     403: "The key does not open this door or this model, or a foreign page asked without one",
     404: "There is no such conversation, message or model",
-    409: "The conversation is busy, or its messages do not fit the model",
+    409: "The conversation is busy, its messages do not fit the model, or the answer to this key was interrupted",
     413: "The body is too large",
     421: "The server is not called that without a key",
-    422: "The body cannot be used; the error names the field or the position",
+    422: "The body is not of this shape, or the key was used for another question",
     429: "A budget or a rate limit is reached",
     502: "The provider could not be reached, refused, or broke off",
     503: "The server is stopping, or the provider is not there",

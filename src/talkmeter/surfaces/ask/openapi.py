@@ -71,7 +71,7 @@ def document(version: str) -> dict[str, Any]:
 
 def _ask(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
     headers = [
-        _header("Idempotency-Key", "The same key again gives the same answer, and is never billed twice.", 255),
+        _header("Idempotency-Key", "The same key again gives the same answer, while its conversation is kept.", 255),
         _header("X-Talkmeter-Tags", "Tags that budgets and the ledger go by, separated by commas.", 2000),
     ]
     return {
@@ -92,7 +92,7 @@ def _ask(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
                     },
                 },
             },
-            **_failures(401, 403, 404, 409, 413, 421, 422, 429, 502, 503, 504),
+            **_failures(400, 401, 403, 404, 409, 413, 421, 422, 429, 502, 503, 504),
         },
     }
 
@@ -156,7 +156,7 @@ def _delete() -> dict[str, Any]:
                 "description": "It is gone",
                 "content": {"application/json": _body("Deleted", {"Deleted": examples.DELETED})},
             },
-            **_failures(401, 403, 404, 421),
+            **_failures(400, 401, 403, 404, 421),
         },
     }
 
@@ -176,7 +176,7 @@ def _stop() -> dict[str, Any]:
                 "description": "They were asked to end",
                 "content": {"application/json": _body("Stopping", {"Stopping": examples.STOPPING})},
             },
-            **_failures(401, 403, 404, 413, 421, 422),
+            **_failures(400, 401, 403, 404, 413, 421, 422),
         },
     }
 

@@ -21,6 +21,7 @@ EVENT_STREAM = "text/event-stream"
 _OPTIONS = ("model", "system_prompt", "window", "temperature", "top_p", "max_tokens")
 T = TypeVar("T", AskBody, StopBody)
 
+MOST_ROWS = 999_999  # that a page can be asked for
 _SEQ = re.compile(r"[0-9]{1,15}")
 
 
@@ -116,9 +117,12 @@ def read_query(raw: bytes) -> dict[str, str]:
 def limit_of(query: Mapping[str, str]) -> int:
     """How many rows of a page. Raises BadInput."""
     given = query.get("limit", "200")
-    if not given.isascii() or not given.isdigit() or len(given) > 6 or int(given) < 1:
+    if not given.isascii() or not given.isdigit() or len(given) > 6 or not 1 <= int(given) <= MOST_ROWS:
         raise BadInput(
-            "limit is a whole number from 1.", "limit은 1 이상의 정수입니다.", code="bad_field", param="limit"
+            f"limit is a whole number from 1 to {MOST_ROWS:,}.",
+            f"limit은 1에서 {MOST_ROWS:,}까지의 정수입니다.",
+            code="bad_field",
+            param="limit",
         )
     return int(given)
 
