@@ -149,8 +149,10 @@ async def test_a_base_url_alone_makes_one_too(make):
 
 
 async def test_what_the_environment_says_wrong_is_a_setting_that_cannot_be(make):
-    with pytest.raises(SettingError, match=r"openai_base_url.*OPENAI_BASE_URL"):
+    with pytest.raises(SettingError, match=r"openai_base_url.*OPENAI_BASE_URL.*https://\.$") as caught:
         await make(OPENAI_BASE_URL="nonsense")
+    assert "http://localhost:11434/v1" in caught.value.hint
+    assert "http://localhost:11434/v1" in caught.value.hint_ko
     with pytest.raises(SettingError, match="OPENAI_API_KEY") as caught:
         await make(OPENAI_API_KEY="sk canary")
     assert "canary" not in f"{caught.value.message} {caught.value.message_ko} {caught.value.hint}"

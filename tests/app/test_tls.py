@@ -1,11 +1,13 @@
 """The certificate of a server: what may be used, what is refused and how that is said, and what changes while it runs."""
 
+import asyncio
+import logging
 import ssl
 
 import pytest
 
 from support.certificates import Authority, Files, pem_of
-from talkmeter.app.tls import Tls, TlsFiles, open_tls
+from talkmeter.app.tls import Tls, TlsFiles, open_tls, watch
 from talkmeter.config import resolve
 from talkmeter.errors import SettingError
 
@@ -108,6 +110,18 @@ def test_files_that_cannot_be_used_are_named_with_the_reason(files, spoil, param
     assert why in raised.value.message
     assert raised.value.message_ko != raised.value.message
     assert "talkmeter cert" in raised.value.hint
+
+
+async def test_the_log_says_until_when_new_files_are_good(files, caplog):
+    caplog.set_level(logging.INFO, "talkmeter.app.tls")
+    tls = tls_of(files)
+    watching = asyncio.create_task(watch(tls, 0.01))
+    files.renew("new.example")
+    async with asyncio.timeout(20):
+        while not (found := [record for record in caplog.records if record.message == "tls_reloaded"]):
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    assert found[0].until == tls.facts.until.isoformat()
 
 
 def test_new_files_are_taken_up_once(files):

@@ -257,7 +257,9 @@ def _environment(resolved: Resolved) -> ProviderAccount | None:
     except BadInput as error:
         setting = BY_NAME[_SETTINGS.get(error.param or "", "openai_base_url")]
         given = resolved.values[setting.name]
-        raise setting.error(given.source, given.where, given.value, error.message) from None
+        refused = setting.error(given.source, given.where, given.value, error.message.removesuffix("."))
+        refused.hint, refused.hint_ko = error.hint, error.hint_ko  # it is not just any text
+        raise refused from None
     if key is None and not url:
         return None
     return ProviderAccount(

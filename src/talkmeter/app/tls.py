@@ -112,7 +112,7 @@ async def watch(tls: Tls, seconds: float = WATCH_SECONDS) -> None:
         await asyncio.sleep(seconds)
         try:
             if await asyncio.to_thread(tls.reload):
-                log.info("tls_reloaded", extra={"names": list(tls.facts.names), "until": tls.facts.until})
+                log.info("tls_reloaded", extra={"names": list(tls.facts.names), "until": tls.facts.until.isoformat()})
         except SettingError as error:
             log.error("tls_not_reloaded", extra={"reason": error.message})
 
