@@ -230,6 +230,8 @@ async def test_what_cannot_be(client, method, fields, code, reason):
         ("Ask", {"prompt": " "}, "prompt", "The question is empty."),
         ("Ask", {"prompt": "x", "idempotency_key": "k" * 256}, "idempotency_key", "1 to 255"),
         ("Ask", {"prompt": "x", "options": {"window_tokens": 0}}, "window_tokens", "window_tokens must be"),
+        ("Ask", {"prompt": "x", "multitask": 77}, "multitask", "multitask cannot be 77"),
+        ("Stop", {"run_id": "run_x", "mode": 9}, "mode", "mode cannot be 9"),
         ("ListRooms", {"page_token": "x"}, "page_token", "Start again without a page_token."),
     ],
 )

@@ -20,6 +20,15 @@ async def refused(opening):
     return response.status_code, json.loads(response.body)["error"]
 
 
+async def test_a_dialect_that_there_is_not_is_not_guessed_at(gate):
+    status, error = await refused(open_socket(gate, "/?dialect=v9"))
+    assert (status, error["code"], error["param"]) == (400, "unknown_dialect", "dialect")
+    assert "v0, v1, v2, v3" in error["message"]
+    async with await open_socket(gate, "/?dialect=v3") as socket:
+        await socket.send("<|ask|>$c$say: hi")
+        assert await socket.answer() == ("hi", "<|end|>")
+
+
 def own(gate, *, beside):
     return f"127.0.0.1:{gate.sockets_port if beside else gate.root.rpartition(':')[2]}"
 

@@ -22,7 +22,7 @@ class AskBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     system_prompt: Annotated[str, Meta(max_length=400_000)] | None = None
     window: Annotated[
         int | TokenWindow | None,
-        Meta(description='How many messages are sent, 0: all; or `{"tokens": 3200}`: as many as fit.'),
+        Meta(description='How many messages are sent, 0: all; or `{"tokens": 3200}`: the question and what fits.'),
     ] = None
     temperature: float | None = None
     top_p: float | None = None

@@ -14,12 +14,12 @@ from talkmeter.surfaces.grpc.rpc import Answer, Rpc
 from talkmeter.surfaces.grpc.trailers import figures
 from talkmeter.surfaces.grpc.translate_conversations import (
     PAGE_SIZE,
-    STOP_MODES,
     begun,
     ended,
     events_of,
     history,
     rooms,
+    stop_mode_of,
     talk_of,
 )
 
@@ -76,7 +76,7 @@ class Conversations:
         return rooms(page)
 
     async def stop(self, rpc: Rpc, request: pb.StopRequest) -> pb.StopResponse:
-        await self._talks.stop(rpc.principal, request.run_id, STOP_MODES.get(request.mode, "drain"))
+        await self._talks.stop(rpc.principal, request.run_id, stop_mode_of(request))
         return pb.StopResponse()
 
     async def _tell(self, rpc: Rpc, run_id: str, after: int, wrap: Wrap) -> None:

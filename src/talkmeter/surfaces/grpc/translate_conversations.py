@@ -1,7 +1,7 @@
 """`talkmeter.v1.Conversations` from and to what a conversation knows. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import UNSET
@@ -11,12 +11,15 @@ from talkmeter.conversation.conversation_ids import public_id
 from talkmeter.conversation.store import RoomPage
 from talkmeter.conversation.talk_values import Answered, Said, Started, Talk, Told
 from talkmeter.conversation.values import Multitask
+from talkmeter.errors import BadInput
 from talkmeter.messages import Room, RunEvent, StopMode
 from talkmeter.surfaces.grpc.entering import DOOR
 from talkmeter.surfaces.grpc.messages import conversations_pb2 as pb
 from talkmeter.surfaces.grpc.pieces import newest_that_fit, pieces
 from talkmeter.surfaces.grpc.statuses import joined
 from talkmeter.surfaces.grpc.translate import cost_of, figures_of, options_of, present, usage_of
+
+T = TypeVar("T")
 
 PAGE_SIZE = 60  # of a page whose size was not said
 MULTITASKS: Mapping[int, Multitask] = {
@@ -32,6 +35,11 @@ STOP_MODES: Mapping[int, StopMode] = {
 }
 
 
+def stop_mode_of(request: pb.StopRequest) -> StopMode:
+    """Raises BadInput."""
+    return _meant(STOP_MODES, request.mode, "mode")
+
+
 def talk_of(request: pb.AskRequest, principal: Principal, tags: tuple[str, ...] = ()) -> Talk:
     """Raises BadInput."""
     return Talk(
@@ -42,9 +50,21 @@ def talk_of(request: pb.AskRequest, principal: Principal, tags: tuple[str, ...] 
         parent_id=request.parent_id if request.HasField("parent_id") else UNSET,
         options=options_of(request.options),
         idempotency_key=request.idempotency_key if request.HasField("idempotency_key") else None,
-        multitask=MULTITASKS.get(request.multitask, "enqueue"),
+        multitask=_meant(MULTITASKS, request.multitask, "multitask"),
         tags=tags,
     )
+
+
+def _meant(known: Mapping[int, T], number: int, field: str) -> T:
+    """What a number of an enum stands for. One that the proto does not have is not guessed at: raises BadInput."""
+    if number not in known:
+        raise BadInput(
+            f"{field} cannot be {number}: the proto has no such value.",
+            f"{field}의 값 {number}은(는) proto에 없습니다.",
+            code="unknown_value",
+            param=field,
+        )
+    return known[number]
 
 
 def begun(started: Started) -> pb.RunEvent:

@@ -1,11 +1,11 @@
 """The door itself: which path speaks what, who may come in, and one session for each socket."""
 
 import logging
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs
 
 from talkmeter.conversation.gateway.problems import problem
-from talkmeter.errors import NotFound, TalkmeterError
+from talkmeter.errors import BadInput, NotFound, TalkmeterError
 from talkmeter.surfaces.websocket.asking import Asking
 from talkmeter.surfaces.websocket.dialects import Dialect
 from talkmeter.surfaces.websocket.protocol import EXTENSION, Socket
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 DIALECTS_PATH, RESPONSES_PATH = "/ws", "/v1/responses"
 _BARE: dict[str, Dialect] = {"v0": "v0", "v1": "v1"}
+_DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 
 Send = Any
 
@@ -49,7 +50,7 @@ class WebSocketDoor:
         await session.run(receive, principal)
 
     def _spoken(self, scope: Any) -> Dialect | None:
-        """The dialect of a bare text; None: the Responses mode. Raises NotFound."""
+        """The dialect of a bare text; None: the Responses mode. Raises NotFound, BadInput."""
         path, options = scope["path"], self._services.options
         if path == RESPONSES_PATH and "responses" in self._services.requests.options.groups:
             return None
@@ -64,6 +65,15 @@ class WebSocketDoor:
                 hint_ko=f"{DIALECTS_PATH} 또는 {RESPONSES_PATH}에 연결하십시오.",
             )
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("dialect", [""])[0]
+        if asked and asked not in _DIALECTS:
+            raise BadInput(
+                f"There is no dialect {asked!r:.40}.",
+                f"{asked!r:.40} 방언은 없습니다.",
+                code="unknown_dialect",
+                param="dialect",
+                hint=f"There are {', '.join(_DIALECTS)}; docs/websocket.md says how they differ.",
+                hint_ko=f"쓸 수 있는 방언: {', '.join(_DIALECTS)}. 차이는 docs/websocket.md에 있습니다.",
+            )
         return _BARE.get(asked, "v1" if options.end_mark else "v0")
 
 
