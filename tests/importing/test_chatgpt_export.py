@@ -137,6 +137,19 @@ async def test_a_dry_run_writes_nothing(take, rooms, tmp_path):
     assert tried == await take("chatgpt", path)
 
 
+async def test_a_dry_run_sees_what_comes_twice(take, tmp_path):
+    twice = [talk(), talk(), talk(turns=3), talk(turns=3), with_picture(), with_picture()]
+    path = archive(tmp_path / "export.zip", twice, {"file-Ab1.png": PICTURE})
+    tried = await take("chatgpt", path, dry_run=True)
+    taken = await take("chatgpt", path)
+    assert tried == taken
+    assert (taken["conversations"]["new"], taken["conversations"]["grown"], taken["images"]) == (2, 1, 1)
+    more = archive(tmp_path / "more.zip", [talk(turns=4), talk(turns=4), talk(turns=5)])
+    tried = await take("chatgpt", more, dry_run=True)
+    assert tried == await take("chatgpt", more)
+    assert (tried["conversations"]["grown"], tried["messages"]) == (2, 4)
+
+
 @pytest.mark.parametrize(
     ("files", "why"),
     [

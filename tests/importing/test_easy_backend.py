@@ -78,15 +78,18 @@ async def test_all_of_them_in_an_archive(take, rooms, folder, tmp_path):
 )
 async def test_clients_go_on_by_the_id_that_they_know(take, rooms, folder, name, kept):
     write(folder, name, [exchange("1", "one")])
-    await take("easy-backend", folder)
+    reports = [await take("easy-backend", folder, dry_run=dry_run) for dry_run in (True, False)]
     ((room, _),) = await rooms()
     assert room.conversation_id == kept
+    assert [report["left_out"]["id"] for report in reports] == [0 if kept else 1] * 2
+    assert (await take("easy-backend", folder))["left_out"]["id"] == 0, "it was said when it was taken"
 
 
 async def test_an_id_that_another_room_goes_by_already(take, rooms, store, folder):
     await store.commit(AddRoom(a_room(conversation_id="c", title="asked here")))
     write(folder, "c", [exchange("1", "one")])
-    assert (await take("easy-backend", folder))["conversations"]["new"] == 1
+    report = await take("easy-backend", folder)
+    assert (report["conversations"]["new"], report["left_out"]["id"]) == (1, 1)
     assert {(room.title, room.conversation_id) for room, _ in await rooms()} == {("asked here", "c"), ("1", None)}
 
 

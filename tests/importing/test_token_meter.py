@@ -77,6 +77,19 @@ async def test_the_first_shape(take, rooms, database):
     assert [each.created_at for each in branch] == [path.stat().st_mtime_ns // 1000]
 
 
+async def test_what_is_not_taken_is_counted(take, rooms, database):
+    lost = chat(7, 0, "of a room that was deleted", 0) + chat(7, 1, "and its answer", 1)
+    odd = (
+        "INSERT INTO chat (time, message, sequence, is_answer, room_id) VALUES"
+        " ('2025-02-16', x'ff00', 1, 1, 1), ('2025-02-16', x'ec9588eb8595', 2, 1, 1);"
+    )
+    path = database(FIRST + "INSERT INTO room (name) VALUES ('방');" + chat(1, 0, "q", 0) + lost + odd)
+    report = await take("tokenmeter", path)
+    assert (report["left_out"]["orphan"], report["left_out"]["part"]) == (2, 1)
+    ((_, branch),) = await rooms()
+    assert [each.text for each in branch] == ["q", "안녕"]
+
+
 async def test_the_last_shape(take, rooms, database):
     script = FIRST + LAST + "INSERT INTO config (openai_api_key, system_message) VALUES ('sk-1', ' Be kind. ');"
     answered = chat(1, 0, "q", 0, token_meter_total=70) + chat(1, 1, "a", 1, used_model="gpt-4o", token_meter_total=70)

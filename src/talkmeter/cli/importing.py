@@ -38,6 +38,8 @@ LEFT_OUT = {
         "토큰 수: 원장에는 이곳을 거친 호출만 있습니다",
     ),
     "api_key": ("API keys: enter yours in Settings", "API 키: 설정에서 입력하십시오"),
+    "orphan": ("messages of conversations that are not there", "대화가 남아 있지 않은 메시지"),
+    "id": ("conversation ids that cannot be used here or are taken", "이곳에서 쓸 수 없거나 이미 쓰이는 대화 id"),
     "empty": ("conversations without messages", "메시지가 없는 대화"),
 }
 

@@ -76,7 +76,12 @@ class TokenMeter:
 
     def left_out(self) -> dict[LeftOut, int]:
         """Its token counts are of calls that no ledger of ours has seen; a key is to be entered in Settings."""
-        left_out: dict[LeftOut, int] = {}
+        left_out: dict[LeftOut, int] = {
+            "orphan": self._number(
+                "SELECT count(*) FROM chat WHERE room_id IS NULL"
+                " OR room_id NOT IN (SELECT id FROM room WHERE id IS NOT NULL)"
+            )
+        }
         if "token_meter_total" in self._columns["chat"]:
             left_out["figures"] = self._number("SELECT count(*) FROM chat WHERE token_meter_total IS NOT NULL")
         if "openai_api_key" in self._columns["config"]:
@@ -94,23 +99,27 @@ class TokenMeter:
         )
         messages: list[ImportedMessage] = []
         first = ""
-        at = self._at
+        at, unread = self._at, 0
         with closing(self._database.execute(query, (room["id"],))) as rows:
             for row in rows:
                 first = first or str(row["time"])
                 at = from_text(row["time"]) or (messages[-1].created_at if messages else self._at)
-                if row["message"]:
+                text = _text(row["message"])
+                if text is None:
+                    unread += 1
+                elif text:
                     parent_id = messages[-1].id if messages else None
-                    messages.append(_message(row, parent_id, at))
+                    messages.append(_message(row, text, parent_id, at))
         return ImportedConversation(
             format=FORMAT,
             id=f"{room['id']} {first}",  # every TokenMeter has a room 1
-            title=str(room["name"] or ""),
+            title=_text(room["name"]) or "",
             created_at=messages[0].created_at if messages else at,
             last_used_at=max((each.created_at for each in messages), default=at),
             messages=tuple(messages),
             leaf_id=messages[-1].id if messages else None,
             system_prompt=system,
+            left_out={"part": unread} if unread else {},
         )
 
     def _system_prompt(self) -> str | None:
@@ -118,7 +127,7 @@ class TokenMeter:
         if "system_message" not in self._columns["config"]:
             return None
         row = self._database.execute("SELECT system_message FROM config ORDER BY id DESC").fetchone()
-        return None if row is None else str(row[0] or "").strip() or None
+        return None if row is None else (_text(row[0]) or "").strip() or None
 
     def _is_whole(self) -> bool:
         return all(needed <= self._columns[table] for table, needed in _NEEDED.items())
@@ -140,13 +149,23 @@ class TokenMeter:
         )
 
 
-def _message(row: Mapping[str, Any], parent_id: str | None, at: int) -> ImportedMessage:
+def _text(value: object) -> str | None:
+    """A column's value; None for bytes that are none. SQLite keeps in any column whatever it is given."""
+    if not isinstance(value, bytes):
+        return "" if value is None else str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _message(row: Mapping[str, Any], text: str, parent_id: str | None, at: int) -> ImportedMessage:
     model = row["model"] if row["is_answer"] else None
     return ImportedMessage(
         id=str(row["id"]),
         parent_id=parent_id,
         role="assistant" if row["is_answer"] else "user",
-        text=str(row["message"]),
+        text=text,
         created_at=at,
         model=str(model) if model else None,
     )

@@ -4,7 +4,20 @@ import { ApiError } from './errors'
 export type ImportFormat = 'chatgpt' | 'easy-backend' | 'tokenmeter'
 export const IMPORT_FORMATS: readonly ImportFormat[] = ['chatgpt', 'easy-backend', 'tokenmeter']
 
-export const LEFT_OUT = ['tool', 'reasoning', 'hidden', 'file', 'image', 'sound', 'part', 'figures', 'api_key', 'empty'] as const
+export const LEFT_OUT = [
+  'tool',
+  'reasoning',
+  'hidden',
+  'file',
+  'image',
+  'sound',
+  'part',
+  'figures',
+  'api_key',
+  'orphan',
+  'id',
+  'empty',
+] as const
 export type LeftOut = (typeof LEFT_OUT)[number]
 
 export interface ImportNote {

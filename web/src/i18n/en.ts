@@ -612,6 +612,8 @@ export const en = {
   import_left_part: 'Parts of messages of an unknown kind',
   import_left_figures: 'Token counts of calls that the ledger has not seen',
   import_left_api_key: 'API keys: enter yours under Providers',
+  import_left_orphan: 'Messages of conversations that are not there',
+  import_left_id: 'Conversation ids that cannot be used here or are taken',
   import_left_empty: 'Conversations without messages',
   import_unreadable: 'Conversations that could not be read',
   import_images_left_out: 'Images that were not taken',

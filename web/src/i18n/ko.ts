@@ -614,6 +614,8 @@ export const ko: Dictionary = {
   import_left_part: '알 수 없는 종류의 메시지 조각',
   import_left_figures: '원장에 없는 호출의 토큰 수',
   import_left_api_key: 'API 키: 제공자에서 직접 입력하십시오',
+  import_left_orphan: '대화가 남아 있지 않은 메시지',
+  import_left_id: '이곳에서 쓸 수 없거나 이미 쓰이는 대화 id',
   import_left_empty: '메시지가 없는 대화',
   import_unreadable: '읽을 수 없는 대화',
   import_images_left_out: '가져오지 않은 이미지',

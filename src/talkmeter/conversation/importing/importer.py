@@ -3,9 +3,13 @@
 import asyncio
 from collections import defaultdict
 
+from msgspec import Struct
+
+from talkmeter.conversation.changes import AddAttachment, AddMessage, AddRoom
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.importing.planning import (
     Known,
+    Plan,
     file_of,
     message_id_of,
     name_of,
@@ -22,9 +26,16 @@ from talkmeter.conversation.importing.values import (
 )
 from talkmeter.conversation.store import ConversationStore
 from talkmeter.errors import BadInput
-from talkmeter.messages import Attachment
+from talkmeter.messages import Attachment, Room
 
 NAME_LIMIT = 200  # characters of a file's name that are kept
+
+
+class _Seen(Struct, frozen=True):
+    """ids: of messages and images, separated by blanks; one text takes a third of what a set of them would."""
+
+    room: Room
+    ids: str
 
 
 class Importer:
@@ -35,6 +46,7 @@ class Importer:
         self._images = images
         self._principal = principal
         self._dry_run = dry_run
+        self._seen: dict[str, _Seen] = {}
 
     async def take(self, conversation: ImportedConversation) -> Taken:
         """Adds what is not there yet. Raises BadInput if the conversation is not sound, StoreError."""
@@ -49,15 +61,46 @@ class Importer:
                 if attachment is not None:
                     kept[message.id].append(attachment)
             planned = plan(self._principal, conversation, known, kept)
-            if not self._dry_run:
+            if self._dry_run:
+                self._remember(room_id, known, planned)
+            else:
                 await self._store.commit(*planned.changes)
         except BaseException:
             await self._images.remove([each.file for some in kept.values() for each in some])
             raise
         count = sum(len(some) for some in kept.values())
-        return Taken(outcome=planned.outcome, messages=planned.messages, images=count, notes=tuple(notes))
+        wanted, kept_id = conversation.conversation_id, None if known.name_taken else name_of(conversation)
+        return Taken(
+            outcome=planned.outcome,
+            messages=planned.messages,
+            images=count,
+            notes=tuple(notes),
+            id_lost=planned.outcome == "new" and wanted is not None and kept_id is None,
+        )
 
     async def _known(self, room_id: str, conversation: ImportedConversation) -> Known:
+        """What is there, and in a dry run what would be there by now."""
+        stored, seen = await self._stored(room_id, conversation), self._seen.get(room_id)
+        if seen is None:
+            return stored
+        ids = frozenset(seen.ids.split())
+        return Known(stored.room or seen.room, stored.message_ids | ids, stored.attachment_ids | ids)
+
+    def _remember(self, room_id: str, known: Known, planned: Plan) -> None:
+        """For a conversation that comes twice."""
+        room, ids = known.room, []
+        for change in planned.changes:
+            if isinstance(change, AddRoom):
+                room = change.room
+            elif isinstance(change, AddMessage):
+                ids.append(change.message.id)
+            elif isinstance(change, AddAttachment):
+                ids.append(change.attachment.id)
+        if room is not None:
+            before = self._seen[room_id].ids if room_id in self._seen else ""
+            self._seen[room_id] = _Seen(room, " ".join([before, *ids]))
+
+    async def _stored(self, room_id: str, conversation: ImportedConversation) -> Known:
         room = await self._store.room(room_id, self._principal)
         if room is None:
             name = name_of(conversation)

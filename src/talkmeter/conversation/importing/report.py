@@ -72,6 +72,7 @@ async def _take(found: Found, importer: Importer, report: Report) -> None:
     report.images += taken.images
     report.left_out.update(found.left_out)
     report.left_out["image"] += len(taken.notes)
+    report.left_out["id"] += taken.id_lost
     report.left_out["empty"] += taken.outcome == "empty"
     room = NOTES_KEPT - len(report.images_left_out)
     report.images_left_out.extend(taken.notes[:room])

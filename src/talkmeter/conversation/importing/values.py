@@ -21,6 +21,8 @@ LeftOut = Literal[
     "image",  # images that cannot be kept; why is among the notes
     "figures",  # token counts: the ledger knows its own calls only
     "api_key",
+    "orphan",  # messages of conversations that are not there
+    "id",  # conversation ids that no client can ask by here, or that another conversation goes by
     "empty",  # conversations without any message
 ]
 
@@ -89,9 +91,12 @@ Outcome = Literal["new", "grown", "known", "empty"]
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """What became of one conversation. messages, images: those that were added."""
+    """What became of one conversation. messages, images: those that were added. id_lost: it has no conversation_id,
+    where the source had one.
+    """
 
     outcome: Outcome
     messages: int = 0
     images: int = 0
     notes: tuple[Note, ...] = ()
+    id_lost: bool = False
