@@ -63,6 +63,9 @@ def use_every_endpoint(desk):
     assert desk.call("images/generations", {"model": "sim-image-classic", "prompt": "a lighthouse", "n": 2})[0] == 200
     spoken = {"model": "sim-speech-tokens", "input": "hello", "voice": "alloy", "stream_format": "sse"}
     assert desk.call("audio/speech", spoken)[0] == 200
+    heard = {"model": "sim-transcribe", "file": ("a.wav", wav(2.2))}
+    for more in ({}, {"stream": "true"}):
+        assert desk.call("audio/transcriptions", {**heard, **more})[0] == 200
     for more in ({"stream": True}, {"service_tier": "flex"}, {"stream": True, "service_tier": "priority"}):
         assert desk.chat("sim-fast", **more)[0] == 200
     cached = {"prompt_tokens": 3000, "completion_tokens": 20, "total_tokens": 3020}

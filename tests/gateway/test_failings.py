@@ -395,6 +395,17 @@ async def test_hearing_by_the_second(gate):
     assert (entry["seconds"], entry["cost_picodollars"]) == (3, 300_000_000)
 
 
+@pytest.mark.parametrize("streamed", [{}, {"stream": "true"}])
+async def test_hearing_by_tokens(gate, streamed):
+    """gpt-4o-transcribe: 2.50 for text, 6 for audio, 10 for what is written; ten tokens of audio a second, here."""
+    simulate = json.dumps({"answer": "one two three"})
+    asked = {"model": "gpt-4o-transcribe", "file": ("a.wav", wav(2.1)), "prompt": "names", "simulate": simulate}
+    entry = await gate.entry(await gate.send_form("audio/transcriptions", {**asked, **streamed}))
+    assert (entry["prompt_tokens"], entry["prompt_audio_tokens"], entry["completion_tokens"]) == (22, 21, 3)
+    assert entry["cost_picodollars"] == 1 * 2_500_000 + 21 * 6_000_000 + 3 * 10_000_000
+    await gate.check_books()
+
+
 async def test_embeddings_have_no_output(gate):
     """text-embedding-3-small: 0.02."""
     answer = await gate.call("embeddings", {"model": "text-embedding-3-small", "input": "hello world"})

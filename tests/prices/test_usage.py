@@ -69,6 +69,38 @@ def test_realtime_says_what_kind_of_tokens_was_cached():
     assert (usage.cached_tokens, usage.cached_audio_tokens, usage.cached_image_tokens) == (256, 100, None)
 
 
+def test_transcriptions_and_realtime_call_their_details_otherwise():
+    """`input_token_details`, `output_token_details`: what they say is audio must not be priced as text."""
+    heard = {
+        "type": "tokens",
+        "input_tokens": 27,
+        "input_token_details": {"text_tokens": 5, "audio_tokens": 22},
+        "output_tokens": 9,
+        "total_tokens": 36,
+    }
+    assert parse_usage(heard) == Usage(prompt_tokens=27, prompt_audio_tokens=22, completion_tokens=9)
+    spoken = {
+        "input_tokens": 313,
+        "input_token_details": {
+            "cached_tokens": 256,
+            "text_tokens": 213,
+            "audio_tokens": 100,
+            "cached_tokens_details": {"text_tokens": 156, "audio_tokens": 100},
+        },
+        "output_tokens": 40,
+        "output_token_details": {"text_tokens": 10, "audio_tokens": 30},
+        "total_tokens": 353,
+    }
+    assert parse_usage(spoken) == Usage(
+        prompt_tokens=313,
+        cached_tokens=256,
+        cached_audio_tokens=100,
+        prompt_audio_tokens=100,
+        completion_tokens=40,
+        completion_audio_tokens=30,
+    )
+
+
 def test_explicit_zero_is_kept_and_is_not_the_same_as_nothing():
     zero = parse_usage({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
     assert zero == Usage(prompt_tokens=0, completion_tokens=0)

@@ -41,6 +41,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     images: int | None = None
 
 
+# What the parts of a whole are called: by Chat Completions, by Responses, by transcriptions and Realtime.
+_OF_PROMPT = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_OF_COMPLETION = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+
 _Figure = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 
 
@@ -123,9 +127,9 @@ def read_usage(raw: bytes) -> Usage | None:
 
 
 def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
-    """The usage of Chat Completions, Completions, Embeddings or Responses in the normal form.
+    """The usage of Chat Completions, Completions, Embeddings, Responses, Transcriptions or Realtime in the normal form.
 
-    Reads `prompt_tokens`/`completion_tokens` or `input_tokens`/`output_tokens` with their `…_details`, and the cache
+    Reads `prompt_tokens`/`completion_tokens` or `input_tokens`/`output_tokens` with their details, and the cache
     figures of DeepSeek (`prompt_cache_hit_tokens`) and Moonshot (`cached_tokens`). Unknown fields are ignored, null is
     the same as absent. `total_tokens` fills in a completion that is not said (embeddings), and shows when reasoning
     was counted outside the completion. None if no token figure is there. Raises UsageProblem for figures that are
@@ -141,8 +145,7 @@ def parse_usage(raw: Mapping[str, Any] | None) -> Usage | None:
     total = _figure(raw, "total_tokens")
     if prompt is None and completion is None:
         return None
-    into = _details(raw, "prompt_tokens_details", "input_tokens_details")
-    out = _details(raw, "completion_tokens_details", "output_tokens_details")
+    into, out = _details(raw, *_OF_PROMPT), _details(raw, *_OF_COMPLETION)
     by_kind = _details(into, "cached_tokens_details")
     cached = _figure(into, "cached_tokens")
     reasoning = _figure(out, "reasoning_tokens")
@@ -173,7 +176,7 @@ def parse_images_usage(raw: Mapping[str, Any] | None) -> Usage | None:
     usage = parse_usage(raw)
     if usage is None or usage.completion_image_tokens is not None or usage.completion_tokens is None:
         return usage
-    text = _figure(_details(raw or {}, "completion_tokens_details", "output_tokens_details"), "text_tokens") or 0
+    text = _figure(_details(raw or {}, *_OF_COMPLETION), "text_tokens") or 0
     return _checked(_replace(usage, completion_image_tokens=usage.completion_tokens - text))
 
 
