@@ -16,6 +16,8 @@ def test_held_once_and_let_go(tmp_path):
     held = Occupancy(tmp_path)
     held.say_where("http://localhost:1234")
     assert running(tmp_path) == {"pid": os.getpid(), "url": "http://localhost:1234"}
+    held.say_where("http://localhost:1234", {"provider_environment": "OpenAI"})
+    assert running(tmp_path)["providers"] == {"provider_environment": "OpenAI"}
     with pytest.raises(SettingError, match="localhost:1234"):
         Occupancy(tmp_path)
     held.release()

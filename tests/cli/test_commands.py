@@ -183,8 +183,23 @@ def test_budgets_are_listed_added_changed_and_deleted(tmp_path):
     assert "already a budget" in budgets("add", "팀", "5 USD")[1]
     assert budgets("add", "x", "5 EUR")[0] == 1
     assert budgets("add", "x", "5 USD", "--key", "key_1", "--tag", "lab")[0] == 2
+    assert run("keys", "create", "app", data_dir=tmp_path)[0] == 0
+    assert budgets("add", "app's", "1 USD", "--key", "app")[0] == 0
+    assert budgets("add", "mine", "1 USD", "--user", "OWNER")[0] == 0
     listed = budgets("list")[1]
     assert "tag lab" in listed
+    assert "key app " in listed
+    assert "user owner " in listed
+    for wrong, says in (
+        (("--key", "apq"), "no API key 'apq'"),
+        (("--user", "Kym"), "no such user"),
+        (("--room", "nope"), "no room"),
+        (("--provider", "nope"), "no provider"),
+        (("--tag", "a,b"), "no tag that a call can carry"),
+    ):
+        status, said = budgets("add", "x", "1 USD", *wrong)
+        assert (status, says in said) == (1, True), said
+    assert " x " not in budgets("list")[1]
     assert "$5.00" in listed
     assert "2,000,000 tokens" in listed
     assert budgets("change", "tokens", "--amount", "5 tokens", "--disable", "--name", "few")[0] == 0
@@ -209,6 +224,22 @@ def test_a_running_server_learns_of_a_new_budget(tmp_path):
         assert (budget["name"], budget["scope"]) == ("all", "provider")
         assert budget["scope_id"].startswith("provider_")
         assert process.stop() == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no way to tell a running server on this system")
+def test_a_budget_for_the_provider_of_the_servers_environment(tmp_path):
+    """The command's own environment need not have it: the server says what it is called."""
+    with signed_in(tmp_path, OPENAI_API_KEY="x", OPENAI_BASE_URL="http://127.0.0.1:9/v1") as (process, browser):
+        assert run("budgets", "add", "all", "1 USD", "--provider", "127.0.0.1:9", data_dir=tmp_path)[0] == 0
+        assert "no provider" in "".join(
+            map(str, run("budgets", "add", "b", "1 USD", "--provider", "Simulator", data_dir=tmp_path))
+        )
+        process_says_reloaded(process)
+        (budget,) = browser.json("GET", "/api/budgets")["budgets"]
+        assert budget["scope_id"] == "provider_environment"
+        assert "provider 127.0.0.1:9 " in run("budgets", "list", data_dir=tmp_path)[1]
+        assert process.stop() == 0
+    assert run("budgets", "add", "b", "1 USD", "--provider", "provider_environment", data_dir=tmp_path)[0] == 0
 
 
 def test_the_key_is_rotated_and_keys_still_open(tmp_path):

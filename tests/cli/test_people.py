@@ -95,7 +95,7 @@ def test_a_key_is_made_shown_rotated_and_revoked(talkmeter, tmp_path):
     assert "2 keys are named" in talkmeter("keys", "revoke", "my app", status=1)
     assert "is revoked" in talkmeter("keys", "revoke", made["key"]["id"])
     assert "is revoked" in talkmeter("keys", "revoke", "my app"), "now the name says which"
-    assert "no API key" in talkmeter("keys", "show", "my app", status=1)
+    assert "'my app' has been revoked: key_" in talkmeter("keys", "show", "my app", status=1)
     talkmeter("keys", "create", "other", "--expires", "2199-12-31")
     listed = json.loads(talkmeter("keys", "list", "--json"))["keys"]
     assert [key["state"] for key in listed] == ["revoked", "revoked", "active"]

@@ -1,7 +1,7 @@
 """How SQLite goes about the queries: by an index, never through a whole table, however large it grows."""
 
 import pytest
-from sqlalchemy import Select, dialects, event
+from sqlalchemy import CompoundSelect, Select, dialects, event
 
 from talkmeter.store import read_accounts, read_budgets, read_ledger, read_messages, read_rooms
 from talkmeter.store.schema import ledger_entries
@@ -13,7 +13,7 @@ QUERIES = {
     f"{module.__name__.rpartition('.')[2]}{name}": statement
     for module in (read_accounts, read_budgets, read_ledger, read_messages, read_rooms)
     for name, statement in vars(module).items()
-    if isinstance(statement, Select) and statement not in WHOLE
+    if isinstance(statement, Select | CompoundSelect) and statement not in WHOLE
 }
 
 VALUES = {

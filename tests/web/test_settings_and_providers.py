@@ -297,6 +297,31 @@ async def test_budgets_are_listed_added_changed_and_deleted(house: House):
     assert (await house.send("DELETE", where)).code == "budget_not_found"
 
 
+async def test_a_budget_is_for_something_that_is_there(house: House):
+    body = {"name": "Team", "amount": "5 USD", "period": "day"}
+    for scope, code in (
+        ("key", "key_not_found"),
+        ("user", "user_not_found"),
+        ("room", "room_not_found"),
+        ("provider", "provider_not_found"),
+        ("tag", "invalid_tags"),
+    ):
+        answer = await house.send("POST", "/api/budgets", {**body, "scope": scope, "scope_id": "a,b"})
+        error = answer.json()["error"]
+        assert (answer.status in (400, 404), error["code"], error["param"]) == (True, code, "scope_id")
+    assert (await house.get("/api/budgets"))["budgets"] == []
+    asked = await house.ask("Hello")
+    key = (await house.send("POST", "/api/keys", {"name": "app"})).json()["key"]
+    for scope, given, scope_id in (
+        ("key", "app", key["id"]),
+        ("user", "owner", "owner"),
+        ("room", asked["room"]["id"], asked["room"]["id"]),
+        ("provider", "simulator", "provider_simulator"),
+    ):
+        made = await house.send("POST", "/api/budgets", {**body, "name": scope, "scope": scope, "scope_id": given})
+        assert (made.status, made.json()["scope_id"]) == (201, scope_id)
+
+
 async def test_a_budget_of_tokens_counts_what_is_asked(house: House):
     body = {"name": "Tokens", "amount": "1000000 tokens", "period": "total"}
     budget = (await house.send("POST", "/api/budgets", body)).json()

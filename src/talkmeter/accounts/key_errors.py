@@ -1,5 +1,7 @@
 """What is wrong with an API key, and what to do: which of many reasons it is saves an hour of guessing."""
 
+from collections.abc import Sequence
+
 from talkmeter.accounts import tokens
 from talkmeter.accounts.key_fields import when
 from talkmeter.accounts.store import ApiKey
@@ -76,6 +78,37 @@ def key_not_found() -> NotFound:
         hint="`talkmeter keys list` shows them all.",
         hint_ko="`talkmeter keys list`로 모두 볼 수 있습니다.",
         code="key_not_found",
+    )
+
+
+def no_key_named(which: str, revoked: Sequence[ApiKey]) -> NotFound:
+    """revoked: those that have the name and are of no use any more."""
+    if not revoked:
+        return NotFound(
+            f"There is no API key {which[:80]!r}.",
+            f"{which[:80]!r}(이)라는 API 키가 없습니다.",
+            hint="`talkmeter keys list` shows them all; give an id or a name.",
+            hint_ko="`talkmeter keys list`로 확인하고 id나 이름을 적으십시오.",
+            code="key_not_found",
+        )
+    ids = ", ".join(key.id for key in revoked)
+    return NotFound(
+        f"The API key {which[:80]!r} has been revoked: {ids}.",
+        f"API 키 {which[:80]!r}은(는) 폐기되었습니다: {ids}.",
+        hint=f"Its id still shows what it was: `talkmeter keys show {revoked[-1].id}`. {_ANOTHER}",
+        hint_ko=f"무엇이었는지는 id로 볼 수 있습니다: `talkmeter keys show {revoked[-1].id}`. {_ANOTHER_KO}",
+        code="key_revoked",
+    )
+
+
+def key_name_not_unique(which: str, keys: Sequence[ApiKey]) -> Conflict:
+    ids = ", ".join(key.id for key in keys)
+    return Conflict(
+        f"{len(keys)} keys are named {which!r}: {ids}.",
+        f"이름이 {which!r}인 키가 {len(keys)}개 있습니다: {ids}.",
+        hint="Give one of these ids.",
+        hint_ko="그중 하나의 id를 적으십시오.",
+        code="key_name_not_unique",
     )
 
 

@@ -10,10 +10,12 @@ from msgspec import UNSET, UnsetType, structs
 from talkmeter.accounts import tokens
 from talkmeter.accounts.key_errors import (
     expired,
+    key_name_not_unique,
     key_not_found,
     key_revoked,
     key_rotated,
     malformed,
+    no_key_named,
     revoked,
     unknown,
     user_disabled,
@@ -163,6 +165,22 @@ class Keys:
         return tuple(
             self._with_last_use(key) for key in self._by_id.values() if user_id is None or key.user_id == user_id
         )
+
+    def named(self, which: str) -> tuple[ApiKey, ...]:
+        """The one with this id or hint, else all of this name that are not revoked. Raises NotFound."""
+        all_of_them = self.list()
+        found = tuple(key for key in all_of_them if which in (key.id, key.hint))
+        found = found or tuple(key for key in all_of_them if key.name == which and key.revoked_at is None)
+        if not found:
+            raise no_key_named(which, [key for key in all_of_them if key.name == which])
+        return found
+
+    def by_name(self, which: str) -> ApiKey:
+        """By id, hint or name, as a person types it. Raises NotFound, Conflict (several have the name)."""
+        found = self.named(which)
+        if len(found) > 1:
+            raise key_name_not_unique(which, found)
+        return found[0]
 
     def first_id(self, key: ApiKey) -> str:
         """The id of the key that this one was rotated from, however often: what budgets and limits go by."""

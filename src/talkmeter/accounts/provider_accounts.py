@@ -77,6 +77,14 @@ class ProviderAccounts:
             param="provider_id",
         )
 
+    def names(self) -> dict[str, str]:
+        """What they are called, by id."""
+        return {account.id: account.name for account in self._all}
+
+    def names_from_settings(self) -> dict[str, str]:
+        """Of those that are not stored: another process with other settings does not know them."""
+        return {account.id: account.name for account in self._all if account.source != "stored"}
+
     @property
     def simulator_in_use(self) -> bool:
         return self._in_use

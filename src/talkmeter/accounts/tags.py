@@ -7,12 +7,24 @@ from talkmeter.errors import BadInput
 MOST_TAGS, LONGEST_TAG = 16, 64
 
 
+def check_tag(tag: str) -> str:
+    """One tag, for whatever goes by it. Raises BadInput if no call can carry it."""
+    if not _is_tag(tag):
+        raise BadInput(
+            f"“{tag:.80}” is no tag that a call can carry: a tag has up to {LONGEST_TAG} letters, digits and ._:@/+-.",
+            f"“{tag:.80}”은(는) 호출에 붙일 수 없습니다. 태그는 글자·숫자와 ._:@/+-로 {LONGEST_TAG}자까지입니다.",
+            code="invalid_tags",
+            param="tag",
+        )
+    return tag
+
+
 def tags_of(header: bytes | None) -> tuple[str, ...]:
     """`x-talkmeter-tags: team-a, batch-7`. Raises BadInput."""
     if header is None:
         return ()
     tags = tuple(dict.fromkeys(tag.strip() for tag in header.decode("utf-8", "replace").split(",") if tag.strip()))
-    if len(tags) > MOST_TAGS or not all(len(tag) <= LONGEST_TAG and re.fullmatch(r"[\w.:@/+-]+", tag) for tag in tags):
+    if len(tags) > MOST_TAGS or not all(_is_tag(tag) for tag in tags):
         raise BadInput(
             f"x-talkmeter-tags takes up to {MOST_TAGS} tags of up to {LONGEST_TAG} letters, digits and ._:@/+-, "
             "separated by commas.",
@@ -22,3 +34,7 @@ def tags_of(header: bytes | None) -> tuple[str, ...]:
             param="x-talkmeter-tags",
         )
     return tags
+
+
+def _is_tag(text: str) -> bool:
+    return len(text) <= LONGEST_TAG and re.fullmatch(r"[\w.:@/+-]+", text) is not None

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from talkmeter.accounts.provider_accounts import ENVIRONMENT_ID, ProviderAccounts
 from talkmeter.app.administration import opened_accounts, tell_server
-from talkmeter.app.wiring import Accounts
+from talkmeter.app.occupancy import running
 from talkmeter.config import Resolved
+from talkmeter.conversation.budget_scopes import BudgetScopes
 from talkmeter.errors import NotFound
 from talkmeter.metering.budget_making import changes_of, new_budget
 from talkmeter.metering.budget_store import Budget, Scope
@@ -14,23 +16,23 @@ from talkmeter.metering.budgets import BudgetBook, Standing
 from talkmeter.metering.periods import Period
 
 
-async def standings(resolved: Resolved, budget: str | None = None) -> list[Standing]:
-    """Of all, or of the one with this name or id. Raises NotFound."""
-    async with _book(resolved) as (book, _):
+async def standings(resolved: Resolved, budget: str | None = None) -> list[tuple[Standing, str | None]]:
+    """Of all, or of the one with this name or id, with what the thing that it is for is called (None: is not there).
+
+    Raises NotFound.
+    """
+    async with _book(resolved) as (book, scopes):
         ids = None if budget is None else [_find(book, budget).id]
-        return list((await book.standing(ids)).values())
+        return [(each, await scopes.name_of(each.budget)) for each in (await book.standing(ids)).values()]
 
 
 async def add_budget(
     resolved: Resolved, *, name: str, amount: str, period: Period, scope: Scope, scope_id: str | None, hard: bool
 ) -> Budget:
-    """scope_id of a provider may be its name. Raises BadInput, Conflict."""
-    async with _book(resolved) as (book, accounts):
-        if scope == "provider":
-            named = {account.name: account.id for account in accounts.providers.all()}
-            scope_id = named.get(scope_id or "", scope_id)
-        made = new_budget(name=name, amount=amount, period=period, scope=scope, scope_id=scope_id, hard=hard)
-        await book.add(made)
+    """scope_id: an id or a name, of something that is there. Raises NotFound, BadInput, Conflict."""
+    async with _book(resolved) as (book, scopes):
+        given = new_budget(name=name, amount=amount, period=period, scope=scope, scope_id=scope_id, hard=hard)
+        made = await book.add(await scopes.meant(given))
     tell_server(resolved)
     return made
 
@@ -53,11 +55,22 @@ async def delete_budget(resolved: Resolved, budget: str) -> Budget:
 
 
 @asynccontextmanager
-async def _book(resolved: Resolved) -> AsyncIterator[tuple[BudgetBook, Accounts]]:
+async def _book(resolved: Resolved) -> AsyncIterator[tuple[BudgetBook, BudgetScopes]]:
     async with opened_accounts(resolved) as accounts:
         book = BudgetBook(accounts.store, lambda: str(accounts.settings.get("time_zone")))
         await book.load()
-        yield book, accounts
+        providers = provider_names(resolved, accounts.providers)
+        yield book, BudgetScopes(accounts.users, accounts.keys, accounts.store, lambda: providers)
+
+
+def provider_names(resolved: Resolved, providers: ProviderAccounts) -> dict[str, str]:
+    """By id: as a running server knows them, else as these settings do, which may lack those of the server's."""
+    known = providers.names()
+    found = running(resolved.data_dir)
+    if found is None:
+        return {ENVIRONMENT_ID: ENVIRONMENT_ID, **known}
+    ours = providers.names_from_settings()
+    return {**found.get("providers", {}), **{each: name for each, name in known.items() if each not in ours}}
 
 
 def _find(book: BudgetBook, name_or_id: str) -> Budget:

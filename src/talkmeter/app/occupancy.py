@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,8 +30,9 @@ class Occupancy:
             self._file.close()
             raise _occupied(data_dir)
 
-    def say_where(self, url: str) -> None:
-        self._write({"pid": os.getpid(), "url": url})
+    def say_where(self, url: str, providers: Mapping[str, str] | None = None) -> None:
+        """providers: names by id of those that only the server's own settings know of."""
+        self._write({"pid": os.getpid(), "url": url, **({"providers": dict(providers)} if providers else {})})
 
     def release(self) -> None:
         if not self._file.closed:
@@ -79,7 +81,7 @@ class WorkersLock:
 
 
 def running(data_dir: Path) -> dict[str, Any] | None:
-    """`{"pid", "url"}` of the server on this directory; None if none runs."""
+    """`{"pid", "url", "providers"?}` of the server on this directory; None if none runs."""
     path = data_dir / FILE
     try:
         with path.open("r+b") as file:

@@ -16,7 +16,6 @@ from talkmeter.app.listening import usual_url
 from talkmeter.app.occupancy import running
 from talkmeter.clock import now
 from talkmeter.config import Resolved
-from talkmeter.errors import Conflict, NotFound
 from talkmeter.surfaces.web.translate_accounts import key_json, user_json
 
 
@@ -83,7 +82,7 @@ async def all_keys(resolved: Resolved, who: str | None) -> list[dict[str, Any]]:
 
 async def one_key(resolved: Resolved, which: str) -> dict[str, Any]:
     async with people(resolved, changing=False) as known:
-        return _shown(known, _named(known, which))
+        return _shown(known, known.keys.by_name(which))
 
 
 async def create_key(resolved: Resolved, who: str, **fields: Any) -> tuple[dict[str, Any], str]:
@@ -95,39 +94,15 @@ async def create_key(resolved: Resolved, who: str, **fields: Any) -> tuple[dict[
 
 async def revoke_key(resolved: Resolved, which: str) -> dict[str, Any]:
     async with people(resolved) as known:
-        return _shown(known, await known.keys.revoke(_named(known, which).id))
+        return _shown(known, await known.keys.revoke(known.keys.by_name(which).id))
 
 
 async def rotate_key(resolved: Resolved, which: str, overlap_seconds: int) -> tuple[dict[str, Any], str]:
     """The new key and its token. Raises NotFound, BadInput, Conflict."""
     async with people(resolved) as known:
-        key, token = await known.keys.rotate(_named(known, which).id, overlap_seconds)
+        key, token = await known.keys.rotate(known.keys.by_name(which).id, overlap_seconds)
         return _shown(known, key), token
 
 
 def _shown(known: People, key: ApiKey) -> dict[str, Any]:
     return key_json(key, known.users.get(key.user_id).name, now())
-
-
-def _named(known: People, which: str) -> ApiKey:
-    """By id, by hint, or by name where only one that is not revoked has it. Raises NotFound, Conflict."""
-    found = [key for key in known.keys.list() if which in (key.id, key.hint)]
-    found = found or [key for key in known.keys.list() if key.name == which and key.revoked_at is None]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise NotFound(
-            f"There is no API key {which[:80]!r}.",
-            f"{which[:80]!r}(이)라는 API 키가 없습니다.",
-            hint="`talkmeter keys list` shows them all; give an id or a name.",
-            hint_ko="`talkmeter keys list`로 확인하고 id나 이름을 적으십시오.",
-            code="key_not_found",
-        )
-    ids = ", ".join(key.id for key in found)
-    raise Conflict(
-        f"{len(found)} keys are named {which!r}: {ids}.",
-        f"이름이 {which!r}인 키가 {len(found)}개 있습니다: {ids}.",
-        hint="Give one of these ids.",
-        hint_ko="그중 하나의 id를 적으십시오.",
-        code="key_name_not_unique",
-    )

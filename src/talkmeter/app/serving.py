@@ -79,7 +79,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
             level = logging.WARNING if warning.acute else logging.DEBUG  # `talkmeter doctor` tells them all
             log.log(level, warning.code, extra={"about": warning.message})
         await application.recover()
-        occupancy.say_where(url)
+        occupancy.say_where(url, application.accounts.providers.names_from_settings())
         await _answer(application, url, shares, beside, lock, held, grpc, say)
     return 0
 

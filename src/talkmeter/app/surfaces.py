@@ -9,6 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from talkmeter.accounts.settings import Settings
 from talkmeter.app.sockets import socket_door, upgrade_required
 from talkmeter.app.wiring import Application
+from talkmeter.conversation.budget_scopes import BudgetScopes
 from talkmeter.conversation.gateway.allowed import GatewayOptions
 from talkmeter.conversation.gateway.requests import Requests
 from talkmeter.metering.cost import plain_dollars
@@ -99,6 +100,7 @@ def services_of(application: Application) -> Services:
         images=application.images,
         prices=application.prices,
         budgets=application.budgets,
+        budget_scopes=BudgetScopes(accounts.users, accounts.keys, store, accounts.providers.names),
         upstreams=application.registry,
         settings=accounts.settings,
         preferences=accounts.preferences,

@@ -41,11 +41,11 @@ def list_budgets(**flags: Any) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("kind")
     table.add_column("id", overflow="fold")
-    for each in found:
+    for each, named in found:
         budget = each.budget
         figures = (budget.amount, each.spent, each.reserved, each.remaining)
         shown = [_amount(each, figure) for figure in figures]
-        table.add_row(budget.name, _scope(each), budget.period, *shown, _kind(each), budget.id)
+        table.add_row(budget.name, _scope(each, named), budget.period, *shown, _kind(each), budget.id)
     Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
@@ -58,11 +58,11 @@ def show_budget(budget: str, **flags: Any) -> None:
     from talkmeter.app.budgets import standings
 
     settings = resolved(flags)
-    (each,) = run(standings(settings, budget))
+    ((each, named),) = run(standings(settings, budget))
     for name, value in (
         ("name", each.budget.name),
         ("id", each.budget.id),
-        ("for", _scope(each)),
+        ("for", _scope(each, named)),
         ("kind", _kind(each)),
         ("period", each.budget.period),
         ("amount", _amount(each, each.budget.amount)),
@@ -78,9 +78,9 @@ def show_budget(budget: str, **flags: Any) -> None:
 @click.argument("name")
 @click.argument("amount", metavar="AMOUNT")
 @click.option("--period", type=click.Choice(PERIODS), default="month", show_default=True, help="When it begins anew.")
-@click.option("--key", metavar="ID", help="Only for calls with this key.")
-@click.option("--user", metavar="ID", help="Only for calls of this user.")
-@click.option("--room", metavar="ID", help="Only for calls of this room.")
+@click.option("--key", metavar="NAME|ID", help="Only for calls with this key.")
+@click.option("--user", metavar="NAME|ID", help="Only for calls of this user.")
+@click.option("--room", metavar="ID", help="Only for calls of this room; its id or conversation_id.")
 @click.option("--tag", help="Only for calls with this tag.")
 @click.option("--provider", metavar="NAME|ID", help="Only for calls to this provider.")
 @click.option("--soft", is_flag=True, help="Warn, but refuse nothing.")
@@ -138,9 +138,11 @@ def _amount(standing: "Standing", figure: int) -> str:
     return amount_text(standing.budget.unit, figure)
 
 
-def _scope(standing: "Standing") -> str:
+def _scope(standing: "Standing", named: str | None) -> str:
     budget = standing.budget
-    return "everything" if budget.scope_id is None else f"{budget.scope} {budget.scope_id}"
+    if budget.scope_id is None:
+        return "everything"
+    return f"{budget.scope} {named}" if named is not None else f"{budget.scope} {budget.scope_id} (not there)"
 
 
 def _kind(standing: "Standing") -> str:

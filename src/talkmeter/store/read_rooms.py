@@ -3,20 +3,26 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, literal_column, or_, select, tuple_
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, or_, select, tuple_, union
 
+from talkmeter.accounts.principals import LOCAL
 from talkmeter.conversation.store import RoomPage
 from talkmeter.errors import BadInput
 from talkmeter.messages import Room, Run, RunEvent
 from talkmeter.store import rows
 from talkmeter.store.parameters import THIS, WHOSE
-from talkmeter.store.schema import attachments, rooms, run_events, runs
+from talkmeter.store.schema import attachments, rooms, run_events, runs, users
 
 _room = rooms.c
 _run = runs.c
 
 _ROOM = select(rooms).where(_room.id == THIS, _room.principal == WHOSE)
 _NAMED_ROOM = select(rooms).where(_room.conversation_id == THIS, _room.principal == WHOSE)
+_ANYBODY = select(users.c.id).union_all(select(literal_column(f"'{LOCAL}'")))
+_NAMED_ROOMS = union(
+    select(_room.id).where(_room.id == THIS),
+    select(_room.id).where(_room.conversation_id == THIS, _room.principal.in_(_ANYBODY)),
+)
 _TOTAL = select(func.count()).select_from(rooms).where(_room.principal == WHOSE)
 _FIRST_ROOMS = (
     select(rooms)
@@ -66,6 +72,10 @@ def room(connection: Connection, room_id: str, principal: str) -> Room | None:
 def named_room(connection: Connection, conversation_id: str, principal: str) -> Room | None:
     row = connection.execute(_NAMED_ROOM, {"this": conversation_id, "whose": principal}).one_or_none()
     return None if row is None else rows.room(row)
+
+
+def room_ids(connection: Connection, name: str) -> Sequence[str]:
+    return sorted(connection.execute(_NAMED_ROOMS, {"this": name}).scalars())
 
 
 def page(connection: Connection, principal: str, cursor: str | None, limit: int) -> RoomPage:

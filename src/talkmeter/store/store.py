@@ -253,6 +253,9 @@ class Store:
     async def named_room(self, conversation_id: str, principal: str) -> Room | None:
         return await self._readers.read(lambda at: read_rooms.named_room(at, conversation_id, principal))
 
+    async def room_ids(self, name: str) -> Sequence[str]:
+        return await self._readers.read(lambda connection: read_rooms.room_ids(connection, name))
+
     async def rooms(self, principal: str, cursor: str | None, limit: int) -> RoomPage:
         """Raises BadInput for a cursor that no page has given."""
         return await self._readers.read(lambda connection: read_rooms.page(connection, principal, cursor, limit))

@@ -21,6 +21,7 @@ BODY_BYTES = 16_384
 class BudgetRoutes:
     def __init__(self, services: Services) -> None:
         self._budgets = services.budgets
+        self._scopes = services.budget_scopes
         self._settings = services.settings
 
     def routes(self) -> tuple[WebRoute, ...]:
@@ -43,7 +44,8 @@ class BudgetRoutes:
 
     async def add(self, request: Request, _: Principal) -> Response:
         body = await read_json(request, AddBudgetBody, BODY_BYTES)
-        budget = await self._budgets.add(new_budget(**structs.asdict(body)))
+        budget = await self._scopes.meant(new_budget(**structs.asdict(body)))
+        await self._budgets.add(budget)
         return await self._answer(budget.id, 201)
 
     async def change(self, request: Request, _: Principal) -> Response:

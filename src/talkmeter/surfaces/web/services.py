@@ -15,6 +15,7 @@ from talkmeter.accounts.store import ProviderAccount
 from talkmeter.accounts.users import Users
 from talkmeter.completions import UpstreamModel
 from talkmeter.conversation.asking import Conversation
+from talkmeter.conversation.budget_scopes import BudgetScopes
 from talkmeter.conversation.images import Images
 from talkmeter.conversation.importing.uploads import Uploads
 from talkmeter.conversation.receipts import Receipts
@@ -83,6 +84,7 @@ class Services:
     images: Images
     prices: PriceBook
     budgets: BudgetBook
+    budget_scopes: BudgetScopes
     upstreams: Upstreams
     settings: Settings
     preferences: Preferences
