@@ -8,7 +8,7 @@ import pytest
 
 from support.store_values import UNPRICED, a_settlement, an_opening
 from support.web_house import House
-from talkmeter.metering.cost import Cost
+from talkmeter.metering.cost import Cost, CostLine
 from talkmeter.metering.usage import Usage
 from talkmeter.surfaces.web.translate_calls import LINES, csv_head
 
@@ -157,6 +157,34 @@ async def test_an_export_has_every_call_once_with_exact_money(house: House, monk
     empty = await house.send("GET", "/api/calls/export?model=none")
     assert empty.body == csv_head()
     assert (await house.send("GET", "/api/calls/export?format=xlsx")).json()["error"]["param"] == "format"
+
+
+async def test_an_export_has_all_that_is_priced(house: House):
+    fees = (CostLine("web_search", 2, 10**10, 1, "a/b", 2 * 10**10),)
+    usage = Usage(
+        **{name: 10 + n for n, name in enumerate(Usage.__struct_fields__) if name not in ("seconds", "images")}
+    )
+    await a_call(house, opening={"opened_at": 3}, usage=usage, cost=Cost(2 * 10**10, fees))
+    await a_call(
+        house, opening={"opened_at": 2}, usage=Usage(seconds=3, images=2),
+        cost=Cost(None, (), ("m: file_search has no price (used 4 times)",)),
+    )  # fmt: skip
+    await a_call(house, opening={"opened_at": 1}, usage=None, cost=Cost(None), provenance="unknown")
+    await a_call(house, settled=False, opening={"opened_at": 0})
+    answer = await house.send("GET", "/api/calls/export?format=ndjson")
+    first, second, *rest = (json.loads(line) for line in answer.body.splitlines())
+    for name in Usage.__struct_fields__:
+        assert first[name] == getattr(usage, name)
+    assert (second["seconds"], second["images"], second["characters"]) == (3, 2, None)
+    uses = [{name: line[name] for name in line if name.endswith("_uses")} for line in (first, second, *rest)]
+    none = {"web_search_uses": 0, "file_search_uses": 0, "code_interpreter_uses": 0, "image_generation_uses": 0}
+    assert uses[:2] == [{**none, "web_search_uses": 2}, {**none, "file_search_uses": 4}]
+    assert uses[2:] == [dict.fromkeys(none)] * 2
+    answer = await house.send("GET", "/api/calls/export?format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
+    assert list(rows[0]) == list(first)
+    assert (rows[0]["web_search_uses"], rows[0]["prompt_audio_tokens"], rows[1]["seconds"]) == ("2", "13", "3")
+    assert (rows[2]["web_search_uses"], rows[1]["characters"]) == ("", "")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1"])

@@ -1,6 +1,6 @@
 """The ledger as a list of calls: which of them, in which order, a page at a time, and what they come to together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -37,7 +37,10 @@ class CallFilter(Struct, frozen=True, kw_only=True):
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """One line of the list. tags and metadata are JSON texts; error is the code of what went wrong."""
+    """One line of the list. tags and metadata are JSON texts; error is the code of what went wrong.
+
+    Figures as in metering.usage. tools: how often each tool with a fee was used, by its unit; None: not known.
+    """
 
     id: str
     state: Literal["open", "settled"]
@@ -62,6 +65,17 @@ class Call(Struct, frozen=True, kw_only=True):
     cache_write_tokens: int | None
     completion_tokens: int | None
     reasoning_tokens: int | None
+    prompt_audio_tokens: int | None
+    prompt_image_tokens: int | None
+    completion_audio_tokens: int | None
+    completion_image_tokens: int | None
+    cached_audio_tokens: int | None
+    cached_image_tokens: int | None
+    cache_write_1h_tokens: int | None
+    characters: int | None
+    seconds: int | None
+    images: int | None
+    tools: Mapping[str, int] | None
     picodollars: int | None
     http_status: int | None
     finish_reason: str | None

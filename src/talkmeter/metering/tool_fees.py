@@ -16,10 +16,11 @@ _UNITS: Mapping[str, str] = {
     "code_interpreter_call": "code_interpreter",
     "image_generation_call": "image_generation",
 }
+TOOLS = tuple(_UNITS.values())
 _SOME = tuple(f'"{kind}"'.encode() for kind in _UNITS)
 _CITED = "url_citation"
 _SEARCHES = re.compile(r"gpt-.*?-search-(preview|api)(-|\Z)", re.ASCII)  # in one go: names come from outside
-_MISSING = re.compile(rf".*: ({'|'.join(_UNITS.values())}) has no price\b.*")
+_MISSING = re.compile(rf".*: ({'|'.join(TOOLS)}) has no price\b.*")
 _USED = re.compile(r"\(used (\d+) times?\)")
 
 
@@ -80,7 +81,7 @@ def _with_uses(reason: str, uses: Mapping[str, int]) -> str:
 
 def uses_charged(cost: Cost) -> Mapping[str, int] | None:
     """The uses that a cost has lines for, or reasons; None if a reason does not say how many."""
-    found = {line.unit: line.quantity for line in cost.lines if line.unit in _UNITS.values()}
+    found = {line.unit: line.quantity for line in cost.lines if line.unit in TOOLS}
     for reason in cost.unpriced:
         if (missing := _MISSING.fullmatch(reason)) is None:
             continue

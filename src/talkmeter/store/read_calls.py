@@ -28,6 +28,8 @@ from sqlalchemy import (
 from talkmeter.errors import BadInput
 from talkmeter.metering.calls import QUARTER, Call, CallFilter, CallPage, CallSums, Grouping, Order
 from talkmeter.metering.ledger import Totals
+from talkmeter.metering.tool_fees import TOOLS, uses_charged
+from talkmeter.store import rows
 from talkmeter.store.schema import ledger_entries
 
 _entry = ledger_entries.c
@@ -36,13 +38,11 @@ _STATES = {
     "settled": _entry.state == literal_column("'settled'"),
     "open": _entry.state == literal_column("'open'"),
 }
+_ELSEWHERE = ("error", "picodollars", "tools")  # made of other columns
+_PLAIN = tuple(name for name in Call.__struct_fields__ if name not in _ELSEWHERE)
 _COLUMNS: Sequence[ColumnElement[Any]] = [
-    _entry.error.label("error_json")
-    if name == "error"
-    else _entry.cost_picodollars.label("picodollars")
-    if name == "picodollars"
-    else _entry[name]
-    for name in Call.__struct_fields__
+    *(_entry[name] for name in _PLAIN),
+    *(_entry.error, _entry.cost_picodollars, _entry.cost_lines, _entry.unpriced),
 ]
 _UNKNOWN = literal_column("-1", BigInteger)
 _TOKENS = case(
@@ -97,10 +97,10 @@ def calls(connection: Connection, wanted: CallFilter, order: Order, cursor: str 
         found += connection.execute(places.order_by(key.desc(), _entry.position.desc()).limit(limit + 1))
     found.sort(key=lambda row: (row.place, row.position), reverse=True)
     shown = found[:limit]
-    rows = {row.position: row for row in connection.execute(_at([row.position for row in shown]))}
+    whole = {row.position: row for row in connection.execute(_at([row.position for row in shown]))}
     last = shown[-1] if len(found) > limit else None
     return CallPage(
-        [_call(rows[row.position]) for row in shown],
+        [_call(whole[row.position]) for row in shown],
         None if last is None else f"{order}.{int(last.place)}.{last.position}",
     )
 
@@ -162,9 +162,19 @@ def _at(positions: Sequence[int]) -> Select[Any]:
 
 
 def _call(row: Row[Any]) -> Call:
-    fields = {name: getattr(row, name) for name in Call.__struct_fields__ if name != "error"}
-    error = None if row.error_json is None else msgspec.json.decode(row.error_json, type=dict[str, Any]).get("code")
-    return Call(**fields, error=error)
+    fields = {name: getattr(row, name) for name in _PLAIN}
+    error = None if row.error is None else msgspec.json.decode(row.error, type=dict[str, Any]).get("code")
+    return Call(**fields, error=error, picodollars=row.cost_picodollars, tools=_tools(row))
+
+
+def _tools(row: Row[Any]) -> Mapping[str, int] | None:
+    if row.state == "open":
+        return None
+    texts = row.cost_lines + row.unpriced
+    found = uses_charged(rows.cost(row)) if any(tool in texts for tool in TOOLS) else {}
+    if found is None or not row.has_usage:
+        return found or None
+    return {tool: found.get(tool, 0) for tool in TOOLS}
 
 
 def _added(one: Totals, figures: Sequence[Any]) -> Totals:

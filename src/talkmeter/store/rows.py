@@ -163,16 +163,20 @@ def cost_values(cost: Cost) -> dict[str, Any]:
     }
 
 
+def cost(row: Row) -> Cost:
+    """Of a settled entry."""
+    return Cost(row.cost_picodollars, _cost_lines(row.cost_lines), _texts(row.unpriced))
+
+
 def entry(row: Row) -> LedgerEntry:
     opening = OpenEntry(**{name: getattr(row, name) for name in _OPENING})
     if row.state == "open":
         return LedgerEntry(opening=opening)
     usage = Usage(**{name: getattr(row, name) for name in _USAGE}) if row.has_usage else None
     settled = {name: getattr(row, name) for name in _SETTLING}
-    cost = Cost(row.cost_picodollars, _cost_lines(row.cost_lines), _texts(row.unpriced))
     return LedgerEntry(
         opening=opening,
-        settlement=SettleEntry(id=row.id, usage=usage, cost=cost, error=_object_or_none(row.error), **settled),
+        settlement=SettleEntry(id=row.id, usage=usage, cost=cost(row), error=_object_or_none(row.error), **settled),
     )
 
 

@@ -11,11 +11,19 @@ from msgspec import Struct, structs
 
 from talkmeter.metering.calls import Call
 from talkmeter.metering.cost import plain_dollars
+from talkmeter.metering.tool_fees import TOOLS
 from talkmeter.surfaces.web.translate import money
 
 # What spreadsheets take for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# Figures that few calls have: in files and receipts, not in the list.
+_SELDOM = (
+    *("cache_write_1h_tokens", "prompt_audio_tokens", "prompt_image_tokens", "cached_audio_tokens"),
+    *("cached_image_tokens", "completion_audio_tokens", "completion_image_tokens", "characters", "seconds", "images"),
+)
 
 
 class Named(Struct, frozen=True):
@@ -27,7 +35,7 @@ class Named(Struct, frozen=True):
 
 def call_json(call: Call, named: Named) -> dict[str, Any]:
     fields = structs.asdict(call)
-    for name in ("principal", "has_usage", "picodollars", "metadata", "error"):
+    for name in ("principal", "has_usage", "picodollars", "metadata", "error", "tools", *_SELDOM):
         del fields[name]
     return {
         **fields,
@@ -49,7 +57,7 @@ def _decoded(text: str | None) -> Any:
 
 
 def exported(call: Call, named: Named) -> dict[str, Any]:
-    """One call, flat: for both forms of an export. Money exactly, in both units."""
+    """One call, flat: for both forms of an export. Whatever is priced, and the money exactly, in both units."""
     return {
         "id": call.id,
         "opened_at": _iso(call.opened_at),
@@ -74,6 +82,8 @@ def exported(call: Call, named: Named) -> dict[str, Any]:
         "cache_write_tokens": call.cache_write_tokens,
         "completion_tokens": call.completion_tokens,
         "reasoning_tokens": call.reasoning_tokens,
+        **{name: getattr(call, name) for name in _SELDOM},
+        **{f"{tool}_uses": (call.tools or {}).get(tool) for tool in TOOLS},
         "cost_usd": None if call.picodollars is None else plain_dollars(call.picodollars),
         "cost_picodollars": money(call.picodollars),
         "pricing": _pricing(call),
@@ -108,8 +118,8 @@ _COLUMNS = (
     *("id", "opened_at", "settled_at", "state", "outcome", "provenance", "surface", "endpoint", "user_id"),
     *("user_name", "key_id", "key_name", "provider_id", "provider_name", "model_requested", "model_served"),
     *("service_tier", "attempt", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"),
-    *("reasoning_tokens", "cost_usd", "cost_picodollars", "pricing", "first_byte_ms", "duration_ms", "http_status"),
-    *("finish_reason", "error_code", "end_user", "tags", "metadata", "room_id", "upstream_id"),
+    *("reasoning_tokens", *_SELDOM, *(f"{tool}_uses" for tool in TOOLS), "cost_usd", "cost_picodollars", "pricing"),
+    *("first_byte_ms", "duration_ms", "http_status", "finish_reason", "error_code", "end_user", "tags", "metadata", "room_id", "upstream_id"),
 )
 
 LINES: Mapping[str, tuple[Callable[[], bytes], Callable[[Call, Named], bytes], str]] = {
