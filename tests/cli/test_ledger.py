@@ -3,6 +3,8 @@
 import asyncio
 import json
 import stat
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -88,6 +90,57 @@ def test_calls_are_written_to_a_file(talkmeter, calls, tmp_path):
     talkmeter("calls", "export", str(tmp_path / "other"), "--format", "ndjson", "--key", calls[0]["id"])
     assert len((tmp_path / "other").read_text().splitlines()) == 1
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_that_cannot_be_written_and_a_form_that_there_is_not(talkmeter, calls, tmp_path):
+    for place in ("nofolder/x.csv", "a-file/x.csv"):
+        (tmp_path / "a-file").touch()
+        said = talkmeter("calls", "export", str(tmp_path / place), status=1)
+        assert said.startswith("1 Error: Could not open file"), said
+    for name in ("x.json", "x.xyz", "x"):
+        said = talkmeter("calls", "export", str(tmp_path / name), status=2)
+        assert ".csv, .ndjson or .jsonl" in said
+        assert not (tmp_path / name).exists()
+    talkmeter("calls", "export", str(tmp_path / "x.CSV"))
+    talkmeter("calls", "export", str(tmp_path / "y.csv"), "--user", "nobody", status=1)
+    assert not list(tmp_path.glob("y.csv*"))
+
+
+def test_calls_are_written_to_standard_output(talkmeter, calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = talkmeter("calls", "export", "-", "--format", "ndjson").splitlines()
+    assert [json.loads(line)["cost_usd"] for line in lines] == ["3.00", "2.00", "1.00"]
+    assert talkmeter("calls", "export", "-").splitlines()[0].startswith("\ufeffid,opened_at,")
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_reader_may_leave_early(calls, tmp_path):
+    export = f"{sys.executable} -m talkmeter calls export - --format ndjson --data-dir {tmp_path}"
+    done = subprocess.run(["sh", "-c", f"{export} | true"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", [("usage",), ("calls", "export", "-")])
+def test_a_filter_that_is_a_typing_error_is_refused(talkmeter, calls, command):
+    for given, says in (
+        (("--user", "nobody"), "no such user"),
+        (("--key", "nokey"), "no API key 'nokey'"),
+        (("--key", "app"), "2 keys are named 'app'"),
+        (("--surface", "nonsense"), "is not one of 'web', 'openai'"),
+        (("--from", "2026-11-29", "--to", "2026-11-01"), "last is before the first"),
+    ):
+        said = talkmeter(*command, *given, status=1)
+        assert says in said
+
+
+def test_a_revoked_key_s_calls_are_found_by_its_name(talkmeter, calls):
+    talkmeter("keys", "revoke", calls[0]["id"])
+    assert json.loads(talkmeter("usage", "--key", "app", "--by", "key", "--json"))["rows"][0]["id"] == calls[1]["id"]
+    talkmeter("keys", "create", "old")
+    talkmeter("keys", "revoke", "old")
+    assert talkmeter("usage", "--key", "old") == "No calls there.\n"
+    assert talkmeter("usage", "--user", "local") == "No calls there.\n"
+    assert talkmeter("usage", "--user", "KIM") != "No calls there.\n"
 
 
 def test_routes_are_made_shown_changed_and_deleted(talkmeter):

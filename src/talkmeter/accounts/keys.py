@@ -166,18 +166,23 @@ class Keys:
             self._with_last_use(key) for key in self._by_id.values() if user_id is None or key.user_id == user_id
         )
 
-    def named(self, which: str) -> tuple[ApiKey, ...]:
-        """The one with this id or hint, else all of this name that are not revoked. Raises NotFound."""
+    def named(self, which: str, *, also_revoked: bool = False) -> tuple[ApiKey, ...]:
+        """The one with this id or hint, else all of this name: those that are not revoked, or where there are none and
+        it is asked for, those that are. Raises NotFound.
+        """
         all_of_them = self.list()
         found = tuple(key for key in all_of_them if which in (key.id, key.hint))
         found = found or tuple(key for key in all_of_them if key.name == which and key.revoked_at is None)
         if not found:
-            raise no_key_named(which, [key for key in all_of_them if key.name == which])
+            revoked = tuple(key for key in all_of_them if key.name == which)
+            if not revoked or not also_revoked:
+                raise no_key_named(which, revoked)
+            found = revoked
         return found
 
-    def by_name(self, which: str) -> ApiKey:
+    def by_name(self, which: str, *, also_revoked: bool = False) -> ApiKey:
         """By id, hint or name, as a person types it. Raises NotFound, Conflict (several have the name)."""
-        found = self.named(which)
+        found = self.named(which, also_revoked=also_revoked)
         if len(found) > 1:
             raise key_name_not_unique(which, found)
         return found[0]

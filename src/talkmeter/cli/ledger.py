@@ -1,6 +1,8 @@
 """`talkmeter usage` and `talkmeter calls export`: the ledger for people and for other programs."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,16 +19,19 @@ FILTERS = {
     "principal": ("--user", "Only of this user; a name or an id."),
     "key_id": ("--key", "Only with this API key; a name or an id."),
     "model": ("--model", "Only where this model was asked for."),
-    "surface": ("--surface", "Only through this door, such as openai or web."),
+    "surface": ("--surface", "Only through this door."),
     "tag": ("--tag", "Only with this tag."),
     "end_user": ("--end-user", "Only for this end user."),
 }
+SURFACES = ("web", "openai", "ask", "websocket", "grpc")
+FORMS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 HEADS = ("calls", "prompt", "completion", "US$", "unpriced", "unknown", "open")
 
 
 def filter_options(function: F) -> F:
     for name, (flag, text) in reversed(FILTERS.items()):
-        function = click.option(flag, name, help=text)(function)
+        kind = click.Choice(SURFACES) if name == "surface" else str
+        function = click.option(flag, name, type=kind, help=text)(function)
     function = click.option("--to", "last", metavar="DAY", help="The last day, in the time zone of the settings.")(
         function
     )
@@ -65,22 +70,58 @@ def calls() -> None:
 
 
 @calls.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="Else by the end of FILE's name.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "ndjson"]),
+    help="Else by the end of FILE's name: .csv, .ndjson or .jsonl.",
+)
 @filter_options
 @setting_options(*EVERYWHERE)
 def export(file: Path, *, form: str | None, first: str | None, last: str | None, **options: Any) -> None:
-    """Write calls to FILE, newest first, with exact money and where each figure comes from."""
+    """Write calls to FILE, newest first, with exact money and where each figure comes from.
+
+    FILE may be - for standard output, where --format is csv unless it is given.
+    """
     from talkmeter.app.administration import run
     from talkmeter.app.ledger import export_calls
 
-    form = form or ("ndjson" if file.suffix in (".ndjson", ".jsonl") else "csv")
+    piped = str(file) == "-"
+    form = form or ("csv" if piped else FORMS.get(file.suffix.lower()))
+    if form is None:
+        text = f"The end of {file.name!r} says no form: it is .csv, .ndjson or .jsonl, or --format says csv or ndjson."
+        raise click.BadParameter(text, param_hint="FILE")
     given = {name: options.pop(name) for name in FILTERS}
-    partial = file.with_name(f"{file.name}.part")  # FILE appears when it is whole
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as writing:  # noqa: PTH123 (only its owner may read it)
-        run(export_calls(resolved(options), writing.write, form, (first, last), given))
-    partial.replace(file)
+    settings = resolved(options)
+
+    def write(into: Callable[[bytes], Any]) -> None:
+        run(export_calls(settings, into, form, (first, last), given))
+
+    if piped:
+        out = sys.stdout.buffer
+        try:
+            write(out.write)
+            out.flush()
+        except BrokenPipeError:  # whoever reads it has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        return
+    _write_whole(file, write)
     say(f"{file}: {file.stat().st_size:,} bytes.")
+
+
+def _write_whole(file: Path, write: Callable[[Callable[[bytes], Any]], None]) -> None:
+    """The file appears when it is whole, and only its owner may read it."""
+    partial = file.with_name(f"{file.name}.part")
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as writing:  # noqa: PTH123 (with a mode)
+            write(writing.write)
+        partial.replace(file)
+    except OSError as error:
+        raise click.FileError(str(file), error.strerror) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _row(row: Any, name: str | None) -> tuple[Any, ...]:
