@@ -1,5 +1,6 @@
 """The other commands, while the server runs and while it does not."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -139,11 +140,14 @@ def test_prices_are_listed_added_and_deleted(tmp_path):
     assert "0.6 US$ per 1,000,000" in said
     price_id = said.split(":")[0]
     assert price_id in run("prices", "list", data_dir=tmp_path)[1]
+    (row,) = json.loads(run("prices", "list", "--json", data_dir=tmp_path)[1])["rows"]
+    assert (row["id"], row["picodollars"], row["own"]) == (price_id, "600000", True)
     status, _, error = run("prices", "add", "llama3.3", "output", "0.70", "--from", "2026-01-02", data_dir=tmp_path)
     assert status == 1
     assert "already a price" in error
     assert run("prices", "delete", price_id, data_dir=tmp_path)[0] == 0
     assert "No prices of your own" in run("prices", "list", data_dir=tmp_path)[1]
+    assert json.loads(run("prices", "list", "--json", data_dir=tmp_path)[1]) == {"rows": []}
     assert run("prices", "delete", price_id, data_dir=tmp_path)[0] == 1
 
 
@@ -190,6 +194,11 @@ def test_budgets_are_listed_added_changed_and_deleted(tmp_path):
     assert "tag lab" in listed
     assert "key app " in listed
     assert "user owner " in listed
+    told = {one["name"]: one for one in json.loads(budgets("list", "--json")[1])["budgets"]}
+    assert (told["팀"]["amount"], told["팀"]["standing"]["spent"]) == ("5000000000000", "0")
+    assert (told["app's"]["scope"], told["app's"]["scope_name"]) == ("key", "app")
+    assert told["tokens"]["scope_name"] is None
+    assert json.loads(budgets("show", "mine", "--json")[1]) == told["mine"]
     for wrong, says in (
         (("--key", "apq"), "no API key 'apq'"),
         (("--user", "Kym"), "no such user"),

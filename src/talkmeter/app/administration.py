@@ -22,6 +22,7 @@ from talkmeter.metering.prices import PriceRow
 from talkmeter.store import Store
 from talkmeter.store.archive import KEY
 from talkmeter.store.backup import Restored, make_backup, restore_backup
+from talkmeter.surfaces.web.translate import price_json
 
 T = TypeVar("T")
 
@@ -88,6 +89,11 @@ async def price_rows(resolved: Resolved, model: str | None) -> list[PriceRow]:
         book = PriceBook(store, lambda _: None)
         await book.load()
         return book.rows(model) if model else book.own_rows()
+
+
+def shown_as_json(row: PriceRow) -> dict[str, Any]:
+    """As the page's API has it."""
+    return price_json(row)
 
 
 async def add_price(resolved: Resolved, row: PriceRow) -> int:

@@ -14,6 +14,7 @@ from talkmeter.metering.budget_making import changes_of, new_budget
 from talkmeter.metering.budget_store import Budget, Scope
 from talkmeter.metering.budgets import BudgetBook, Standing
 from talkmeter.metering.periods import Period
+from talkmeter.surfaces.web.translate import budget_json
 
 
 async def standings(resolved: Resolved, budget: str | None = None) -> list[tuple[Standing, str | None]]:
@@ -24,6 +25,11 @@ async def standings(resolved: Resolved, budget: str | None = None) -> list[tuple
     async with _book(resolved) as (book, scopes):
         ids = None if budget is None else [_find(book, budget).id]
         return [(each, await scopes.name_of(each.budget)) for each in (await book.standing(ids)).values()]
+
+
+def shown_as_json(standing: Standing, named: str | None) -> dict[str, Any]:
+    """As the page's API has it, and what the thing that it is for is called."""
+    return {**budget_json(standing), "scope_name": named if standing.budget.scope_id is not None else None}
 
 
 async def add_budget(

@@ -1,18 +1,19 @@
 """`talkmeter budgets`: list, show, add, change, delete."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from talkmeter.cli.options import EVERYWHERE, resolved, say, setting_options
+from talkmeter.cli.tables import say_json, say_table
 
 if TYPE_CHECKING:
     from talkmeter.metering.budgets import Standing
 
 SCOPES = ("key", "user", "room", "tag", "provider")
 PERIODS = ("day", "week", "month", "total", "request")
-PIPE_WIDTH = 200  # columns, so that nothing is folded for another program
+FIGURES = ("amount", "spent", "reserved", "left")
+JSON = click.option("--json", "as_json", is_flag=True, help="For programs, as docs/page-api.md describes it.")
 
 
 @click.group()
@@ -21,44 +22,43 @@ def budgets() -> None:
 
 
 @budgets.command("list")
+@JSON
 @setting_options(*EVERYWHERE)
-def list_budgets(**flags: Any) -> None:
+def list_budgets(*, as_json: bool, **flags: Any) -> None:
     """All budgets, and how they stand."""
-    from rich.console import Console
-    from rich.table import Table
-
     from talkmeter.app.administration import run
-    from talkmeter.app.budgets import standings
+    from talkmeter.app.budgets import shown_as_json, standings
 
     found = run(standings(resolved(flags)))
+    if as_json:
+        say_json({"budgets": [shown_as_json(*each) for each in found]})
+        return
     if not found:
         say('No budgets yet; `talkmeter budgets add NAME "5 USD" --period day` makes one.')
         return
-    table = Table(box=None)
-    for name in ("name", "for", "period"):
-        table.add_column(name, overflow="fold")
-    for name in ("amount", "spent", "reserved", "left"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("kind")
-    table.add_column("id", overflow="fold")
+    rows = []
     for each, named in found:
         budget = each.budget
         figures = (budget.amount, each.spent, each.reserved, each.remaining)
         shown = [_amount(each, figure) for figure in figures]
-        table.add_row(budget.name, _scope(each, named), budget.period, *shown, _kind(each), budget.id)
-    Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+        rows.append((budget.name, _scope(each, named), budget.period, *shown, _kind(each), budget.id))
+    say_table(("name", "for", "period", *FIGURES, "kind", "id"), rows, right=FIGURES)
 
 
 @budgets.command("show")
 @click.argument("budget", metavar="NAME|ID")
+@JSON
 @setting_options(*EVERYWHERE)
-def show_budget(budget: str, **flags: Any) -> None:
+def show_budget(budget: str, *, as_json: bool, **flags: Any) -> None:
     """One budget in full."""
     from talkmeter.app.administration import run
-    from talkmeter.app.budgets import standings
+    from talkmeter.app.budgets import shown_as_json, standings
 
     settings = resolved(flags)
     ((each, named),) = run(standings(settings, budget))
+    if as_json:
+        say_json(shown_as_json(each, named))
+        return
     for name, value in (
         ("name", each.budget.name),
         ("id", each.budget.id),

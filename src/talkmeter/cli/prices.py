@@ -1,19 +1,18 @@
 """`talkmeter prices`: list, add, delete."""
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from talkmeter.cli.options import EVERYWHERE, resolved, say, setting_options
+from talkmeter.cli.tables import say_json, say_table
 from talkmeter.wording import numbered
 
 if TYPE_CHECKING:
     from talkmeter.metering.prices import PriceRow
 
 PICODOLLARS = 10**12
-PIPE_WIDTH = 200  # columns, so that nothing is folded for another program
 UNITS = "input, cached_input, output, … (docs/prices.md)"
 
 
@@ -24,26 +23,21 @@ def prices() -> None:
 
 @prices.command("list")
 @click.argument("model", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For programs, as docs/page-api.md describes it.")
 @setting_options(*EVERYWHERE)
-def list_prices(model: str | None, **flags: Any) -> None:
+def list_prices(model: str | None, *, as_json: bool, **flags: Any) -> None:
     """Your own prices; with MODEL every row that its price may come from."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from talkmeter.app.administration import price_rows, run
+    from talkmeter.app.administration import price_rows, run, shown_as_json
 
     rows = run(price_rows(resolved(flags), model))
+    if as_json:
+        say_json({"rows": [shown_as_json(row) for row in rows]})
+        return
     if not rows:
         say(f"{model} is unpriced." if model else "No prices of your own; `talkmeter prices list gpt-4o` shows others.")
         return
-    table = Table(box=None)
-    table.add_column("id", overflow="fold")
-    for name in ("US$", "per"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("source", overflow="fold")
-    for row in rows:
-        table.add_row(row.id, dollars(row), f"{shown_per(row):,}", row.source)
-    Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    shown = [(row.id, dollars(row), f"{shown_per(row):,}", row.source) for row in rows]
+    say_table(("id", "US$", "per", "source"), shown, right=("US$", "per"))
 
 
 @prices.command("add")

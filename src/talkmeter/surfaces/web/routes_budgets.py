@@ -1,19 +1,16 @@
 """Budgets: the list with how each stands, adding, changing, deleting."""
 
-from typing import Any
-
 from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from talkmeter.accounts.principals import Principal
-from talkmeter.metering.amounts import amount_json
 from talkmeter.metering.budget_making import changes_of, new_budget
-from talkmeter.metering.budgets import Standing
 from talkmeter.surfaces.web.access import Access, WebRoute
 from talkmeter.surfaces.web.reading import json_answer, no_content, read_json
 from talkmeter.surfaces.web.services import Services
 from talkmeter.surfaces.web.shapes import AddBudgetBody, ChangeBudgetBody
+from talkmeter.surfaces.web.translate import budget_json
 
 BODY_BYTES = 16_384
 
@@ -60,26 +57,3 @@ class BudgetRoutes:
 
     async def _answer(self, budget_id: str, status: int) -> Response:
         return json_answer(budget_json((await self._budgets.standing([budget_id]))[budget_id]), status)
-
-
-def budget_json(standing: Standing) -> dict[str, Any]:
-    budget, unit = standing.budget, standing.budget.unit
-    return {
-        "id": budget.id,
-        "name": budget.name,
-        "scope": budget.scope,
-        "scope_id": budget.scope_id,
-        "period": budget.period,
-        "unit": unit,
-        "amount": amount_json(unit, budget.amount),
-        "hard": budget.hard,
-        "enabled": budget.enabled,
-        "created_at": budget.created_at,
-        "standing": {
-            "spent": amount_json(unit, standing.spent),
-            "reserved": amount_json(unit, standing.reserved),
-            "remaining": amount_json(unit, standing.remaining),
-            "period_start": standing.period_start,
-            "resets_at": standing.resets_at,
-        },
-    }

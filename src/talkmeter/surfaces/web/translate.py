@@ -10,6 +10,8 @@ from talkmeter.config import Setting
 from talkmeter.conversation.values import Ask, Asked, MessagePage, MessageView, Preview, PreviewAsk, RoomView
 from talkmeter.errors import TalkmeterError
 from talkmeter.messages import Attachment, Room, RoomSettings
+from talkmeter.metering.amounts import amount_json
+from talkmeter.metering.budgets import Standing
 from talkmeter.metering.ledger import LedgerEntry, Totals
 from talkmeter.metering.prices import PriceRow
 from talkmeter.surfaces.web.services import Tested
@@ -244,4 +246,26 @@ def price_json(row: PriceRow) -> dict[str, Any]:
         "per": row.per,
         "source": row.source,
         "own": row.id.startswith("own/"),
+    }
+
+def budget_json(standing: Standing) -> dict[str, Any]:
+    budget, unit = standing.budget, standing.budget.unit
+    return {
+        "id": budget.id,
+        "name": budget.name,
+        "scope": budget.scope,
+        "scope_id": budget.scope_id,
+        "period": budget.period,
+        "unit": unit,
+        "amount": amount_json(unit, budget.amount),
+        "hard": budget.hard,
+        "enabled": budget.enabled,
+        "created_at": budget.created_at,
+        "standing": {
+            "spent": amount_json(unit, standing.spent),
+            "reserved": amount_json(unit, standing.reserved),
+            "remaining": amount_json(unit, standing.remaining),
+            "period_start": standing.period_start,
+            "resets_at": standing.resets_at,
+        },
     }
