@@ -50,6 +50,31 @@ def load_json(raw: bytes) -> Any:
     return value
 
 
+def why_unreadable(raw: bytes, error: Exception) -> tuple[str, str]:
+    """Why msgspec took `raw` for no JSON object: a clause in English and one in Korean."""
+    said = str(error).removeprefix("JSON is malformed: ")
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply", "너무 깊이 중첩되어 있습니다"
+    if isinstance(error, UnicodeDecodeError):
+        at = raw.find(error.object) + error.start  # it only knows the text that it stands in
+        return f"it is not UTF-8 (byte {at})", f"UTF-8이 아닙니다 (바이트 {at})"
+    if not raw.strip():
+        return "it is empty", "비어 있습니다"
+    if "surrogate" in said or ("truncated" in said and _is_whole(raw)):  # it looks for the other half beyond the end
+        return "a text contains half of a surrogate pair", "텍스트에 짝이 맞지 않는 서로게이트 문자가 있습니다"
+    if "truncated" in said:
+        return "it ends in the middle", "중간에서 끝납니다"
+    return said, said
+
+
+def _is_whole(raw: bytes) -> bool:
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def convert(value: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)

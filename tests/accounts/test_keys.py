@@ -159,6 +159,13 @@ async def test_what_a_key_cannot_be(keys, field, value):
     assert keys.list() == (key,)
 
 
+async def test_where_another_key_is_made(keys):
+    with pytest.raises(InvalidKey) as caught:
+        keys.find("x")
+    assert "Gateway → Keys" in caught.value.hint
+    assert "게이트웨이 → 키" in caught.value.hint_ko
+
+
 async def test_rotation_overlaps_and_then_ends_the_old_one(keys, clock):
     old, old_token = await keys.issue(user_id="owner", name="a", models=["x*"], rpm=9, disconnect="cut")
     clock.pass_seconds(10)

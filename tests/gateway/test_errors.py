@@ -23,6 +23,24 @@ async def test_bodies_that_are_no_json_object(gate, body):
     assert gate.wire.sent == b""
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "it is empty. Send the object"),
+        (b'{"model":"a', "it ends in the middle. Send"),
+        (rb'{"model":"\ud83d"}', "a text contains half of a surrogate pair. Send"),
+        (rb'{"model":"\ude00"}', "a text contains half of a surrogate pair. Send"),
+        (rb'{"model":"\ud83d and so on"}', "a text contains half of a surrogate pair. Send"),
+        (b'{"model":1,}', "trailing comma in object (byte 11). Send"),
+        (b'{"model":"\xff"}', "it is not UTF-8 (byte 10). Send"),
+        (b'{"model":' + b"[" * 100_000, "it is nested too deeply. Send"),
+    ],
+)
+async def test_why_a_body_cannot_be_read(gate, body, says):
+    message = error_of(await gate.call("chat/completions", body, method="POST"), 400)["message"]
+    assert f"The body is not a JSON object that can be read: {says}" in message
+
+
 @pytest.mark.parametrize(("body", "code"), [
     ({"messages": []}, "missing_required_parameter"),
     ({"model": "", "messages": []}, "invalid_type"),

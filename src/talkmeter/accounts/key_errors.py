@@ -8,8 +8,8 @@ from talkmeter.accounts.store import ApiKey
 from talkmeter.errors import Conflict, InvalidKey, NotFound
 
 UNKNOWN = "unknown"  # a reason: the key may be another process's of a moment ago
-_ANOTHER = "Make another on the page under Settings, API keys, or with `talkmeter keys create`."
-_ANOTHER_KO = "설정의 API 키에서, 또는 `talkmeter keys create`로 새 키를 만드십시오."
+_ANOTHER = "Make another on the page under Gateway → Keys, or with `talkmeter keys create`."
+_ANOTHER_KO = "페이지의 게이트웨이 → 키에서, 또는 `talkmeter keys create`로 새 키를 만드십시오."
 
 
 def malformed(token: str) -> InvalidKey:

@@ -79,11 +79,23 @@ _CHECKS: Mapping[str, Callable[[str, Any, int], Any]] = {
 }
 
 
+# What people call the fields.
+_NAMES = {
+    "models": ("The list of models", "모델 목록"),
+    "doors": ("The list of doors", "입구 목록"),
+    "expires_at": ("The expiry", "만료 시각"),
+    "disconnect": ("What happens when a reader leaves", "읽는 쪽이 떠날 때의 동작"),
+    "rpm": ("The number of requests a minute", "분당 요청 수"),
+    "tpm": ("The number of tokens a minute", "분당 토큰 수"),
+}
+
+
 def when(at: int) -> str:
     """A moment for people, to the minute."""
     return datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _refuse(name: str, why: str, why_ko: str) -> BadInput:
-    message, message_ko = f"{name} cannot be that: {why}.", f"{name} 값을 쓸 수 없습니다: {why_ko}."
+    what, what_ko = _NAMES[name]
+    message, message_ko = f"{what} cannot be that: {why}.", f"{what_ko} 값을 쓸 수 없습니다: {why_ko}."
     return BadInput(message, message_ko, code="bad_field", param=name)

@@ -11,6 +11,7 @@ from talkmeter.conversation.gateway.endpoints import IMAGES, Endpoint
 from talkmeter.errors import BadInput
 from talkmeter.metering.asked import Asked
 from talkmeter.metering.cost import image_unit
+from talkmeter.strict_json import why_unreadable
 
 METADATA_BYTES = 16 << 10
 LONGEST_END_USER = 256
@@ -58,9 +59,10 @@ def read_json(body: bytes) -> Fields:
     try:
         fields = _decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        why, why_ko = why_unreadable(body, error)
         raise BadInput(
-            f"The body is not a JSON object that can be read: {error}",
-            f"본문을 JSON 객체로 읽을 수 없습니다: {error}",
+            f"The body is not a JSON object that can be read: {why}.",
+            f"본문을 JSON 객체로 읽을 수 없습니다: {why_ko}.",
             code="invalid_json",
             hint="Send the object that the API's reference describes, as application/json in UTF-8.",
             hint_ko="API 문서에 나온 객체를 UTF-8 application/json으로 보내십시오.",

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from talkmeter.errors import BadInput
+from talkmeter.strict_json import why_unreadable
 
 _STREAM_ID = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _NOT_IN_THE_BODY = ("type", "stream_id", "generate", "background")
@@ -48,9 +49,10 @@ def read_event(text: str) -> ClientEvent:
     try:
         members = _members(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        why, why_ko = why_unreadable(text.encode("utf-8", "surrogatepass"), error)
         raise BadInput(
-            f"The message is not a JSON object that can be read: {error}",
-            f"메시지를 JSON 객체로 읽을 수 없습니다: {error}",
+            f"The message is not a JSON object that can be read: {why}.",
+            f"메시지를 JSON 객체로 읽을 수 없습니다: {why_ko}.",
             code="invalid_json",
             hint='Send {"type": "response.create", …} as text.',
             hint_ko='{"type": "response.create", …}를 텍스트로 보내십시오.',
