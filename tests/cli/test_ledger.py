@@ -143,7 +143,7 @@ def test_a_revoked_key_s_calls_are_found_by_its_name(talkmeter, calls):
     assert talkmeter("usage", "--user", "KIM") != "No calls there.\n"
 
 
-def test_routes_are_made_shown_changed_and_deleted(talkmeter):
+def test_routes_are_made_shown_changed_and_deleted(talkmeter, tmp_path):
     assert "No routes yet" in talkmeter("routes", "list")
     assert "fast" in talkmeter("routes", "add", "fast", "simulator/sim-fast", "sim-slow", "--retries", "2")
     talkmeter("routes", "add", "gpt-*", "Simulator/")
@@ -152,12 +152,15 @@ def test_routes_are_made_shown_changed_and_deleted(talkmeter):
     assert (fast["targets"][0]["provider_id"] is None, fast["retries"]) == (False, 2)
     assert gpt["targets"] == [{"provider_id": fast["targets"][0]["provider_id"], "model": None}]
     assert "Simulator/sim-fast, sim-slow" in talkmeter("routes", "list")
-    talkmeter("routes", "change", "fast", "org/model", "--disable", "--retries", "0")
+    changed = ("routes", "change", "fast", "org/model", "--disable", "--retries", "0", "--data-dir", str(tmp_path))
+    done = CliRunner().invoke(commands.talkmeter, changed)
+    assert done.stderr == "Note: no provider is called org, so all of org/model is taken for a model's name.\n"
     assert "org/model" in talkmeter("routes", "list")
     assert " off " in talkmeter("routes", "list")
     talkmeter("routes", "change", fast["id"], "--enable")
     assert "Nothing to change" in talkmeter("routes", "change", "fast", status=1)
     assert "no provider" in talkmeter("routes", "add", "x", "nobody/", status=1)
+    assert "without a *" in talkmeter("routes", "add", "star*", "Simulator/x*", status=1)
     assert "already a route" in talkmeter("routes", "add", "fast", "m", status=1)
     assert "is deleted" in talkmeter("routes", "delete", "fast")
     assert "no route" in talkmeter("routes", "delete", "fast", status=1)

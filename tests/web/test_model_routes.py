@@ -35,6 +35,7 @@ async def test_a_route_is_made_changed_and_deleted(house: House):
         ({"pattern": "a", "targets": []}, "targets"),
         ({"pattern": "a", "targets": [{}] * 9}, "targets"),
         ({"pattern": "a", "targets": [{}], "retries": 6}, "retries"),
+        ({"pattern": "star*", "targets": [{"provider_id": "provider_simulator", "model": "x*"}]}, "targets"),
         ({"pattern": "a", "targets": [{"url": "http://evil.example"}]}, "targets[0].url"),
     ],
 )
@@ -42,3 +43,11 @@ async def test_what_is_no_route_says_why(house: House, body: dict, param: str):
     answer = await house.send("POST", "/api/routes", body)
     assert answer.status == 400
     assert answer.json()["error"]["param"] == param
+
+
+async def test_a_target_is_a_provider_that_is_there(house: House):
+    nowhere = {"targets": [{"provider_id": "provider_nope", "model": "m"}]}
+    assert (await house.send("POST", "/api/routes", {"pattern": "a", **nowhere})).code == "provider_not_found"
+    made = await house.send("POST", "/api/routes", {"pattern": "a", "targets": [{"model": "m"}]})
+    assert (await house.send("PATCH", f"/api/routes/{made.json()['id']}", nowhere)).code == "provider_not_found"
+    assert (await house.get("/api/routes"))["routes"] == [made.json()]

@@ -183,6 +183,14 @@ def check_route(route: ModelRoute) -> None:
             f"경로에는 제공자나 모델을 가리키는 대상이 1개에서 {MOST_TARGETS}개까지 있어야 합니다.",
             param="targets",
         )
+    if any("*" in name for name in named):
+        raise BadInput(
+            "A target names one model, without a *.",
+            "대상에는 * 없이 모델 하나를 적어야 합니다.",
+            param="targets",
+            hint="A provider without a model (PROVIDER/) is asked for each name as it came.",
+            hint_ko="모델 없이 제공자만(제공자/) 적으면 요청된 이름 그대로 보냅니다.",
+        )
     if not 0 <= route.retries <= MOST_RETRIES:
         raise BadInput(
             f"retries is 0 to {MOST_RETRIES}.", f"retries 값은 0에서 {MOST_RETRIES}까지입니다.", param="retries"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from talkmeter.accounts.passwords import Passwords
+from talkmeter.accounts.provider_accounts import ENVIRONMENT_ID, ProviderAccounts
 from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, openable, rotate
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import SaveProvider
@@ -49,6 +50,16 @@ async def opened_accounts(resolved: Resolved) -> AsyncIterator[Accounts]:
         accounts = Accounts(store, resolved)
         await accounts.load()
         yield accounts
+
+
+def provider_names(resolved: Resolved, providers: ProviderAccounts) -> dict[str, str]:
+    """By id: as a running server knows them, else as these settings do, which may lack those of the server's."""
+    known = providers.names()
+    found = running(resolved.data_dir)
+    if found is None:
+        return {ENVIRONMENT_ID: ENVIRONMENT_ID, **known}
+    ours = providers.names_from_settings()
+    return {**found.get("providers", {}), **{each: name for each, name in known.items() if each not in ours}}
 
 
 async def new_link(resolved: Resolved) -> str:

@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from talkmeter.accounts.provider_accounts import ENVIRONMENT_ID, ProviderAccounts
-from talkmeter.app.administration import opened_accounts, tell_server
-from talkmeter.app.occupancy import running
+from talkmeter.app.administration import opened_accounts, provider_names, tell_server
 from talkmeter.config import Resolved
 from talkmeter.conversation.budget_scopes import BudgetScopes
 from talkmeter.errors import NotFound
@@ -67,16 +65,6 @@ async def _book(resolved: Resolved) -> AsyncIterator[tuple[BudgetBook, BudgetSco
         await book.load()
         providers = provider_names(resolved, accounts.providers)
         yield book, BudgetScopes(accounts.users, accounts.keys, accounts.store, lambda: providers)
-
-
-def provider_names(resolved: Resolved, providers: ProviderAccounts) -> dict[str, str]:
-    """By id: as a running server knows them, else as these settings do, which may lack those of the server's."""
-    known = providers.names()
-    found = running(resolved.data_dir)
-    if found is None:
-        return {ENVIRONMENT_ID: ENVIRONMENT_ID, **known}
-    ours = providers.names_from_settings()
-    return {**found.get("providers", {}), **{each: name for each, name in known.items() if each not in ours}}
 
 
 def _find(book: BudgetBook, name_or_id: str) -> Budget:

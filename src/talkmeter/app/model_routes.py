@@ -1,12 +1,11 @@
 """What `talkmeter routes` does to the database; a running server hears of it at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.accounts.routes import ModelRoute, Routes, RouteTarget
-from talkmeter.app.administration import opened_accounts, tell_server
+from talkmeter.app.administration import opened_accounts, provider_names, tell_server
 from talkmeter.config import Resolved
 from talkmeter.errors import BadInput, NotFound
 
@@ -14,17 +13,17 @@ from talkmeter.errors import BadInput, NotFound
 async def all_routes(resolved: Resolved) -> list[tuple[ModelRoute, str]]:
     """Each route, and its targets as one writes them."""
     async with opened_accounts(resolved) as accounts:
-        providers = accounts.providers
+        names = provider_names(resolved, accounts.providers)
         return [
-            (route, ", ".join(_written(target, providers) for target in route.targets))
-            for route in accounts.routes.all()
+            (route, ", ".join(_written(target, names) for target in route.targets)) for route in accounts.routes.all()
         ]
 
 
 async def add_route(resolved: Resolved, pattern: str, targets: Sequence[str], retries: int) -> ModelRoute:
     """targets: `PROVIDER/MODEL`, `PROVIDER/` or a model. Raises BadInput, Conflict."""
     async with opened_accounts(resolved) as accounts:
-        made = await accounts.routes.add(pattern, [_target(text, accounts.providers) for text in targets], retries)
+        names = provider_names(resolved, accounts.providers)
+        made = await accounts.routes.add(pattern, [_target(text, names) for text in targets], retries)
     tell_server(resolved)
     return made
 
@@ -34,7 +33,8 @@ async def change_route(
 ) -> ModelRoute:
     """Nothing given: as it was. Raises NotFound, BadInput."""
     async with opened_accounts(resolved) as accounts:
-        meant: Sequence[RouteTarget] | UnsetType = [_target(text, accounts.providers) for text in targets] or UNSET
+        names = provider_names(resolved, accounts.providers)
+        meant: Sequence[RouteTarget] | UnsetType = [_target(text, names) for text in targets] or UNSET
         changed = await accounts.routes.change(
             _find(accounts.routes, which).id,
             targets=meant,
@@ -66,10 +66,10 @@ def _find(routes: Routes, which: str) -> ModelRoute:
     )
 
 
-def _target(text: str, providers: ProviderAccounts) -> RouteTarget:
+def _target(text: str, providers: Mapping[str, str]) -> RouteTarget:
     """What stands before the first slash is a provider's name where there is one of that name; else all is a model."""
     name, slash, model = text.partition("/")
-    found = next((one.id for one in providers.all() if one.name.casefold() == name.casefold()), None)
+    found = next((one for one, called in providers.items() if called.casefold() == name.casefold()), None)
     if found is not None and slash:
         return RouteTarget(found, model or None)
     if slash and not model:
@@ -83,8 +83,12 @@ def _target(text: str, providers: ProviderAccounts) -> RouteTarget:
     return RouteTarget(None, text)
 
 
-def _written(target: RouteTarget, providers: ProviderAccounts) -> str:
+def models_with_slashes(route: ModelRoute) -> list[str]:
+    """The targets that were taken for models, though a provider may have been meant by what stands before the slash."""
+    return [one.model for one in route.targets if one.provider_id is None and one.model and "/" in one.model]
+
+
+def _written(target: RouteTarget, providers: Mapping[str, str]) -> str:
     if target.provider_id is None:
         return target.model or "*"
-    name = next((one.name for one in providers.all() if one.id == target.provider_id), target.provider_id)
-    return f"{name}/{target.model or ''}"
+    return f"{providers.get(target.provider_id, target.provider_id)}/{target.model or ''}"

@@ -1,11 +1,14 @@
 """`talkmeter routes`: list, add, change, delete."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from talkmeter.cli.options import EVERYWHERE, resolved, say, setting_options
 from talkmeter.cli.tables import say_json, say_table
+
+if TYPE_CHECKING:
+    from talkmeter.accounts.routes import ModelRoute
 
 RETRIES = click.IntRange(0, 5)
 
@@ -50,6 +53,7 @@ def add_route(pattern: str, targets: tuple[str, ...], retries: int, **flags: Any
 
     made = run(adding(resolved(flags), pattern, targets, retries))
     say(f"{made.pattern} ({made.id}) is added.")
+    _note(made)
 
 
 @routes.command("change")
@@ -69,6 +73,8 @@ def change_route(
         raise click.UsageError("Nothing to change: give targets, --retries, --enable or --disable.")
     changed = run(changing(resolved(flags), route, targets, retries, enabled))
     say(f"{changed.pattern} ({changed.id}) is changed.")
+    if targets:
+        _note(changed)
 
 
 @routes.command("delete")
@@ -81,3 +87,12 @@ def delete_route(route: str, **flags: Any) -> None:
 
     deleted = run(deleting(resolved(flags), route))
     say(f"{deleted.pattern} ({deleted.id}) is deleted.")
+
+
+def _note(route: "ModelRoute") -> None:
+    """A model's name may have a slash, so what could be a typing error is only pointed out."""
+    from talkmeter.app.model_routes import models_with_slashes
+
+    for model in models_with_slashes(route):
+        name = model.partition("/")[0]
+        click.echo(f"Note: no provider is called {name}, so all of {model} is taken for a model's name.", err=True)

@@ -1,13 +1,14 @@
 """Routes of models: which providers answer to a name, in which order."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from msgspec import structs
+from msgspec import UNSET, structs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from talkmeter.accounts.principals import Principal
-from talkmeter.accounts.routes import ModelRoute
+from talkmeter.accounts.routes import ModelRoute, RouteTarget
 from talkmeter.surfaces.web.access import Access, WebRoute
 from talkmeter.surfaces.web.reading import json_answer, no_content, read_json
 from talkmeter.surfaces.web.services import Services
@@ -19,6 +20,7 @@ BODY_BYTES = 16_384
 class ModelRouteRoutes:
     def __init__(self, services: Services) -> None:
         self._routes = services.routes
+        self._providers = services.providers
 
     def routes(self) -> tuple[WebRoute, ...]:
         who = Access.OWNER
@@ -34,10 +36,13 @@ class ModelRouteRoutes:
 
     async def add(self, request: Request, _: Principal) -> Response:
         body = await read_json(request, AddRouteBody, BODY_BYTES)
+        self._check(body.targets)
         return json_answer(route_json(await self._routes.add(body.pattern, body.targets, body.retries)), 201)
 
     async def change(self, request: Request, _: Principal) -> Response:
         body = await read_json(request, ChangeRouteBody, BODY_BYTES)
+        if body.targets is not UNSET:
+            self._check(body.targets)
         changed = await self._routes.change(
             request.path_params["id"],
             pattern=body.pattern,
@@ -50,6 +55,12 @@ class ModelRouteRoutes:
     async def delete(self, request: Request, _: Principal) -> Response:
         await self._routes.delete(request.path_params["id"])
         return no_content()
+
+    def _check(self, targets: Sequence[RouteTarget]) -> None:
+        """Raises NotFound for a provider that is not there."""
+        for target in targets:
+            if target.provider_id is not None:
+                self._providers.get(target.provider_id)
 
 
 def route_json(route: ModelRoute) -> dict[str, Any]:
