@@ -318,6 +318,12 @@ async def test_a_route_sends_a_name_where_it_says(open_page: OpenPage, server: S
     await expect(route.locator(".targets li")).to_have_text([re.compile(MODEL), re.compile("sim-slow@0")])
     status, answer = await program(server.origin, made["token"], model="quick")
     assert (status, answer["model"]) == (200, MODEL)
+    await tab.open("/gateway")
+    row = tab.page.locator("tbody tr").first
+    await expect(row).to_contain_text(f"quick → {MODEL}")
+    await row.get_by_role("link").click()
+    await expect(tab.page.get_by_text("Model by the route")).to_be_visible()
+    await tab.open("/gateway#routes")
     await route.get_by_role("button", name="Switch off").click()
     await expect(route).to_contain_text("Off")
     await route.get_by_role("button", name="Delete").click()

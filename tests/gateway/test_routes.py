@@ -43,7 +43,10 @@ async def test_an_alias(gate):
     assert answer.json()["model"] == "sim-fast"
     assert json.loads(gate.asked.body) == chat(model="sim-fast")
     entry = await gate.entry(answer)
-    assert (entry["model_requested"], entry["model_served"]) == ("sim-fast", "sim-fast")
+    names = [entry[name] for name in ("model_asked", "model_requested", "model_served")]
+    assert names == ["fast", "sim-fast", "sim-fast"]
+    plain = await gate.entry(await gate.call("chat/completions", chat(model="sim-fast")))
+    assert (plain["model_asked"], plain["model_requested"]) == (None, "sim-fast")
     await gate.check_books()
 
 

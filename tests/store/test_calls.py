@@ -75,6 +75,7 @@ async def test_what_is_missing_stays_missing(store):
         ({"key_id": "key_2"}, {}, {"key_id": "key_2"}),
         ({"provider_id": "provider_2"}, {}, {"provider_id": "provider_2"}),
         ({"model_requested": "gpt-5"}, {}, {"model": "gpt-5"}),
+        ({"model_asked": "fast"}, {}, {"model": "fast"}),
         ({}, {"model_served": "gpt-5-2027"}, {"served": "gpt-5-2027"}),
         ({"endpoint": "embeddings"}, {}, {"endpoint": "embeddings"}),
         ({"surface": "openai"}, {}, {"surface": "openai"}),

@@ -19,6 +19,7 @@ from support.store_values import a_message, a_room, an_opening
 from talkmeter.accounts.store import Session, UseSignInToken
 from talkmeter.conversation.changes import AddMessage, AddRoom
 from talkmeter.errors import Conflict, StoreError, StoreTooNew
+from talkmeter.metering.calls import CallFilter
 from talkmeter.store import migrate, open_store
 from talkmeter.store.databases import database
 from talkmeter.store.migrate import OURS, Migrations, prepare, upgrade
@@ -127,6 +128,28 @@ def test_migrations_and_schema_agree(two_urls):
     for rows in ("id, name, name_key, role, password FROM users", "* FROM revisions", "* FROM settings"):
         assert query(two_urls[0], f"SELECT {rows}") == query(two_urls[1], f"SELECT {rows}")
     assert set(shapes[0]) == {*metadata.tables, "alembic_version"}
+
+
+async def test_entries_from_before_have_one_name_of_their_model(two_urls):
+    """0010: nothing is made up for what was not kept."""
+    engine = database(two_urls[0], 5.0).writing()
+    with engine.begin() as connection:
+        upgrade(connection, Migrations("0009", OURS.folder))
+        columns = "id, state, surface, principal, endpoint, provider_id, provider_name, model_requested"
+        connection.execute(
+            text(
+                f"INSERT INTO ledger_entries ({columns}, opened_at, attempt)"
+                " VALUES ('call_1', 'open', 'openai', 'owner', 'chat/completions', 'p', 'P', 'm-1', 1, 1)"
+            )
+        )
+    engine.dispose()
+    store = await open_store(two_urls[0])
+    opened = an_opening(model_requested="m-2", model_asked="fast", opened_at=2)
+    await store.commit(opened)
+    found = (await store.calls(CallFilter(), "newest", None, 10)).calls
+    assert [(call.model_asked, call.model_requested) for call in found] == [("fast", "m-2"), (None, "m-1")]
+    assert (await store.entry(opened.id)).opening == opened
+    await store.close()
 
 
 def test_the_last_migration_is_the_one_that_the_program_needs():

@@ -14,7 +14,7 @@ from talkmeter.surfaces.web.translate_calls import LINES, csv_head
 
 CALL = {
     "id", "state", "opened_at", "first_byte_at", "settled_at", "surface", "endpoint", "user_id", "user_name", "key_id",
-    "key_name", "provider_id", "provider_name", "model_requested", "model_served", "service_tier", "attempt", "outcome",
+    "key_name", "provider_id", "provider_name", "model_asked", "model_requested", "model_served", "service_tier", "attempt", "outcome",
     "provenance", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens",
     "cost", "priced", "http_status", "finish_reason", "error_code", "end_user", "tags", "room_id", "upstream_id",
 }  # fmt: skip
@@ -157,6 +157,20 @@ async def test_an_export_has_every_call_once_with_exact_money(house: House, monk
     empty = await house.send("GET", "/api/calls/export?model=none")
     assert empty.body == csv_head()
     assert (await house.send("GET", "/api/calls/export?format=xlsx")).json()["error"]["param"] == "format"
+
+
+async def test_a_model_is_found_by_both_its_names(house: House):
+    routed = await a_call(house, opening={"model_asked": "fast", "model_requested": "m-1"})
+    plain = await a_call(house, opening={"model_requested": "fast", "opened_at": 4_000})
+    assert await listed(house, "?model=fast") == [routed, plain]
+    assert await listed(house, "?model=m-1") == [routed]
+    (call, other) = (await house.get("/api/calls"))["calls"]
+    assert (call["model_asked"], call["model_requested"], other["model_asked"]) == ("fast", "m-1", None)
+    receipt = await house.get(f"/api/entries/{routed}/receipt")
+    assert (receipt["model_asked"], receipt["model_requested"]) == ("fast", "m-1")
+    answer = await house.send("GET", "/api/calls/export?model=fast")
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
+    assert [(row["model_asked"], row["model_requested"]) for row in rows] == [("fast", "m-1"), ("", "fast")]
 
 
 async def test_an_export_has_all_that_is_priced(house: House):

@@ -28,7 +28,7 @@ TOTALS = {
 }  # fmt: skip
 RECEIPT = {
     "entry_id": str, "surface": str, "state": str, "outcome": (str, None), "provenance": (str, None),
-    "provider_name": str, "model_requested": str, "model_served": (str, None), "service_tier": (str, None),
+    "provider_name": str, "model_asked": (str, None), "model_requested": str, "model_served": (str, None), "service_tier": (str, None),
     "finish_reason": (str, None), "opened_at": int, "first_byte_at": (int, None), "settled_at": (int, None),
     "used_tokens": (int, None), "prompt_tokens": (int, None), "completion_tokens": (int, None),
     "cached_tokens": (int, None), "reasoning_tokens": (int, None), "messages_sent": int, "preflight_tokens": int,

@@ -27,7 +27,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     """One request. body: its JSON, empty where it is none. choices: how many answers it asks for at once.
 
     max_output_tokens: as asked; None: as many as the model can. characters, images: what it asks to be spoken, drawn.
-    form: the fields of a body that is no JSON. late: asks for the answer to an earlier call, whose figures it may tell.
+    model_asked: the name that the client said, where a route has made another of it. form: the fields of a body that is
+    no JSON. late: asks for the answer to an earlier call, whose figures it may tell.
     """
 
     endpoint: str
@@ -43,6 +44,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     images: int | None = None
     late: bool = False
     form: Mapping[str, Any] | None = None
+    model_asked: str | None = None
 
 
 class PassingContext(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,8 @@ QUARTER = 900_000_000  # µs: every time zone's days begin with a quarter of an 
 class CallFilter(Struct, frozen=True, kw_only=True):
     """Which calls. None: whichever. since ≤ opened_at < until, µs. unpriced: usage known, price not.
 
-    model is the name that was asked for, served the one that answered; tag is one of the call's tags.
+    model is the name that was asked for, by the client or of the provider, served the one that answered; tag is one of
+    the call's tags.
     """
 
     since: int | None = None
@@ -54,6 +55,7 @@ class Call(Struct, frozen=True, kw_only=True):
     provider_id: str
     provider_name: str
     model_requested: str
+    model_asked: str | None
     model_served: str | None
     service_tier: str | None
     attempt: int

@@ -23,6 +23,7 @@ class OpenEntry(Struct, frozen=True, kw_only=True):
 
     preflight_…: our own count before sending, lines itemised as JSON text for the receipt; None: not counted, as where
     the figure decides nothing. request_bytes: of the body; no request has more tokens than bytes.
+    model_requested: what the provider is asked for; model_asked: what the client has said, where that was another name.
     billing: what the call is billed by, see metering.billing. key_id, end_user, tags and metadata (JSON texts): whose
     call it is, beside the principal.
     """
@@ -55,6 +56,7 @@ class OpenEntry(Struct, frozen=True, kw_only=True):
     metadata: str | None = None
     request_bytes: int | None = None
     billing: str = "tokens"
+    model_asked: str | None = None
 
 
 class CountEntry(Struct, frozen=True, kw_only=True):

@@ -90,6 +90,7 @@ class PassingMeter:
             metadata=context.metadata,
             request_bytes=asked.request_bytes,
             billing=asked.billing,
+            model_asked=asked.model_asked,
         )
         return PassingCall(self, provider, asked, opening)
 

@@ -43,7 +43,7 @@ class Migrations(Struct, frozen=True):
     folder: Path
 
 
-OURS = Migrations("0009", Path(__file__).parent / "migrations")
+OURS = Migrations("0010", Path(__file__).parent / "migrations")
 
 
 def prepare(database: Database, migrations: Migrations = OURS) -> None:

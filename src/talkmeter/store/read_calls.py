@@ -134,6 +134,8 @@ def conditions(wanted: CallFilter, state: str) -> list[ColumnElement[bool]]:
     if wanted.tag is not None:
         # Both databases tell large from small letters here, and neither takes a character for a wildcard.
         found.append(func.replace(_entry.tags, msgspec.json.encode(wanted.tag).decode(), "") != _entry.tags)
+    if wanted.model is not None:
+        found.append(or_(_entry.model_requested == wanted.model, _entry.model_asked == wanted.model))
     return found + [column == value for column, value in _equal(wanted)]
 
 
@@ -142,7 +144,6 @@ def _equal(wanted: CallFilter) -> list[tuple[ColumnElement[Any], str]]:
         "principal": lambda one: one.principal,
         "key_id": lambda one: one.key_id,
         "provider_id": lambda one: one.provider_id,
-        "model_requested": lambda one: one.model,
         "model_served": lambda one: one.served,
         "endpoint": lambda one: one.endpoint,
         "surface": lambda one: one.surface,

@@ -241,6 +241,7 @@ run_events = Table(
 _FIGURES = (
     *("opened_at", "position", "principal", "key_id", "surface", "endpoint", "provider_id", "model_requested"),
     *("outcome", "provenance", "has_usage", "prompt_tokens", "completion_tokens", "cost_picodollars", "settled_at"),
+    "model_asked",
 )
 ledger_entries = Table(
     "ledger_entries",
@@ -306,6 +307,7 @@ ledger_entries = Table(
     Column("seconds", BigInteger),
     Column("images", BigInteger),
     Column("billing", Text, nullable=False, server_default="tokens"),
+    Column("model_asked", Text),  # since 0010: what the client said, where a route has made another name of it
     _some_rows("ix_ledger_open", "state = 'open'", "position"),
     _some_rows("ix_ledger_unpriced", "state = 'settled' AND cost_picodollars IS NULL", "position"),
     _some_rows("ix_ledger_room", "room_id IS NOT NULL", "room_id"),

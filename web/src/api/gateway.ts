@@ -153,6 +153,7 @@ export interface Call {
   key_name: string | null
   provider_id: string
   provider_name: string
+  model_asked: string | null
   model_requested: string
   model_served: string | null
   attempt: number

@@ -291,6 +291,7 @@ export interface Receipt {
   outcome: string | null
   provenance: Provenance | null
   provider_name: string
+  model_asked: string | null
   model_requested: string
   model_served: string | null
   service_tier: string | null

@@ -255,6 +255,8 @@ export const en = {
   facts: 'Details',
   provider: 'Provider',
   model_requested: 'Model asked for',
+  model_asked: 'Model asked for',
+  model_routed: 'Model by the route',
   model_served: 'Model that answered',
   preflight: 'Our count before sending',
   difference: 'Provider minus our count',

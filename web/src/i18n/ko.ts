@@ -257,6 +257,8 @@ export const ko: Dictionary = {
   facts: '자세한 정보',
   provider: '제공자',
   model_requested: '요청한 모델',
+  model_asked: '요청한 모델',
+  model_routed: '경로가 정한 모델',
   model_served: '답변한 모델',
   preflight: '보내기 전 계산값',
   difference: '제공자 값과의 차이',

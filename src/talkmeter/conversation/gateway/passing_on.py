@@ -182,7 +182,7 @@ class Gateway:
                 body = form_with_model(body, *ask.model_span, target.model)
             else:
                 body = with_model(body, target.model)
-            asked = structs.replace(asked, model=target.model, request_bytes=len(body))
+            asked = structs.replace(asked, model=target.model, model_asked=asked.model, request_bytes=len(body))
         if ask.usage_unasked:
             body = with_usage_asked(body, ask.stream_options)
         return asked, body

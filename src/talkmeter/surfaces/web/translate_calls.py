@@ -73,6 +73,7 @@ def exported(call: Call, named: Named) -> dict[str, Any]:
         "key_name": named.keys.get(call.key_id or ""),
         "provider_id": call.provider_id,
         "provider_name": call.provider_name,
+        "model_asked": call.model_asked,
         "model_requested": call.model_requested,
         "model_served": call.model_served,
         "service_tier": call.service_tier,
@@ -116,8 +117,8 @@ def csv_head() -> bytes:
 
 _COLUMNS = (
     *("id", "opened_at", "settled_at", "state", "outcome", "provenance", "surface", "endpoint", "user_id"),
-    *("user_name", "key_id", "key_name", "provider_id", "provider_name", "model_requested", "model_served"),
-    *("service_tier", "attempt", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"),
+    *("user_name", "key_id", "key_name", "provider_id", "provider_name", "model_asked", "model_requested"),
+    *("model_served", "service_tier", "attempt", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"),
     *("reasoning_tokens", *_SELDOM, *(f"{tool}_uses" for tool in TOOLS), "cost_usd", "cost_picodollars", "pricing"),
     *("first_byte_ms", "duration_ms", "http_status", "finish_reason", "error_code", "end_user", "tags", "metadata", "room_id", "upstream_id"),
 )

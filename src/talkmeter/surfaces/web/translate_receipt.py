@@ -31,6 +31,7 @@ def receipt_json(receipt: Receipt, price_sources: Mapping[str, str]) -> dict[str
         "outcome": settled.outcome if settled else None,
         "provenance": settled.provenance if settled else None,
         "provider_name": opening.provider_name,
+        "model_asked": opening.model_asked,
         "model_requested": opening.model_requested,
         "model_served": settled.model_served if settled else None,
         "service_tier": settled.service_tier if settled else None,
