@@ -90,6 +90,12 @@ def test_calls_are_written_to_a_file(talkmeter, calls, tmp_path):
     talkmeter("calls", "export", str(tmp_path / "other"), "--format", "ndjson", "--key", calls[0]["id"])
     assert len((tmp_path / "other").read_text().splitlines()) == 1
     assert not list(tmp_path.glob("*.part"))
+    held = file.read_bytes()
+    said = talkmeter("calls", "export", str(file), status=2)
+    assert "--force replaces it" in said
+    assert file.read_bytes() == held
+    talkmeter("calls", "export", str(file), "--force")
+    assert len(file.read_text().splitlines()) == 3
 
 
 def test_a_file_that_cannot_be_written_and_a_form_that_there_is_not(talkmeter, calls, tmp_path):

@@ -77,9 +77,10 @@ def calls() -> None:
     type=click.Choice(["csv", "ndjson"]),
     help="Else by the end of FILE's name: .csv, .ndjson or .jsonl.",
 )
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @filter_options
 @setting_options(*EVERYWHERE)
-def export(file: Path, *, form: str | None, first: str | None, last: str | None, **options: Any) -> None:
+def export(file: Path, *, form: str | None, force: bool, first: str | None, last: str | None, **options: Any) -> None:
     """Write calls to FILE, newest first, with exact money and where each figure comes from.
 
     FILE may be - for standard output, where --format is csv unless it is given.
@@ -92,6 +93,8 @@ def export(file: Path, *, form: str | None, first: str | None, last: str | None,
     if form is None:
         text = f"The end of {file.name!r} says no form: it is .csv, .ndjson or .jsonl, or --format says csv or ndjson."
         raise click.BadParameter(text, param_hint="FILE")
+    if not piped and not force and file.exists():
+        raise click.BadParameter(f"{file} is there already; --force replaces it.", param_hint="FILE")
     given = {name: options.pop(name) for name in FILTERS}
     settings = resolved(options)
 
