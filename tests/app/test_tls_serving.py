@@ -53,7 +53,7 @@ def status_of(process, context, host):
     browser = Browser(process.port, context=context)
     connection = browser.connect()
     try:
-        connection.request("GET", "/healthz", headers={"Host": host})
+        connection.request("GET", "/", headers={"Host": host})
         answer = connection.getresponse()
         return answer.status, answer.getheader("Strict-Transport-Security")
     finally:

@@ -212,3 +212,43 @@ def test_deleting_the_database_makes_a_new_one(tmp_path):
         path.unlink()
     with signed_in(tmp_path) as (_, browser):
         assert browser.json("GET", "/api/rooms")["total"] == 0
+
+
+def own_address():
+    """One of this machine that is not loopback's, or loopback's second where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+            return probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.2"
+
+
+def test_others_sign_in_at_the_address_that_is_listened_on(tmp_path):
+    address = own_address()
+    assert run("password", data_dir=tmp_path, stdin="correct horse 배터리\n")[0] == 0
+    with serving(tmp_path, "--host", address, "--allow-insecure") as process:
+        assert f"//{address}:" in process.link
+        browser = Browser(process.port, address)
+        assert browser.sign_in(process.link) == (303, "/")
+        assert browser.request("GET", "/")[0] == 200
+        assert browser.request("POST", "/api/sign-in", {"password": "correct horse 배터리"})[0] == 204
+        assert "--allowed-hosts" not in process.output
+
+
+def test_on_all_addresses_the_start_and_the_doctor_say_which_name_is_missing(tmp_path):
+    address = own_address()
+    assert run("password", data_dir=tmp_path, stdin="correct horse 배터리\n")[0] == 0
+    everywhere = ("--host", "0.0.0.0", "--allow-insecure")
+    with serving(tmp_path, *everywhere) as process:
+        process.wait_for("--allowed-hosts")
+        browser = Browser(process.port, address)
+        assert browser.request("GET", "/healthz")[0] == 200
+        status, _, body = browser.request("GET", "/")
+        assert (status, f"--allowed-hosts {address}" in json.loads(body)["error"]["hint"]) == (421, True)
+    assert "Set allowed_hosts" in run("doctor", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path)[1]
+    with serving(tmp_path, *everywhere, "--allowed-hosts", address) as process:
+        assert Browser(process.port, address).sign_in(process.link) == (303, "/")
+        assert "names " not in process.output
+    named = ("doctor", "--host", "0.0.0.0", "--port", "0", "--allowed-hosts", address)
+    assert "Set allowed_hosts" not in run(*named, data_dir=tmp_path)[1]

@@ -339,18 +339,37 @@ async def test_unknown_hosts_are_refused_first_of_all(open_house):
         "xchat.example.org", "127.0.0.1,evil.example", "[::1", "::1",
     ]  # fmt: skip
     for host in bad:
-        for path in ("/", "/api/session", "/healthz", "/metrics", "/api/nothing"):
+        for path in ("/", "/api/session", "/healthz/x", "/metrics", "/api/nothing"):
             answer = await house.served.raw(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             assert answer is not None
             assert (answer.status, answer.code) == (421, "unknown_host"), (host, path)
     for lines in ("", "Host: localhost\r\nHost: evil.example\r\n"):
-        answer = await house.served.raw(f"GET /healthz HTTP/1.1\r\n{lines}\r\n".encode())
+        answer = await house.served.raw(f"GET / HTTP/1.1\r\n{lines}\r\n".encode())
         assert answer is not None
         assert answer.status == 421
     for host in ("localhost", f"127.0.0.1:{port}", "[::1]:9", "LOCALHOST:80", "chat.example.org", "other.example:443"):
-        answer = await house.served.raw(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        answer = await house.served.raw(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert answer is not None
         assert answer.status == 200, host
+
+
+async def test_probes_are_answered_under_any_name(house: House):
+    for path in ("/healthz", "/readyz"):
+        for lines in ("Host: 10.0.0.7:8640\r\n", "Host: evil.example\r\n", ""):
+            answer = await house.served.raw(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
+            assert answer is not None
+            assert answer.status == 200, (path, lines)
+        answer = await house.served.raw(f"POST {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
+        assert answer is not None
+        assert answer.status == 421
+
+
+async def test_a_refused_host_is_told_what_to_set(house: House):
+    answer = await house.served.raw(b"GET / HTTP/1.1\r\nHost: Box.lan:8640\r\n\r\n")
+    assert answer is not None
+    error = answer.json()["error"]
+    assert "box.lan" in error["message"]
+    assert "--allowed-hosts box.lan " in error["hint"]
 
 
 async def test_a_foreign_host_does_not_make_a_foreign_origin_ours(house: House):

@@ -129,13 +129,14 @@ def _refuse_pages(caller: Caller, hosts: Collection[str]) -> None:
     """Without a key nothing is answered that a foreign page makes a browser send, not even under a name of its own."""
     host = None if caller.host is None else caller.host.lower()
     if host is not None and _name(host) not in LOOPBACK_NAMES and _name(host) not in hosts:
+        tried = _name(host)[:200] or "(none)"
         raise BadInput(
-            "This server does not answer to that host name without a key.",
-            "키가 없으면 이 서버는 그 호스트 이름으로 응답하지 않습니다.",
+            f"Without a key this server does not answer to the host name {tried}.",
+            f"키가 없으면 이 서버는 호스트 이름 {tried}(으)로 응답하지 않습니다.",
             code="unknown_host",
             status=421,
-            hint="Use http://localhost, or send an API key.",
-            hint_ko="http://localhost 를 쓰거나 API 키를 보내십시오.",
+            hint="Use http://localhost, send an API key, or add the name to the setting allowed_hosts.",
+            hint_ko="http://localhost 를 쓰거나 API 키를 보내거나 설정 allowed_hosts에 이름을 추가하십시오.",
         )
     ours = caller.origin is None or urlsplit(caller.origin).netloc.lower() == host
     if caller.site not in (None, "same-origin", "none") or not ours:

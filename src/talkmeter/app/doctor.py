@@ -15,6 +15,7 @@ from msgspec import Struct
 from talkmeter import __version__
 from talkmeter.accounts.provider_accounts import ProviderAccounts
 from talkmeter.app.administration import opened
+from talkmeter.app.host_names import hosts_of, nameless
 from talkmeter.app.listening import bind
 from talkmeter.app.occupancy import running
 from talkmeter.app.tls import open_tls
@@ -51,6 +52,7 @@ async def examine(resolved: Resolved) -> AsyncIterator[Finding]:
         ("simulator", _simulator),
         ("TLS", _tls),
         ("port", _port),
+        ("names", _names),
     )
     for about, check in checks:
         try:
@@ -178,6 +180,14 @@ async def _port(resolved: Resolved) -> Finding:
     for made in bind(resolved.get("host"), resolved.get("port")):
         made.close()
     return Finding("ok", "port", f"{resolved.get('port')} is free on {resolved.get('host')}")
+
+
+async def _names(resolved: Resolved) -> Finding:
+    tls = open_tls(resolved)
+    if nameless(resolved.get, tls):
+        about = f"others reach {resolved.get('host')}, but only localhost is answered; every other name is refused"
+        return Finding("note", "names", about, "Set allowed_hosts to the names and addresses that others open.")
+    return Finding("ok", "names", ", ".join(dict.fromkeys(("localhost", *hosts_of(resolved.get, tls)))))
 
 
 def _has_database(resolved: Resolved) -> bool:

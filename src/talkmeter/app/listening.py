@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from talkmeter.app.certificates import host_of
+from talkmeter.app.host_names import as_called, is_everywhere
 from talkmeter.app.tls import Tls
 from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import SettingError
@@ -92,9 +92,7 @@ def bind_for(workers: int, host: str, port: int) -> list[list[socket.socket]]:
 def url_of(host: str, sockets: Sequence[socket.socket], tls: Tls | None = None) -> str:
     """How a browser calls the server, without a slash at the end: with TLS by a name that the certificate is for."""
     port = sockets[0].getsockname()[1]
-    if host in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - compared with, not bound to
-        host = "localhost"
-    called = host_of(host.strip("[]"))
+    called = "localhost" if is_everywhere(host) else as_called(host)
     if tls is None:
         return f"http://{called}:{port}"
     hosts = tls.facts.hosts

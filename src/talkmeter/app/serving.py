@@ -14,6 +14,7 @@ from talkmeter.accounts.sessions import FIRST_LINK_SECONDS
 from talkmeter.app import default_model, tls
 from talkmeter.app.grpc_server import GrpcDoor
 from talkmeter.app.handing_over import taking_over
+from talkmeter.app.host_names import nameless
 from talkmeter.app.http_server import (
     Server,
     StopSignal,
@@ -256,6 +257,8 @@ def _say_facts(application: Application, url: str, link: str, beside: list[socke
     say(f"  data       {application.resolved.data_dir}")
     say(f"  providers  {names}")
     say(f"  address    {url}  ({where})")
+    if nameless(application.resolved.get, application.tls):
+        say("  names      localhost only; say what others open, such as --allowed-hosts 192.168.0.7")
     if beside:
         say(f"  websocket  {url_of(host, beside, application.tls).replace('http', 'ws', 1)}")
     say(f"  sign in    {link}  (once, within 24 hours)")

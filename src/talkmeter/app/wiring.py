@@ -21,9 +21,10 @@ from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
 from talkmeter.app.call_log import CallLog
+from talkmeter.app.host_names import hosts_of
 from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.app.telemetry import Telemetry
-from talkmeter.app.tls import Tls, open_tls
+from talkmeter.app.tls import open_tls
 from talkmeter.app.uploads import FOLDER as IMPORTS
 from talkmeter.app.uploads import ImportUploads
 from talkmeter.clock import SECOND, now
@@ -120,7 +121,7 @@ class Application:
         )
         self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
-        self.hosts = hosts_of(accounts.settings, self.tls)
+        self.hosts = hosts_of(get, self.tls)
         self.entrance = Entrance(accounts.keys, frozenset(self.hosts), lambda: get("gateway_local"))
         self.callers = Callers(accounts.users, accounts.keys)
         driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)
@@ -308,12 +309,6 @@ def make_data_dir(folder: Path) -> None:
             code="data_dir_unusable",
             param="data_dir",
         ) from None
-
-
-def hosts_of(settings: Settings, tls: Tls | None) -> tuple[str, ...]:
-    """By which names the server may be called, besides those of this machine: as set, and as its certificate says."""
-    named = tuple(host.strip().lower() for host in settings.get("allowed_hosts"))
-    return named if tls is None else (*named, *tls.facts.hosts)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

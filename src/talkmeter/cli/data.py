@@ -48,7 +48,7 @@ def restore(file: Path, *, force: bool, **flags: Any) -> None:
 
 
 @click.command()
-@setting_options(*EVERYWHERE, "host", "port", "tls_cert", "tls_key", "tls_client_ca")
+@setting_options(*EVERYWHERE, "host", "port", "allowed_hosts", "tls_cert", "tls_key", "tls_client_ca")
 def doctor(**flags: Any) -> None:
     """Look at everything that a healthy workspace needs; changes nothing."""
     from talkmeter.app.administration import run

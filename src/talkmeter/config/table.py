@@ -78,8 +78,8 @@ SERVER = (
         kind="list",
         default=(),
         group="server",
-        help="Further names by which the page may be called, separated by commas. Any other `Host` is refused.",
-        help_ko="페이지를 부를 수 있는 이름을 쉼표로 구분해 추가합니다. 그 밖의 `Host`는 거절합니다.",
+        help="Further names and addresses by which the page may be called, separated by commas, without a port; `host` itself is one already unless it means all addresses. Any other `Host` is refused.",
+        help_ko="페이지를 부를 수 있는 이름과 주소를 포트 없이 쉼표로 구분해 추가합니다. `host`는 모든 주소를 뜻하지 않는 한 이미 들어 있습니다. 그 밖의 `Host`는 거절합니다.",
     ),
     Setting(
         name="allow_insecure",

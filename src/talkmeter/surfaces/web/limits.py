@@ -1,5 +1,5 @@
 """The gate in front of the page: unknown hosts, foreign origins and too large bodies are turned away here, every
-request gets an id, the security headers and one line in the log. Pure ASGI, and it never looks at the path.
+request gets an id, the security headers and one line in the log. Pure ASGI; of paths it knows those of probes alone.
 """
 
 import logging
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PROBES = frozenset({"healthz", "readyz", "metrics"})  # asked every few seconds by whoever watches
+UNDER_ANY_NAME = frozenset({"/healthz", "/readyz"})  # probes call by an address, and learn nothing of anybody
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "[::1]", "localhost"})
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,64}")
@@ -121,8 +122,9 @@ class _Answer:
 
 def check_request(scope: Scope, hosts: Iterable[str], body_bytes: int) -> None:
     """Host first, then the origin of what changes something, then the size of the body. Raises TalkmeterError."""
-    host = check_host(_all(scope, b"host"), hosts)
-    if scope["method"] not in SAFE_METHODS:
+    safe = scope["method"] in SAFE_METHODS
+    host = "" if safe and scope["path"] in UNDER_ANY_NAME else check_host(_all(scope, b"host"), hosts)
+    if not safe:
         check_origin(_one(scope, b"origin"), _one(scope, b"sec-fetch-site"), host)
     length = _one(scope, b"content-length")
     if length is not None and (not length.isascii() or not length.isdigit() or int(length[:19]) > body_bytes):
@@ -134,15 +136,30 @@ def check_host(given: list[str], allowed: Iterable[str]) -> str:
     host = given[0].strip().lower() if len(given) == 1 else ""
     match = _HOST.fullmatch(host)
     if match is None or match[1].removesuffix(".") not in allowed:
-        raise BadInput(
-            "This server does not answer to that host name.",
-            "이 서버는 그 호스트 이름으로 응답하지 않습니다.",
+        raise _unknown_host(None if match is None else match[1])
+    return host
+
+
+def _unknown_host(name: str | None) -> BadInput:
+    """name: as it was tried, without a port; None: it is no name."""
+    if name is None:
+        return BadInput(
+            "The request has no host name that can be read.",
+            "요청에 읽을 수 있는 호스트 이름이 없습니다.",
             code="unknown_host",
             status=421,
-            hint="Open http://localhost, or add the name to the setting allowed_hosts.",
-            hint_ko="http://localhost 로 열거나 설정 allowed_hosts에 이름을 추가하십시오.",
+            hint="Send one Host header, such as Host: localhost.",
+            hint_ko="Host: localhost 처럼 Host 헤더를 하나 보내십시오.",
         )
-    return host
+    name = name[:200]
+    return BadInput(
+        f"This server does not answer to the host name {name}.",
+        f"이 서버는 호스트 이름 {name}(으)로 응답하지 않습니다.",
+        code="unknown_host",
+        status=421,
+        hint=f"Open http://localhost, or start it with --allowed-hosts {name} (the setting allowed_hosts).",
+        hint_ko=f"http://localhost 로 열거나 --allowed-hosts {name} (설정 allowed_hosts)을(를) 지정해 시작하십시오.",
+    )
 
 
 def check_origin(origin: str | None, fetch_site: str | None, host: str) -> None:
