@@ -2,15 +2,18 @@
 
 import hashlib
 import shutil
+import sqlite3
 import tarfile
+from contextlib import closing
 
 import pytest
 
 from support.data_dirs import some_content
 from support.folders import content
+from support.small_disk import fill, mounted
 from support.store_values import ME, a_room, an_opening
 from talkmeter.conversation.changes import AddRoom
-from talkmeter.errors import BadInput, StoreBusy, StoreError
+from talkmeter.errors import BadInput, StoreBusy, StoreError, StoreTooNew
 from talkmeter.store import archive, open_store
 from talkmeter.store.archive import DATABASE, KEY, MANIFEST, SETTINGS
 from talkmeter.store.backup import check_backup, make_backup, restore_backup
@@ -214,3 +217,103 @@ def test_any_other_file_is_not_a_backup(tmp_path, data):
     with pytest.raises(BadInput) as refused:
         check_backup(tmp_path / "file")
     assert refused.value.code == "damaged_backup"
+
+
+# Databases elsewhere, copies that updates keep, newer schemas, and what cannot be read or written
+
+
+async def test_a_database_elsewhere_is_the_one_that_is_saved_and_put_back(tmp_path, data_dir):
+    elsewhere = tmp_path / "disk" / "mine.db"
+    for path, rooms in ((data_dir / DATABASE, 1), (elsewhere, 2)):  # the first one was left over
+        store = await open_store(path, ballast=4096)
+        for _ in range(rooms):
+            await store.commit(AddRoom(a_room()))
+        await store.close()
+    file = tmp_path / "backup.tar"
+    assert make_backup(data_dir, file, database=elsewhere).rows["rooms"] == 2
+    target = tmp_path / "other disk" / "mine.db"
+    restore_backup(file, tmp_path / "new", database=target)
+    assert check_database(target)["rooms"] == 2
+    assert not (tmp_path / "new" / DATABASE).exists()
+    with pytest.raises(BadInput, match=r"mine\.db"):
+        restore_backup(file, tmp_path / "third", database=target)
+    restored = restore_backup(file, tmp_path / "third", force=True, database=target)
+    assert check_database(restored.aside / "mine.db")["rooms"] == 2
+    assert not list(target.parent.glob("*unfinished*"))
+
+
+async def test_a_copy_of_the_database_alone_takes_its_place_and_nothing_else_moves(running, data_dir):
+    await some_content(running, data_dir)
+    copy = data_dir / f"{DATABASE}.before-0099"
+    await running.backup(copy)
+    await running.commit(AddRoom(a_room()))
+    await running.close()
+    with pytest.raises(BadInput, match="database already"):
+        restore_backup(copy, data_dir)
+    restored = restore_backup(copy, data_dir, force=True)
+    assert check_database(data_dir / DATABASE)["rooms"] == 1
+    assert check_database(restored.aside / DATABASE)["rooms"] == 2
+    assert copy.exists()
+    assert list((data_dir / "attachments").iterdir())
+    assert (data_dir / KEY).exists()
+
+
+async def test_a_newer_schema_is_refused_before_anything_is_changed(running, data_dir, tmp_path):
+    await some_content(running, data_dir)
+    await running.close()
+    with closing(sqlite3.connect(data_dir / DATABASE, isolation_level=None)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
+    file = tmp_path / "newer.tar"
+    make_backup(data_dir, file)
+    before = content(data_dir)
+    with pytest.raises(StoreTooNew, match=r"newer\.tar"):
+        restore_backup(file, data_dir, force=True)
+    assert content(data_dir) == before
+    with pytest.raises(StoreTooNew):
+        restore_backup(file, tmp_path / "deep" / "new")
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_that_is_not_there_is_named(tmp_path, there):
+    target = tmp_path / "target"
+    if there:
+        target.mkdir()
+        (target / DATABASE).write_text("mine")
+    with pytest.raises(BadInput, match=r"nofile cannot be read: No such file"):
+        restore_backup(tmp_path / "nofile", target)
+    assert target.exists() == there
+
+
+def test_a_database_of_something_else_is_no_backup(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "diary.db")) as connection:
+        connection.execute("CREATE TABLE diary (day TEXT)")
+    with pytest.raises(BadInput, match="something else"):
+        restore_backup(tmp_path / "diary.db", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+async def test_without_room_a_backup_says_so_and_leaves_nothing(running, data_dir, tmp_path):
+    await some_content(running, data_dir)
+    await running.close()
+    with mounted(tmp_path / "disk") as disk:
+        fill(disk / "filler")
+        before = content(disk)
+        with pytest.raises(BadInput, match=r"cannot be made: .*[Nn]o space left"):
+            make_backup(data_dir, disk / "backup.tar")
+        assert content(disk) == before
+        with (disk / "filler").open("r+b") as filler:  # room for some of it only
+            filler.truncate((disk / "filler").stat().st_size - 100_000)
+        with pytest.raises(BadInput, match=r"cannot be made: .*[Nn]o space left"):
+            make_backup(data_dir, disk / "backup.tar")
+        assert not list(disk.glob("*backup*"))
+
+
+async def test_without_room_nothing_is_put_back(backup, tmp_path):
+    with mounted(tmp_path / "disk") as disk:
+        fill(disk / "filler")
+        with (disk / "filler").open("r+b") as filler:
+            filler.truncate((disk / "filler").stat().st_size - 50_000)
+        with pytest.raises(BadInput, match=r"cannot be put back.*No space left"):
+            restore_backup(backup, disk / "new" / "data")
+        assert [path.name for path in disk.iterdir()] == ["filler"]

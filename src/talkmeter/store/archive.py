@@ -31,6 +31,7 @@ _NAME = re.compile(
 )
 _LONGEST_MANIFEST = 256 << 20  # bytes
 _BLOCK = 1 << 20
+_SQLITE = b"SQLite format 3\0"  # how such a file begins
 
 
 class ArchivedFile(Struct, frozen=True):
@@ -119,6 +120,26 @@ def unpack(path: Path, folder: Path) -> Manifest:
         )
         raise damaged(path, f"{', '.join(wrong[:5]) or DATABASE}: not as the manifest says")
     return manifest
+
+
+def is_database(path: Path) -> bool:
+    """Whether it is a SQLite database rather than an archive. Raises BadInput if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror or error}.",
+            f"{path}을(를) 읽을 수 없습니다: {error.strerror or error}.",
+            code="backup_not_readable",
+            hint="Name a file that `talkmeter backup` has made.",
+            hint_ko="`talkmeter backup`으로 만든 파일을 지정하십시오.",
+        ) from None
+
+
+def facts_of(path: Path) -> ArchivedFile:
+    with path.open("rb") as file:
+        return ArchivedFile(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def fits(name: str) -> bool:

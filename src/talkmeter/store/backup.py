@@ -1,6 +1,8 @@
 """Backups of a data directory: made while Talkmeter runs, verified when made, verified again before put back."""
 
+import errno
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -12,8 +14,9 @@ from msgspec import Struct
 from talkmeter import __version__
 from talkmeter.clock import now
 from talkmeter.errors import BadInput, StoreBusy
-from talkmeter.store import archive
+from talkmeter.store import archive, faults
 from talkmeter.store.archive import ATTACHMENTS, DATABASE, KEY, SETTINGS, Manifest, damaged
+from talkmeter.store.migrate import refuse_newer
 from talkmeter.store.sqlite_copy import check_database, copy_database
 
 _ASIDE = "before-restore-"
@@ -27,14 +30,15 @@ class Restored(Struct, frozen=True):
     aside: Path | None
 
 
-def make_backup(data_dir: Path, file: Path, include_key: bool = False) -> Manifest:
+def make_backup(data_dir: Path, file: Path, include_key: bool = False, database: Path | None = None) -> Manifest:
     """Writes the database, the attachments and a manifest to `file`, which must not exist, and verifies it.
 
     The key file and the settings file are left out unless include_key: with them, whoever gets hold of the backup can
     read the provider keys that lie encrypted in the database. Keep them somewhere else, or ask for them.
-    Raises BadInput (no database there, file exists, cannot be written there), StoreError (damaged) or sqlite3.Error.
+    database: SQLite's file, where it is not the data directory's own.
+    Raises BadInput (no database there, file exists, cannot be written there) or StoreError (damaged, held).
     """
-    database = data_dir / DATABASE
+    database = database or data_dir / DATABASE
     if not database.is_file():
         raise _nothing_there(database)
     if file.exists():
@@ -43,11 +47,15 @@ def make_backup(data_dir: Path, file: Path, include_key: bool = False) -> Manife
     try:
         unfinished.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".backup-") as temporary:
-            _write(data_dir, unfinished, Path(temporary) / DATABASE, include_key=include_key)
+            _write(data_dir, database, unfinished, Path(temporary) / DATABASE, include_key=include_key)
         manifest = check_backup(unfinished)
         unfinished.replace(file)
     except OSError as error:
-        raise _cannot_write(file, error) from error
+        raise _cannot_write(file, error.strerror or str(error)) from error
+    except sqlite3.Error as error:
+        if faults.effect(error) is faults.Effect.FULL:
+            raise _cannot_write(file, os.strerror(errno.ENOSPC)) from error
+        raise faults.as_ours(error, str(database)) from error
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -60,31 +68,66 @@ def check_backup(file: Path) -> Manifest:
         return _unpack(file, Path(temporary))
 
 
-def restore_backup(file: Path, data_dir: Path, force: bool = False) -> Restored:
-    """Puts a backup back, after verifying all of it.
+def restore_backup(file: Path, data_dir: Path, force: bool = False, database: Path | None = None) -> Restored:
+    """Puts a backup back, after verifying all of it. database: SQLite's file, where it is not the directory's own.
 
+    file may also be a copy of a database alone, such as an update keeps; then all else in the directory stays.
     A directory that is not empty is refused unless force; then its content goes into a folder `before-restore-…` in it.
     A key or settings file does not count: it stays, for it may be the one that fits, unless the backup brings its own.
-    Raises BadInput (damaged backup, directory not empty), StoreBusy (Talkmeter is running there), OSError.
+    Raises BadInput (no whole backup, directory not empty, no room), StoreTooNew (of a newer Talkmeter) or StoreBusy
+    (Talkmeter is running there); then everything is as it was.
     """
-    former = sorted(data_dir.iterdir()) if data_dir.is_dir() else []
-    former = [path for path in former if not path.name.startswith((_ASIDE, _STAGING)) and path.suffix != ".lock"]
-    if not force and any(path.name not in (KEY, SETTINGS) for path in former):
-        raise _not_empty(data_dir)
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir, prefix=_STAGING) as temporary:
-        staged = Path(temporary)
-        manifest = _unpack(file, staged)
-        _end_log(data_dir / DATABASE)
+    target = database or data_dir / DATABASE
+    former = _former(data_dir, target, only_database=archive.is_database(file))
+    in_the_way = [path for path in former if path.name not in (KEY, SETTINGS)]
+    if in_the_way and not force:
+        raise _not_empty(target if target in in_the_way else data_dir)
+    made = [folder for folder in (data_dir, *data_dir.parents) if not folder.exists()]
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=_STAGING) as temporary:
+            return _put_back(file, data_dir, target, former, Path(temporary))
+    except OSError as error:
+        raise _cannot_restore(file, data_dir, error) from error
+    finally:
+        for folder in made:
+            with suppress(OSError):  # what was put back is in it, or it was made for nothing
+                folder.rmdir()
+
+
+def _former(data_dir: Path, target: Path, *, only_database: bool) -> list[Path]:
+    """What makes way for a backup."""
+    files = [target.with_name(f"{target.name}{end}") for end in ("", "-wal", "-shm", "-journal")]
+    found = [] if only_database or not data_dir.is_dir() else sorted(data_dir.iterdir())
+    found = [path for path in found if not path.name.startswith((_ASIDE, _STAGING)) and path.suffix != ".lock"]
+    return list(dict.fromkeys((*found, *(path for path in files if path.exists()))))
+
+
+def _put_back(file: Path, data_dir: Path, target: Path, former: list[Path], staged: Path) -> Restored:
+    manifest = _unpack(file, staged)
+    refuse_newer(manifest.revision, f"The backup {file}")
+    beside = target.with_name(f"{target.name}.unfinished")
+    if target.parent != data_dir:  # perhaps on another disk
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(staged / DATABASE, beside)
+        beside.chmod(0o600)
+    else:
+        (staged / DATABASE).rename(beside)
+    try:
+        _end_log(target)
         aside = _put_aside(data_dir, former, {path.name for path in staged.iterdir()})
-        # The database last: until it is there, nothing looks like a whole data directory.
-        for path in sorted(staged.iterdir(), key=lambda path: path.name == DATABASE):
-            path.rename(data_dir / path.name)
-        _sync_folder(data_dir)
+        for path in staged.iterdir():
+            if path.name != DATABASE:
+                path.rename(data_dir / path.name)
+        beside.replace(target)  # last: until it is there, nothing looks like a whole workspace
+        for folder in {data_dir, target.parent}:
+            _sync_folder(folder)
+    finally:
+        beside.unlink(missing_ok=True)
     return Restored(manifest, aside)
 
 
-def _write(data_dir: Path, to: Path, copy: Path, *, include_key: bool) -> None:
+def _write(data_dir: Path, database: Path, to: Path, copy: Path, *, include_key: bool) -> None:
     """Attachments first, then the database, then attachments that came in between.
 
     What the copied database names is thus in the archive, even if it is deleted while the backup is made.
@@ -94,7 +137,7 @@ def _write(data_dir: Path, to: Path, copy: Path, *, include_key: bool) -> None:
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
                 _add_attachment(writing, path)
-        rows = copy_database(data_dir / DATABASE, copy)
+        rows = copy_database(database, copy)
         writing.add(DATABASE, copy)
         named, revision = _names_and_revision(copy)
         for name in named:
@@ -134,11 +177,28 @@ def _names_and_revision(database: Path) -> tuple[list[str], str]:
 
 
 def _unpack(file: Path, folder: Path) -> Manifest:
+    if archive.is_database(file):
+        return _take_copy(file, folder / DATABASE)
     manifest = archive.unpack(file, folder)
     rows = check_database(folder / DATABASE)
     if rows != dict(manifest.rows):
         raise damaged(file, "its database does not have the rows that the manifest says")
     return manifest
+
+
+def _take_copy(file: Path, to: Path) -> Manifest:
+    """A copy of a database alone, with what a manifest would say of it."""
+    shutil.copyfile(file, to)
+    to.chmod(0o600)
+    rows = check_database(to)
+    try:
+        _, revision = _names_and_revision(to)
+    except sqlite3.Error as error:
+        raise damaged(file, "it is a database of something else") from error
+    about = {DATABASE: archive.facts_of(to)}
+    return Manifest(
+        format=archive.FORMAT, talkmeter=__version__, made_at=now(), revision=revision, rows=rows, files=about
+    )
 
 
 def _end_log(database: Path) -> None:
@@ -166,7 +226,7 @@ def _put_aside(data_dir: Path, former: list[Path], brought: set[str]) -> Path | 
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     aside = Path(tempfile.mkdtemp(dir=data_dir, prefix=f"{_ASIDE}{stamp}-"))
     for path in moving:
-        path.rename(aside / path.name)
+        shutil.move(path, aside / path.name)  # a database may be on another disk
     return aside
 
 
@@ -200,20 +260,35 @@ def _exists(file: Path) -> BadInput:
     )
 
 
-def _cannot_write(file: Path, error: OSError) -> BadInput:
+def _cannot_restore(file: Path, data_dir: Path, error: OSError) -> BadInput:
+    why = error.strerror or error
     return BadInput(
-        f"The backup {file} cannot be made: {error.strerror or error}.",
-        f"백업 {file}을(를) 만들 수 없습니다: {error.strerror or error}.",
+        f"{file} cannot be put back into {data_dir}: {why}.",
+        f"{file}을(를) {data_dir}에 복원할 수 없습니다: {why}.",
+        code="cannot_restore",
+        hint="Take a folder that you may write to and that has room for all of it beside what is there. "
+        "If something was put aside already, it is in its folder before-restore-….",
+        hint_ko="쓰기 권한이 있고, 이미 있는 내용 외에 백업 전체가 들어갈 여유가 있는 폴더를 쓰십시오. "
+        "이미 옆으로 옮긴 내용이 있다면 before-restore-… 폴더에 있습니다.",
+    )
+
+
+def _cannot_write(file: Path, why: str) -> BadInput:
+    return BadInput(
+        f"The backup {file} cannot be made: {why}.",
+        f"백업 {file}을(를) 만들 수 없습니다: {why}.",
         code="backup_not_writable",
         hint="Name a file in a folder that exists, that you may write to, and that has room.",
         hint_ko="존재하고 쓰기 권한과 여유 공간이 있는 폴더의 파일 이름을 지정하십시오.",
     )
 
 
-def _not_empty(data_dir: Path) -> BadInput:
+def _not_empty(place: Path) -> BadInput:
+    """place: a folder, or the database in it."""
+    folder = place.is_dir()
     return BadInput(
-        f"{data_dir} is not empty.",
-        f"{data_dir}이(가) 비어 있지 않습니다.",
+        f"{place} is not empty." if folder else f"There is a database already: {place}.",
+        f"{place}이(가) 비어 있지 않습니다." if folder else f"데이터베이스가 이미 있습니다: {place}.",
         code="data_dir_not_empty",
         hint="Give an empty directory, or --force: what is there is then put aside, not deleted.",
         hint_ko="빈 폴더를 지정하거나 --force를 쓰십시오. 기존 내용은 지우지 않고 옆으로 옮깁니다.",

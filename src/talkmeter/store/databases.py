@@ -44,19 +44,26 @@ class Database(Struct, frozen=True, kw_only=True):
 
 def database(url_or_path: str | Path, busy_timeout: float) -> Database:
     """What a path, `sqlite:///PATH` or `postgresql[+psycopg]://…` names. Raises SettingError for anything else."""
-    text = str(url_or_path)
-    file = text.removeprefix("sqlite:///")
-    if isinstance(url_or_path, Path) or "://" not in file:
-        if file in ("", ":memory:"):  # nothing that is only in memory keeps our promises
-            raise _unusable()
-        return _sqlite(Path(file), busy_timeout)
+    file = sqlite_file(url_or_path)
+    if file is not None:
+        return _sqlite(file, busy_timeout)
     try:
-        url = make_url(text)
+        url = make_url(str(url_or_path))
     except ArgumentError:
         raise _unusable() from None
     if url.drivername in _POSTGRES:
         return _postgres(url.set(drivername="postgresql+psycopg"), busy_timeout)
     raise _unusable()
+
+
+def sqlite_file(url_or_path: str | Path) -> Path | None:
+    """None if it is another database's URL. Raises SettingError."""
+    file = str(url_or_path).removeprefix("sqlite:///")
+    if not isinstance(url_or_path, Path) and "://" in file:
+        return None
+    if file in ("", ":memory:"):  # nothing that is only in memory keeps our promises
+        raise _unusable()
+    return Path(file)
 
 
 def _unusable() -> SettingError:

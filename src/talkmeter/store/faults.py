@@ -138,6 +138,15 @@ def broken(about: str, reason: str) -> StoreError:
     )
 
 
+def cannot_open(about: str, error: OSError) -> StoreError:
+    return StoreError(
+        f"The database {about} cannot be opened ({error.strerror or error}).",
+        f"데이터베이스 {about}을(를) 열 수 없습니다 ({error.strerror or error}).",
+        hint="Check the path and who may write there.",
+        hint_ko="경로와 쓰기 권한을 확인하십시오.",
+    )
+
+
 def closed(about: str) -> StoreError:
     return StoreError(
         f"The store {about} has been closed.",

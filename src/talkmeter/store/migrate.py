@@ -4,6 +4,9 @@ A normal start only compares two strings; Alembic is imported when there is some
 from schema.py, an old one by the migrations; a test proves that both give the same schema.
 """
 
+import glob
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +48,19 @@ class Migrations(Struct, frozen=True):
 
 OURS = Migrations("0010", Path(__file__).parent / "migrations")
 
+# Asked before a schema is made (the revision found is None) or brought up to date; raises what is against it.
+MayChange = Callable[[str | None, Database], None]
 
-def prepare(database: Database, migrations: Migrations = OURS) -> None:
-    """Makes the database fit for this program. Raises StoreTooNew, StoreError, or the driver's error."""
+
+def anything(found: str | None, database: Database) -> None:
+    """A MayChange that never objects."""
+
+
+def prepare(database: Database, migrations: Migrations = OURS, may_change: MayChange = anything) -> None:
+    """Makes the database fit for this program. Raises StoreTooNew, StoreError, the driver's error, or may_change's."""
+    if database.path is not None and not database.path.exists():
+        may_change(None, database)  # before there is a file
+        database.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = database.writing()
     try:
         with engine.connect() as connection:
@@ -55,12 +68,28 @@ def prepare(database: Database, migrations: Migrations = OURS) -> None:
         if found == migrations.head:
             return
         if found is not None:
-            _refuse_unless_older(found, migrations.head, database.name)
+            _refuse_unless_older(found, migrations.head, database)
+        may_change(found, database)
         _change(engine, database, migrations)
     except DBAPIError as error:
         raise error.orig or error from error
     finally:
         engine.dispose()
+
+
+def revision_of(database: Database) -> str | None:
+    """Of the schema that is there, only read; None: there is none. Raises as `prepare`."""
+    engine = database.reading(1)
+    try:
+        with engine.connect() as connection:
+            found = _revision(connection, database.name)
+        if found is not None and found != OURS.head:
+            _refuse_unless_older(found, OURS.head, database)
+    except DBAPIError as error:
+        raise error.orig or error from error
+    finally:
+        engine.dispose()
+    return found
 
 
 def _change(engine: Engine, database: Database, migrations: Migrations) -> None:
@@ -142,12 +171,35 @@ def _revision(connection: Connection, name: str) -> str | None:
     return str(found)
 
 
-def _refuse_unless_older(found: str, head: str, name: str) -> None:
-    if found.isdecimal() and found < head:
+def copies_before_updates(database: Path) -> list[Path]:
+    """Those that updates have kept of it, the one of the oldest schema first."""
+    begin = f"{database.name}.before-"
+    found = database.parent.glob(f"{glob.escape(begin)}*")
+    return sorted(path for path in found if path.name.removeprefix(begin).isdecimal())
+
+
+def refuse_newer(found: str, about: str, head: str = OURS.head, copy: Path | None = None) -> None:
+    """Raises StoreTooNew for a schema that this program does not know. copy: of a former one, to go back to."""
+    if found.isdecimal() and found <= head:
         return
+    hint, hint_ko = "Use the newer Talkmeter", "새 버전의 Talkmeter를 쓰십시오"
+    if copy is None:
+        hint += ", or restore a backup from before the update"
+        hint_ko += ". 또는 업데이트 전에 만든 백업을 복원하십시오"
+    else:
+        again = f"`talkmeter restore --force {shlex.quote(str(copy))}`"
+        hint += f", or go back to the copy that was kept before its update: {again}. What came since is put aside"
+        hint_ko += f". 또는 업데이트 전에 남겨 둔 사본으로 되돌리십시오: {again}. 그 뒤의 내용은 옆으로 옮깁니다"
     raise StoreTooNew(
-        f"The database {name} was written by a newer Talkmeter (its schema is {found}, this program knows {head}).",
-        f"데이터베이스 {name}은(는) 더 새로운 Talkmeter의 것입니다 (스키마 {found}, 이 프로그램은 {head}까지 지원).",
-        hint="Start the newer Talkmeter, or restore the backup that was made before the update.",
-        hint_ko="새 버전의 Talkmeter를 실행하거나, 업데이트 전에 만든 백업을 복원하십시오.",
+        f"{about} was written by a newer Talkmeter (its schema is {found}, this program knows {head}).",
+        f"{about}은(는) 더 새로운 Talkmeter의 것입니다 (스키마 {found}, 이 프로그램은 {head}까지 지원).",
+        hint=f"{hint}.",
+        hint_ko=f"{hint_ko}.",
     )
+
+
+def _refuse_unless_older(found: str, head: str, database: Database) -> None:
+    kept = [] if database.path is None else copies_before_updates(database.path)
+    # The first update past what this program knows began with a schema that it does know.
+    copy = next((path for path in kept if path.name.rpartition("-")[2] > head), None)
+    refuse_newer(found, f"The database {database.name}", head, copy)

@@ -31,18 +31,21 @@ def copy_database(source: Path, target: Path) -> Mapping[str, int]:
     return found
 
 
-def check_database(path: Path) -> Mapping[str, int]:
-    """Reads the whole file; rows by table. Raises StoreError if anything in it is damaged."""
+def check_database(path: Path, *, copy: bool = True) -> Mapping[str, int]:
+    """Reads the whole file; rows by table. Raises StoreError if anything in it is damaged.
+
+    copy: whether it is a copy, or the very database that is worked with.
+    """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
             if problems != ["ok"]:
-                raise _unsound(path, "; ".join(problems))
+                raise _unsound(path, "; ".join(problems), copy=copy)
             if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                raise _unsound(path, "rows refer to rows that are not there")
+                raise _unsound(path, "rows refer to rows that are not there", copy=copy)
             return _count_rows(connection)
     except sqlite3.DatabaseError as error:
-        raise _unsound(path, str(error)) from error
+        raise _unsound(path, str(error), copy=copy) from error
 
 
 def _count_rows(connection: sqlite3.Connection) -> Mapping[str, int]:
@@ -54,7 +57,15 @@ def _count_rows(connection: sqlite3.Connection) -> Mapping[str, int]:
     }
 
 
-def _unsound(path: Path, why: str) -> StoreError:
+def _unsound(path: Path, why: str, *, copy: bool = True) -> StoreError:
+    if not copy:
+        return StoreError(
+            f"The database {path} is damaged: {why}.",
+            f"데이터베이스 {path}이(가) 손상되었습니다: {why}.",
+            code="damaged_database",
+            hint="Stop the server, keep a copy of the data directory, check the disk, and restore the last backup.",
+            hint_ko="서버를 멈추고 데이터 폴더를 복사해 둔 뒤 디스크를 확인하고 마지막 백업을 복원하십시오.",
+        )
     return StoreError(
         f"The database copy {path.name} is damaged: {why}.",
         f"데이터베이스 사본 {path.name}이(가) 손상되었습니다: {why}.",

@@ -41,8 +41,8 @@ from talkmeter.store import (
 from talkmeter.store.ballast import Ballast, NoBallast
 from talkmeter.store.databases import Database, database, watch_file
 from talkmeter.store.exclusive import Held, exclusive
-from talkmeter.store.migrate import prepare
-from talkmeter.store.readers import Readers
+from talkmeter.store.migrate import MayChange, anything, prepare
+from talkmeter.store.readers import NoWriter, Readers
 from talkmeter.store.remote import RemoteWriter
 from talkmeter.store.sqlite_copy import copy_database
 from talkmeter.store.sqlite_facts import StoreWarning, warnings_about
@@ -71,7 +71,7 @@ class Written(Struct, frozen=True):
 class Store:
     """Made by `open_store`. Safe for any number of tasks; of one event loop or several."""
 
-    def __init__(self, database: Database, writer: Writer | RemoteWriter, readers: Readers) -> None:
+    def __init__(self, database: Database, writer: Writer | RemoteWriter | NoWriter, readers: Readers) -> None:
         self._database = database
         self._writer = writer
         self._readers = readers
@@ -306,14 +306,16 @@ async def open_store(
     busy_timeout: float = 5.0,
     readers: int = 4,
     ballast: int = 16 << 20,
+    may_change: MayChange = anything,
 ) -> Store:
     """Opens a database, making or bringing up to date its schema.
 
     url_or_path: a file, `sqlite:///FILE`, or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`.
     busy_timeout: seconds to wait for another process's lock. ballast: bytes kept free for SQLite (ballast.py).
+    may_change: see migrate.py.
     Raises SettingError for an unusable URL, StoreTooNew for a database of a newer Talkmeter, StoreError otherwise.
     """
-    return await asyncio.to_thread(_open, database(url_or_path, busy_timeout), readers, ballast)
+    return await asyncio.to_thread(_open, database(url_or_path, busy_timeout), readers, ballast, may_change)
 
 
 async def open_remote_store(
@@ -333,11 +335,9 @@ async def open_remote_store(
     return Store(opened, writer, Readers(opened.reading(readers), readers, opened.called))
 
 
-def _open(database: Database, readers: int, ballast: int) -> Store:
+def _open(database: Database, readers: int, ballast: int, may_change: MayChange) -> Store:
     try:
-        if database.path is not None:
-            database.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        prepare(database)
+        prepare(database, may_change=may_change)
         kept = NoBallast() if database.path is None else Ballast(database.path.with_suffix(".ballast"), ballast)
         writer = Writer(
             database.connect_writer,
@@ -354,12 +354,7 @@ def _open(database: Database, readers: int, ballast: int) -> Store:
             present=_always if database.path is None else watch_file(database.path),
         )
     except OSError as error:
-        raise StoreError(
-            f"The database {database.name} cannot be opened ({error.strerror or error}).",
-            f"데이터베이스 {database.name}을(를) 열 수 없습니다 ({error.strerror or error}).",
-            hint="Check the path and who may write there.",
-            hint_ko="경로와 쓰기 권한을 확인하십시오.",
-        ) from error
+        raise faults.cannot_open(database.name, error) from error
     except database.dialect.loaded_dbapi.Error as error:
         raise faults.as_ours(error, database.name, whole=True) from error
     return Store(database, writer, Readers(database.reading(readers), readers, database.called))
