@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from support.data_dirs import begin
 from support.talkmeter_process import Browser, environment, run, serving, signed_in
 from talkmeter import __version__
 
@@ -134,6 +135,7 @@ def test_backup_while_running_and_restore_elsewhere(tmp_path):
 
 
 def test_prices_are_listed_added_and_deleted(tmp_path):
+    begin(tmp_path)
     assert "openai/gpt-4o/" in run("prices", "list", "gpt-4o", data_dir=tmp_path)[1]
     status, said, error = run("prices", "add", "llama3.3", "output", "0.60", "--from", "2026-01-02", data_dir=tmp_path)
     assert status == 0, error
@@ -177,6 +179,8 @@ def process_says_reloaded(process):
 
 
 def test_budgets_are_listed_added_changed_and_deleted(tmp_path):
+    begin(tmp_path)
+
     def budgets(*arguments):
         status, said, error = run("budgets", *arguments, data_dir=tmp_path)
         return status, said + error

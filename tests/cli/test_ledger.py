@@ -9,6 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from support.data_dirs import begin
 from support.store_values import a_settlement, an_opening
 from talkmeter.cli import commands
 from talkmeter.metering.cost import Cost
@@ -20,6 +21,8 @@ DAY = 86_400 * 1_000_000
 
 @pytest.fixture
 def talkmeter(tmp_path):
+    begin(tmp_path)
+
     def command(*arguments, status=0):
         done = CliRunner().invoke(commands.talkmeter, [*arguments, "--data-dir", str(tmp_path)])
         if done.exception is not None and not isinstance(done.exception, SystemExit) and status == 0:

@@ -8,6 +8,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from support.data_dirs import begin
 from support.folders import content
 from support.talkmeter_process import WAIT, Browser, run, signed_in
 from talkmeter import cli
@@ -22,6 +23,7 @@ TOKEN = re.compile(r"tm_[0-9A-Za-z]{36}")
 @pytest.fixture
 def talkmeter(tmp_path):
     """Runs a command in this process: (status, standard output, standard error)."""
+    begin(tmp_path)
 
     def command(*arguments, stdin="", status=0):
         done = CliRunner().invoke(commands.talkmeter, [*arguments, "--data-dir", str(tmp_path)], input=stdin)
@@ -191,6 +193,7 @@ def eventually(look):
 
 
 def test_errors_are_printed_for_people(tmp_path):
+    begin(tmp_path)
     status, _, error = run("keys", "revoke", "nothing", data_dir=tmp_path)
     assert status == 1
     assert "Traceback" not in error

@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 
+from support.data_dirs import begin
 from support.running import SimulatorProcess
 from support.talkmeter_process import run
 from talkmeter.cli import commands
@@ -28,6 +29,7 @@ def today():
 @pytest.fixture
 def reconcile(tmp_path, simulator):
     """(exit status, what is said, the error)"""
+    begin(tmp_path)
 
     def command(*arguments, **env):
         surroundings = {"OPENAI_BASE_URL": simulator.base_url, "OPENAI_ADMIN_KEY": ADMIN} | env

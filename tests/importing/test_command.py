@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from support.chatgpt_export import BEGAN, archive, conversation, image_part, multimodal, node, talk
+from support.data_dirs import begin
 from support.talkmeter_process import environment, run, serving, signed_in
 from talkmeter.cli import commands
 from talkmeter.cli.importing import LEFT_OUT
@@ -171,7 +172,7 @@ def rooms_in(database):
 def test_killed_in_the_middle_and_run_again(tmp_path):
     path, data_dir = many(tmp_path, 2_000), tmp_path / "data"
     database = data_dir / "talkmeter.db"
-    assert run("users", "list", data_dir=data_dir)[0] == 0
+    begin(data_dir)
     command = [sys.executable, "-m", "talkmeter", "import", "chatgpt", str(path), "--data-dir", str(data_dir)]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL) as importing:
         while len(rooms_in(database)) < 20 and importing.poll() is None:

@@ -14,10 +14,11 @@ from talkmeter.accounts.secrets import Sealer, load_key, make_key_file, openable
 from talkmeter.accounts.sessions import Sessions
 from talkmeter.accounts.store import SaveProvider
 from talkmeter.app.listening import usual_url
-from talkmeter.app.occupancy import Occupancy, running
+from talkmeter.app.occupancy import Occupancy, occupied, running
 from talkmeter.app.wiring import Accounts, make_data_dir, open_database, sealer_of
+from talkmeter.app.workspace import file_of, require
 from talkmeter.config import Resolved
-from talkmeter.errors import Conflict, NotFound, SettingError
+from talkmeter.errors import BadInput, Conflict, NotFound, SettingError
 from talkmeter.metering.pricebook import PriceBook
 from talkmeter.metering.prices import PriceRow
 from talkmeter.store import Store
@@ -34,9 +35,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def opened(resolved: Resolved) -> AsyncIterator[Store]:
-    """The store, without the parts that only a server needs."""
-    store = await open_database(resolved)
+async def opened(resolved: Resolved, *, begins: bool = False, alone: bool = False) -> AsyncIterator[Store]:
+    """The store, without the parts that only a server needs. begins, alone: see open_database."""
+    store = await open_database(resolved, begins=begins, alone=alone)
     try:
         yield store
     finally:
@@ -44,9 +45,9 @@ async def opened(resolved: Resolved) -> AsyncIterator[Store]:
 
 
 @contextlib.asynccontextmanager
-async def opened_accounts(resolved: Resolved) -> AsyncIterator[Accounts]:
-    """What the store keeps about people and providers. Raises SettingError; see Accounts.load."""
-    async with opened(resolved) as store:
+async def opened_accounts(resolved: Resolved, *, begins: bool = False) -> AsyncIterator[Accounts]:
+    """What the store keeps about people and providers. Raises SettingError; see Accounts.load and open_database."""
+    async with opened(resolved, begins=begins) as store:
         accounts = Accounts(store, resolved)
         await accounts.load()
         yield accounts
@@ -73,7 +74,7 @@ async def new_link(resolved: Resolved) -> str:
 
 async def set_password(resolved: Resolved, password: str) -> None:
     """Sets the owner's password and ends all sessions. Raises BadInput."""
-    async with opened(resolved) as store:
+    async with opened(resolved, begins=True) as store:
         await Passwords(store).set(password)
         await Sessions(store).end_all()
 
@@ -84,14 +85,30 @@ async def remove_password(resolved: Resolved) -> None:
 
 
 def back_up(resolved: Resolved, file: Path, *, include_key: bool) -> int:
-    """A verified copy of the data directory; how many files it holds. The server may run."""
-    return len(make_backup(resolved.data_dir, file, include_key).files)
+    """A verified copy of the workspace; how many files it holds. The server may run. Raises BadInput, StoreError."""
+    return len(make_backup(resolved.data_dir, file, include_key, _sqlite_of(resolved)).files)
 
 
 def put_back(resolved: Resolved, file: Path, *, force: bool) -> Restored:
     """Raises SettingError while a server runs on the data directory; see store.backup.restore_backup."""
+    database = _sqlite_of(resolved)
     refuse_while_running(resolved)
-    return restore_backup(file, resolved.data_dir, force)
+    return restore_backup(file, resolved.data_dir, force, database)
+
+
+def _sqlite_of(resolved: Resolved) -> Path:
+    """Raises BadInput for PostgreSQL: a file left over from before would be taken for its content."""
+    file = file_of(resolved)
+    if file is None:
+        raise BadInput(
+            "The database is PostgreSQL's; Talkmeter neither backs it up nor restores it.",
+            "데이터베이스가 PostgreSQL에 있어 Talkmeter가 백업하거나 복원하지 않습니다.",
+            code="not_sqlite",
+            hint="Use pg_dump and pg_restore, and copy the folder attachments and the key file of the data directory.",
+            hint_ko="pg_dump와 pg_restore를 쓰고, 데이터 폴더의 attachments 폴더와 키 파일을 복사하십시오.",
+            param="database_url",
+        )
+    return file
 
 
 async def price_rows(resolved: Resolved, model: str | None) -> list[PriceRow]:
@@ -109,7 +126,7 @@ def shown_as_json(row: PriceRow) -> dict[str, Any]:
 
 async def add_price(resolved: Resolved, row: PriceRow) -> int:
     """Adds an own row; how many entries that were unpriced have a price now. Raises Conflict."""
-    async with opened(resolved) as store:
+    async with opened(resolved, begins=True) as store:
         book = PriceBook(store, lambda _: None)
         await book.load()
         before = len(await store.unpriced_entries())
@@ -159,6 +176,7 @@ async def rotate_key(resolved: Resolved) -> int:
             code="key_from_setting",
             param="encryption_key",
         )
+    require(resolved)
     make_data_dir(resolved.data_dir)
     occupancy = Occupancy(resolved.data_dir)
     try:
@@ -167,7 +185,7 @@ async def rotate_key(resolved: Resolved) -> int:
         fresh.unlink(missing_ok=True)
         old = sealer_of(resolved)
         new = Sealer(make_key_file(fresh), fresh)
-        async with opened(resolved) as store:
+        async with opened(resolved, alone=True) as store:
             count = await rotate(store, old, new)
         if key_file.exists():
             key_file.replace(key_file.with_name(f"{key_file.name}.old"))
@@ -179,12 +197,13 @@ async def rotate_key(resolved: Resolved) -> int:
 
 async def forget_keys(resolved: Resolved) -> int:
     """Removes the sealed provider keys that our key does not open; how many. Providers and ledger stay."""
+    require(resolved)
     make_data_dir(resolved.data_dir)
     occupancy = Occupancy(resolved.data_dir)
     try:
         sealer = Sealer(load_key(resolved.get("encryption_key"), key_file := resolved.path("key_file", KEY)), key_file)
         forgotten = 0
-        async with opened(resolved) as store:
+        async with opened(resolved, alone=True) as store:
             for account in await store.providers():
                 kept = openable(account, sealer)
                 if kept != account:
@@ -197,7 +216,7 @@ async def forget_keys(resolved: Resolved) -> int:
 
 def refuse_while_running(resolved: Resolved) -> None:
     """Raises SettingError if a server runs on the data directory."""
-    if running(resolved.data_dir) is not None:
+    if occupied(resolved.data_dir):
         Occupancy(resolved.data_dir).release()
 
 

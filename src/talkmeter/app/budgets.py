@@ -34,7 +34,7 @@ async def add_budget(
     resolved: Resolved, *, name: str, amount: str, period: Period, scope: Scope, scope_id: str | None, hard: bool
 ) -> Budget:
     """scope_id: an id or a name, of something that is there. Raises NotFound, BadInput, Conflict."""
-    async with _book(resolved) as (book, scopes):
+    async with _book(resolved, begins=True) as (book, scopes):
         given = new_budget(name=name, amount=amount, period=period, scope=scope, scope_id=scope_id, hard=hard)
         made = await book.add(await scopes.meant(given))
     tell_server(resolved)
@@ -59,8 +59,8 @@ async def delete_budget(resolved: Resolved, budget: str) -> Budget:
 
 
 @asynccontextmanager
-async def _book(resolved: Resolved) -> AsyncIterator[tuple[BudgetBook, BudgetScopes]]:
-    async with opened_accounts(resolved) as accounts:
+async def _book(resolved: Resolved, *, begins: bool = False) -> AsyncIterator[tuple[BudgetBook, BudgetScopes]]:
+    async with opened_accounts(resolved, begins=begins) as accounts:
         book = BudgetBook(accounts.store, lambda: str(accounts.settings.get("time_zone")))
         await book.load()
         providers = provider_names(resolved, accounts.providers)

@@ -1,12 +1,13 @@
 """`talkmeter doctor`: looks at everything that a healthy workspace needs, changes nothing."""
 
+import contextlib
 import os
 import platform
 import shutil
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,19 +15,22 @@ from msgspec import Struct
 
 from talkmeter import __version__
 from talkmeter.accounts.provider_accounts import ProviderAccounts
-from talkmeter.app.administration import opened
 from talkmeter.app.host_names import hosts_of, nameless
 from talkmeter.app.listening import bind
 from talkmeter.app.occupancy import running
 from talkmeter.app.tls import open_tls
 from talkmeter.app.wiring import sealer_of
+from talkmeter.app.workspace import address_of, file_of, has_database
 from talkmeter.config import BY_NAME, Resolved
 from talkmeter.errors import TalkmeterError
-from talkmeter.store.archive import DATABASE, KEY
+from talkmeter.store import Store
+from talkmeter.store.archive import KEY
+from talkmeter.store.looking import open_to_read, schema_of
 from talkmeter.wording import numbered
 
 LITTLE_SPACE = 500_000_000  # bytes
 FEW_DAYS = 14  # before a certificate ends
+NOT_LOOKED_AT = "not looked at before the database is up to date"
 State = Literal["ok", "note", "bad"]
 
 
@@ -84,16 +88,24 @@ async def _data_dir(resolved: Resolved) -> Finding:
 
 
 async def _database(resolved: Resolved) -> Finding:
-    if resolved.get("database_url"):
-        async with opened(resolved) as store:
+    if not has_database(resolved):
+        return Finding("note", "database", "none yet; the first start makes it")
+    path = file_of(resolved)
+    rows: Mapping[str, int] = {}
+    if path is not None:
+        from talkmeter.store.sqlite_copy import check_database
+
+        rows = check_database(path, copy=False)
+    schema = await schema_of(address_of(resolved))
+    if schema.found is None:
+        return Finding("note", "database", "empty; the first start makes its tables")
+    if schema.found != schema.ours:
+        text = f"its schema is {schema.found}, which is older than this program's ({schema.ours})"
+        return Finding("note", "database", text, "The next start brings it up to date, after a copy.")
+    if path is None:
+        async with looked_at(resolved) as store:
             await store.check()
             return Finding("ok", "database", store.name)
-    path = resolved.data_dir / DATABASE
-    if not path.is_file():
-        return Finding("note", "database", "none yet; the first start makes it")
-    from talkmeter.store.sqlite_copy import check_database
-
-    rows = check_database(path)
     messages, entries = rows.get("messages", 0), rows.get("ledger_entries", 0)
     kept = f"{numbered(messages, 'message')}, {numbered(entries, 'entry', 'entries')}"
     return Finding("ok", "database", f"sound; {kept}")
@@ -101,9 +113,11 @@ async def _database(resolved: Resolved) -> Finding:
 
 async def _keys(resolved: Resolved) -> Finding:
     key_file = resolved.path("key_file", KEY)
-    if not _has_database(resolved):
+    if not has_database(resolved):
         return Finding("ok", "provider keys", "none yet")
-    async with opened(resolved) as store:
+    if not await _is_ours(resolved):
+        return Finding("note", "provider keys", NOT_LOOKED_AT)
+    async with looked_at(resolved) as store:
         accounts = ProviderAccounts(store, sealer_of(resolved), resolved)
         await accounts.load()
     sealed = sum(1 for account in accounts.all() if account.source == "stored" and account.key is not None)
@@ -113,9 +127,11 @@ async def _keys(resolved: Resolved) -> Finding:
 
 
 async def _open_entries(resolved: Resolved) -> Finding:
-    if not _has_database(resolved):
+    if not has_database(resolved):
         return Finding("ok", "open calls", "none")
-    async with opened(resolved) as store:
+    if not await _is_ours(resolved):
+        return Finding("note", "open calls", NOT_LOOKED_AT)
+    async with looked_at(resolved) as store:
         count = len(await store.open_entries())
     if count and running(resolved.data_dir) is None:
         return Finding("note", "open calls", f"{count} of a process that has ended; the next start settles them")
@@ -190,5 +206,16 @@ async def _names(resolved: Resolved) -> Finding:
     return Finding("ok", "names", ", ".join(dict.fromkeys(("localhost", *hosts_of(resolved.get, tls)))))
 
 
-def _has_database(resolved: Resolved) -> bool:
-    return bool(resolved.get("database_url")) or (resolved.data_dir / DATABASE).is_file()
+async def _is_ours(resolved: Resolved) -> bool:
+    """Whether the database has the schema that this program reads."""
+    schema = await schema_of(address_of(resolved))
+    return schema.found == schema.ours
+
+
+@contextlib.asynccontextmanager
+async def looked_at(resolved: Resolved) -> AsyncIterator[Store]:
+    store = open_to_read(address_of(resolved))
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -24,7 +24,7 @@ async def import_conversations(
     Checks the whole source first, and then takes one conversation after another.
     Raises NotFound (no such user), BadInput (nothing has been imported), Conflict (another import is under way).
     """
-    async with opened(resolved) as store:
+    async with opened(resolved, begins=True) as store:
         accounts = Accounts(store, resolved)
         await accounts.settings.load()
         await accounts.users.load()

@@ -21,7 +21,7 @@ async def all_routes(resolved: Resolved) -> list[tuple[ModelRoute, str]]:
 
 async def add_route(resolved: Resolved, pattern: str, targets: Sequence[str], retries: int) -> ModelRoute:
     """targets: `PROVIDER/MODEL`, `PROVIDER/` or a model. Raises BadInput, Conflict."""
-    async with opened_accounts(resolved) as accounts:
+    async with opened_accounts(resolved, begins=True) as accounts:
         names = provider_names(resolved, accounts.providers)
         made = await accounts.routes.add(pattern, [_target(text, names) for text in targets], retries)
     tell_server(resolved)

@@ -5,7 +5,9 @@ server can be reached, for `talkmeter link`.
 """
 
 import asyncio
+import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from talkmeter.errors import SettingError
+
+log = logging.getLogger(__name__)
 
 FILE = "talkmeter.lock"
 WORKERS_FILE = "talkmeter.workers.lock"
@@ -25,19 +29,24 @@ class Occupancy:
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE
-        self._file: IO[bytes] = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        self._file = _opened(self._path)
         if not _try_lock(self._file):
             self._file.close()
             raise _occupied(data_dir)
 
     def say_where(self, url: str, providers: Mapping[str, str] | None = None) -> None:
         """providers: names by id of those that only the server's own settings know of."""
-        self._write({"pid": os.getpid(), "url": url, **({"providers": dict(providers)} if providers else {})})
+        try:
+            self._write({"pid": os.getpid(), "url": url, **({"providers": dict(providers)} if providers else {})})
+        except OSError as error:  # a full disk: who asks by `talkmeter link` does not find us, and that is all
+            log.warning("lock_not_written", extra={"reason": error.strerror})
 
     def release(self) -> None:
         if not self._file.closed:
-            self._write({})
-            self._file.close()
+            with contextlib.suppress(OSError):  # nothing that should bury the reason for which we end
+                self._write({})
+            with contextlib.suppress(OSError):  # it writes what is left in its buffer, and is closed in any case
+                self._file.close()
 
     def _write(self, content: dict[str, Any]) -> None:
         self._file.seek(LOCKED_BYTES)
@@ -54,7 +63,7 @@ class WorkersLock:
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._file: IO[bytes] = os.fdopen(os.open(data_dir / WORKERS_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        self._file = _opened(data_dir / WORKERS_FILE)
 
     @property
     def fd(self) -> int:
@@ -80,6 +89,15 @@ class WorkersLock:
         self._file.close()
 
 
+def occupied(data_dir: Path) -> bool:
+    """Whether a process holds this directory: a server, or a command that must be alone."""
+    try:
+        with (data_dir / FILE).open("r+b") as file:
+            return not _try_lock(file)
+    except OSError:
+        return False
+
+
 def running(data_dir: Path) -> dict[str, Any] | None:
     """`{"pid", "url", "providers"?}` of the server on this directory; None if none runs."""
     path = data_dir / FILE
@@ -92,6 +110,20 @@ def running(data_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("url"), str) else None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    except OSError as error:
+        raise SettingError(
+            f"The file {path} cannot be opened: {error.strerror}.",
+            f"파일 {path}을(를) 열 수 없습니다: {error.strerror}.",
+            hint="Free some space, or give --data-dir a folder that this user may write to.",
+            hint_ko="디스크 공간을 비우거나 --data-dir로 이 사용자가 쓸 수 있는 폴더를 지정하십시오.",
+            code="data_dir_unusable",
+            param="data_dir",
+        ) from None
 
 
 def _occupied(data_dir: Path) -> SettingError:

@@ -26,9 +26,9 @@ class People(Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def people(resolved: Resolved, *, changing: bool = True) -> AsyncIterator[People]:
-    """Users and keys as they are stored. changing: tells a running server afterwards."""
-    async with opened(resolved) as store:
+async def people(resolved: Resolved, *, changing: bool = True, begins: bool = False) -> AsyncIterator[People]:
+    """Users and keys as they are stored. changing: tells a running server afterwards. begins: see open_database."""
+    async with opened(resolved, begins=begins) as store:
         users = Users(store, Passwords(store))
         await users.load()
         keys = Keys(store, users)
@@ -45,7 +45,7 @@ async def all_users(resolved: Resolved) -> list[dict[str, Any]]:
 
 async def add_user(resolved: Resolved, name: str, **fields: Any) -> dict[str, Any]:
     """Raises BadInput, Conflict."""
-    async with people(resolved) as known:
+    async with people(resolved, begins=True) as known:
         return user_json(await known.users.add(name, **fields))
 
 
@@ -87,7 +87,7 @@ async def one_key(resolved: Resolved, which: str) -> dict[str, Any]:
 
 async def create_key(resolved: Resolved, who: str, **fields: Any) -> tuple[dict[str, Any], str]:
     """The key and its token. Raises NotFound, BadInput, Conflict."""
-    async with people(resolved) as known:
+    async with people(resolved, begins=True) as known:
         key, token = await known.keys.issue(user_id=known.users.by_name(who).id, **fields)
         return _shown(known, key), token
 

@@ -27,6 +27,7 @@ from talkmeter.app.telemetry import Telemetry
 from talkmeter.app.tls import open_tls
 from talkmeter.app.uploads import FOLDER as IMPORTS
 from talkmeter.app.uploads import ImportUploads
+from talkmeter.app.workspace import address_of, rules
 from talkmeter.clock import SECOND, now
 from talkmeter.config import Resolved
 from talkmeter.conversation.asking import AskLimits, Conversation
@@ -54,7 +55,7 @@ from talkmeter.metering.tokens import assume
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.registry import Registry
 from talkmeter.store import Store, open_remote_store, open_store
-from talkmeter.store.archive import ATTACHMENTS, DATABASE, KEY
+from talkmeter.store.archive import ATTACHMENTS, KEY
 
 log = logging.getLogger(__name__)
 
@@ -243,8 +244,11 @@ class Application:
 
 
 async def open_application(resolved: Resolved) -> Application:
-    """Raises SettingError, StoreError, BadInput (a base URL from the environment): each says what to do."""
-    store = await open_database(resolved)
+    """For the server, which holds the data directory.
+
+    Raises SettingError, StoreError, BadInput (a base URL from the environment): each says what to do.
+    """
+    store = await open_database(resolved, begins=True, alone=True)
     try:
         accounts = Accounts(store, resolved)
         await accounts.load()
@@ -261,17 +265,19 @@ async def open_worker(
     simulator_of: Callable[[Callable[[str], None]], Simulator],
 ) -> Application:
     """As open_application, for a process that another one writes for. simulator_of: is given who hears its base URL."""
-    url = resolved.get("database_url") or resolved.data_dir / DATABASE
-    store = await open_remote_store(url, connected, lost)
+    store = await open_remote_store(address_of(resolved), connected, lost)
     accounts = Accounts(store, resolved)
     await accounts.load()
     return Application(resolved, store, accounts, simulator_of(accounts.providers.simulator_runs_at))
 
 
-async def open_database(resolved: Resolved) -> Store:
-    """The store that the settings name; the data directory is made if it is missing."""
-    await asyncio.to_thread(make_data_dir, resolved.data_dir)
-    return await open_store(resolved.get("database_url") or resolved.data_dir / DATABASE)
+async def open_database(resolved: Resolved, *, begins: bool = False, alone: bool = False) -> Store:
+    """The store that the settings name. begins, alone: see workspace.rules; where a workspace may begin, its data
+    directory is made. Raises NotFound, Conflict, SettingError, StoreError.
+    """
+    if begins or resolved.data_dir.exists():
+        await asyncio.to_thread(make_data_dir, resolved.data_dir)
+    return await open_store(address_of(resolved), may_change=rules(resolved, begins=begins, alone=alone))
 
 
 def sealer_of(resolved: Resolved) -> Sealer:
@@ -301,9 +307,12 @@ def make_data_dir(folder: Path) -> None:
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
+        why, why_ko = error.strerror, error.strerror
+        if folder.exists() and not folder.is_dir():
+            why, why_ko = "it is a file", "폴더가 아니라 파일입니다"
         raise SettingError(
-            f"The data directory {folder} cannot be used: {error.strerror}.",
-            f"데이터 폴더 {folder}을(를) 쓸 수 없습니다: {error.strerror}.",
+            f"The data directory {folder} cannot be used: {why}.",
+            f"데이터 폴더 {folder}을(를) 쓸 수 없습니다: {why_ko}.",
             hint="Give --data-dir or TALKMETER_DATA_DIR a folder that this user may write to.",
             hint_ko="--data-dir이나 TALKMETER_DATA_DIR로 이 사용자가 쓸 수 있는 폴더를 지정하십시오.",
             code="data_dir_unusable",

@@ -171,7 +171,7 @@ def _read_secret(setting: Setting, variable: str, file: Path) -> str:
 def _read_file(file: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter: the data directory is a file, which is refused later
         if not must_exist:
             return {}
         raise _file_error(file, "it does not exist", "파일이 없습니다") from None
