@@ -102,6 +102,7 @@ def test_without_the_packages_the_start_says_how_to_get_them(tmp_path):
     with serving(tmp_path / "d", *flags, PYTHONPATH=str(tmp_path)) as process:
         assert process.ended() == 2
         assert "pip install 'talkmeter[otlp]'" in process.output
+        assert "python3 dev extras otlp" in process.output
 
 
 def test_headers_are_pairs():

@@ -65,8 +65,10 @@ def _otlp() -> Callable[[str, dict[str, str]], Otlp]:
         raise SettingError(
             "Telemetry by OTLP needs packages that are not installed.",
             "OTLP로 보내는 데 필요한 패키지가 설치되어 있지 않습니다.",
-            hint="pip install 'talkmeter[otlp]', or leave otlp_endpoint out.",
-            hint_ko="pip install 'talkmeter[otlp]'로 설치하거나 otlp_endpoint를 빼십시오.",
+            hint="Run `pip install 'talkmeter[otlp]'`; in a checkout `python3 dev extras otlp`. "
+            "Or leave otlp_endpoint out.",
+            hint_ko="`pip install 'talkmeter[otlp]'`로, 저장소에서는 `python3 dev extras otlp`로 설치하거나 "
+            "otlp_endpoint를 빼십시오.",
             code="otlp_missing",
             param="otlp_endpoint",
         ) from None

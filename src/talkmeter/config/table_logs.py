@@ -94,8 +94,8 @@ LOGS = (
         default=None,
         group="logs",
         check=_http,
-        help="Send traces and metrics of runs and calls there by OTLP over HTTP, such as `http://localhost:4318`. Needs `pip install 'talkmeter[otlp]'`.",
-        help_ko="실행과 호출의 트레이스와 메트릭을 OTLP/HTTP로 보낼 곳. 예: `http://localhost:4318`. `pip install 'talkmeter[otlp]'`가 필요합니다.",
+        help="Send traces and metrics of runs and calls there by OTLP over HTTP, such as `http://localhost:4318`. Needs `pip install 'talkmeter[otlp]'`, in a checkout `python3 dev extras otlp`.",
+        help_ko="실행과 호출의 트레이스와 메트릭을 OTLP/HTTP로 보낼 곳. 예: `http://localhost:4318`. `pip install 'talkmeter[otlp]'`, 저장소에서는 `python3 dev extras otlp`가 필요합니다.",
         maximum=2000,
     ),
     Setting(

@@ -186,8 +186,8 @@ def _postgres(url: Any, busy_timeout: float) -> Database:
             "PostgreSQL needs its driver, which is not installed.",
             "PostgreSQL 드라이버가 설치되어 있지 않습니다.",
             param="database_url",
-            hint="pip install 'talkmeter[postgres]'",
-            hint_ko="pip install 'talkmeter[postgres]'",
+            hint="Run `pip install 'talkmeter[postgres]'`; in a checkout `python3 dev extras postgres`.",
+            hint_ko="`pip install 'talkmeter[postgres]'`, 저장소에서는 `python3 dev extras postgres`로 설치하십시오.",
         ) from None
 
     milliseconds = max(1, int(busy_timeout * 1000))
