@@ -69,6 +69,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
         for sockets in shares:
             ending.callback(_close, sockets)
+            application.own_address.listens(sockets)
         beside = _bind_sockets_port(resolved, host, say)
         ending.callback(_close, beside)
         grpc = GrpcDoor(application)

@@ -22,6 +22,7 @@ from talkmeter.accounts.settings import Settings
 from talkmeter.accounts.users import Users
 from talkmeter.app.call_log import CallLog
 from talkmeter.app.host_names import hosts_of
+from talkmeter.app.own_address import OwnAddress
 from talkmeter.app.simulating import InProcessSimulator, Simulator
 from talkmeter.app.telemetry import Telemetry
 from talkmeter.app.tls import open_tls
@@ -110,7 +111,9 @@ class Application:
             resolved.data_dir, get("simulator_tokens_per_second"), accounts.providers.simulator_runs_at
         )
         self.client = Client(timeouts_of(accounts.settings), get("upstream_proxy"), most=get("upstream_connections"))
-        self.registry = Registry(accounts.providers, self.client, self.simulator.start)
+        self.hosts = hosts_of(get, self.tls)
+        self.own_address = OwnAddress(self.hosts)
+        self.registry = Registry(accounts.providers, self.client, self.simulator.start, self.own_address.is_ours)
         self.prices = PriceBook(store, base_url_of(accounts.providers))
         self.budgets = BudgetBook(store, lambda: accounts.settings.get("time_zone"), unseen=get("gateway_unseen"))
         self.meter = Meter(store, self.prices, _meter_limits(accounts.settings), self.budgets)
@@ -122,7 +125,6 @@ class Application:
         )
         self.uploads = ImportUploads(store, self.images, resolved.data_dir / IMPORTS)
         self.counting = Counting()
-        self.hosts = hosts_of(get, self.tls)
         self.entrance = Entrance(accounts.keys, frozenset(self.hosts), lambda: get("gateway_local"))
         self.callers = Callers(accounts.users, accounts.keys)
         driver = Driver(store, self.meter, self.registry, self.images, accounts.settings, self.callers, self.counting)

@@ -48,6 +48,7 @@ async def _work(ledger: socket.socket, control: socket.socket, *listening: socke
     resolved = Resolved.of_plain(msgspec.json.decode(await main.settings))
     logs.set_up(resolved)
     application = await open_worker(resolved, ledger, _without_server, main.simulator)
+    application.own_address.listens(listening)
     main.serves(application)
     try:
         await application.load_prices()

@@ -52,6 +52,10 @@ class OpenAICompatible:
         self._timeouts = timeouts or client.timeouts
         self._upstream: Upstream | None = None
 
+    @property
+    def base_url(self) -> str:
+        return self._base_url
+
     def __repr__(self) -> str:
         return f"OpenAICompatible(id={self.id!r}, name={self.name!r}, base_url={self._base_url!r})"
 

@@ -10,7 +10,7 @@ from talkmeter.accounts.base_urls import normalise
 from talkmeter.accounts.provider_accounts import ProviderAccounts, clean_key
 from talkmeter.accounts.store import OwnTimeouts, ProviderAccount
 from talkmeter.completions import UpstreamModel
-from talkmeter.errors import NotFound, TalkmeterError
+from talkmeter.errors import NotFound, TalkmeterError, UpstreamError
 from talkmeter.providers.client import Client, Timeouts
 from talkmeter.providers.openai_compatible import OpenAICompatible
 
@@ -37,11 +37,19 @@ class TestResult(Struct, frozen=True, kw_only=True):
 
 
 class Registry:
-    """Implements completions.Providers. start_simulator: starts it unless it runs, and says its base URL."""
+    """Implements completions.Providers. start_simulator: starts it unless it runs, and says its base URL.
+
+    is_ours: whether a base URL leads to this very server.
+    """
 
     def __init__(
-        self, accounts: ProviderAccounts, client: Client, start_simulator: Callable[[], Awaitable[str]]
+        self,
+        accounts: ProviderAccounts,
+        client: Client,
+        start_simulator: Callable[[], Awaitable[str]],
+        is_ours: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        self._is_ours = is_ours
         self._accounts = accounts
         self._client = client
         self._start_simulator = start_simulator
@@ -55,7 +63,7 @@ class Registry:
     def pick(self, provider_id: str | None, model: str) -> OpenAICompatible:
         """The provider for a model: the named one, else the first that lists it, else the first.
 
-        Raises NotFound if it is gone, switched off, or if there is none at all.
+        Raises NotFound if it is gone, switched off, or if there is none at all; UpstreamError if it is ourselves.
         """
         enabled = self._accounts.enabled()
         if enabled is not self._picked_among or len(self._picked) >= MOST_PICKED:
@@ -112,13 +120,14 @@ class Registry:
         account = self._accounts.get(provider_id)
         self._offers.pop(account.id, None)
         self._picked = {}
-        return await self._test(self._provider(account))
+        return await self._test(self._make(account))
 
     async def _test(self, provider: OpenAICompatible) -> TestResult:
         began = time.monotonic()
         models: tuple[str, ...] = ()
         error: TalkmeterError | None = None
         try:
+            self._refuse_ourselves(provider.base_url)
             models = tuple(model.id for model in await provider.models())
         except TalkmeterError as caught:
             error = caught
@@ -144,7 +153,22 @@ class Registry:
         self._picked = {}
         return offer
 
+    def _refuse_ourselves(self, base_url: str) -> None:
+        if self._is_ours(base_url):
+            raise UpstreamError(
+                f"The base URL {base_url} is this Talkmeter itself: what it sends there would come back without end.",
+                f"기본 URL {base_url}은(는) 바로 이 Talkmeter입니다. 보낸 요청이 끝없이 되돌아옵니다.",
+                hint="Give the provider the address of the server that has the models.",
+                hint_ko="제공자에 실제로 모델이 있는 서버의 주소를 입력하십시오.",
+                code="provider_is_itself",
+                param="base_url",
+            )
+
     def _provider(self, account: ProviderAccount) -> OpenAICompatible:
+        self._refuse_ourselves(account.base_url)
+        return self._make(account)
+
+    def _make(self, account: ProviderAccount) -> OpenAICompatible:
         made = self._made.get(account.id)
         if made is not None and made[0] == account:
             return made[1]
