@@ -150,6 +150,9 @@ def test_an_address_that_is_not_ours_is_said_clearly(tmp_path):
         (["--port", "x"], {}, "port"),
         ([], {"TALKMETER_THEME": "blue"}, "TALKMETER_THEME"),
         ([], {"OPENAI_BASE_URL": "nonsense"}, "nonsense"),
+        ([], {"OPENAI_BASE_URL": "http://user:canary@x/v1"}, "a user name or password cannot be in it"),
+        ([], {"OPENAI_BASE_URL": "ftp://user:canary@x/v1"}, "must begin with http"),
+        (["--default-provider-id", "nope"], {}, "the id of a provider: provider_simulator"),
         ([], {"TALKMETER_ENCRYPTION_KEY": "c2hvcnQ="}, "encryption key"),
         (["--config", "absent.toml"], {}, "does not exist"),
         ([], {"TALKMETER_DATABASE_URL": "mysql://u:canary@h/d"}, "database URL"),
@@ -159,6 +162,7 @@ def test_a_setting_that_cannot_be_ends_the_start_with_status_2(tmp_path, argumen
     status, _, error = run("serve", *arguments, data_dir=tmp_path, **env)
     assert status == 2
     assert said in error
+    assert ".." not in error.replace("...", "")
     assert "canary" not in error
     assert "Traceback" not in error
 

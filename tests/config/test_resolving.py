@@ -121,7 +121,21 @@ def test_text_becomes_a_value(tmp_path, name, text, value):
         ("currency_rate", "-1", "decimal"),
         ("currency_rate", "1e400", "decimal"),
         ("currency_rate", "NaN", "decimal"),
-        ("currency", "krw", "a text"),
+        ("currency", "krw", "three capital letters"),
+        ("time_zone", "Seoul", "IANA"),
+        ("otlp_endpoint", "localhost:4318", "begins with http://"),
+        ("log_to", "stderr,nowhere", "one or more of stderr, stdout, file"),
+        ("gateway_endpoints", "chats,foo", "one or more of chat, responses"),
+        ("upstream_proxy", "foo", "http://HOST:PORT"),
+        ("upstream_proxy", "socks5://proxy:1080", "http://HOST:PORT"),
+        ("upstream_proxy", "http://proxy:port", "http://HOST:PORT"),
+        ("upstream_proxy", "http://proxy:3128/x?y", "http://HOST:PORT"),
+        ("database_url", "foo", "postgresql://USER:PASSWORD@HOST/NAME"),
+        ("database_url", "localhost:5432/db", "sqlite:///FILE"),
+        ("database_url", "sqlite:///", "sqlite:///FILE"),
+        ("allowed_hosts", "http://x/y", "without http://"),
+        ("allowed_hosts", "*", "without http://"),
+        ("allowed_hosts", "good.example,box:8640", "port"),
         ("theme", "blue", "auto, light, dark"),
         ("host", "\ud800", "a text"),
     ],
@@ -137,6 +151,24 @@ def test_a_bad_value_names_setting_source_and_what_is_allowed(tmp_path, name, te
     assert variable in error.message
     assert variable in error.message_ko
     assert allowed in (error.hint or "")
+    assert ".." not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("allowed_hosts", "chat.example.org, 192.168.0.7,2001:db8::2,[2001:db8::3]"),
+        ("upstream_proxy", "http://u:p@proxy.lan:3128"),
+        ("upstream_proxy", "http://proxy/"),
+        ("upstream_proxy", "proxy:3128"),
+        ("database_url", "postgres://h/d"),
+        ("database_url", "sqlite:///data.db"),
+        ("gateway_endpoints", "chat,other"),
+        ("gateway_endpoints", ""),
+    ],
+)
+def test_values_that_look_odd_and_are_right(tmp_path, name, text):
+    at(tmp_path, **{f"TALKMETER_{name.upper()}": text})
 
 
 def test_a_toml_value_must_have_the_right_type(tmp_path):
@@ -153,6 +185,9 @@ def test_the_file_is_checked(tmp_path):
     with pytest.raises(SettingError) as caught:
         at(tmp_path, "prot = 1")
     assert caught.value.hint == "Did you mean port?"
+    with pytest.raises(SettingError, match="cannot name another settings file") as caught:
+        at(tmp_path, 'config = "x"')
+    assert "Did you mean" not in caught.value.hint
     with pytest.raises(SettingError, match="data_dir"):
         at(tmp_path, 'data_dir = "/elsewhere"')
     with pytest.raises(SettingError, match="does not exist"):

@@ -51,9 +51,10 @@ def _host(name: str, url: str) -> str:
 
 
 def _refuse(url: str, why: str, why_ko: str) -> BadInput:
+    shown = "…" if "@" in url else url[:200]  # it may hold a password
     return BadInput(
-        f"The base URL {url[:200]!r} cannot be used: {why}.",
-        f"기본 URL {url[:200]!r}을(를) 쓸 수 없습니다: {why_ko}.",
+        f"The base URL {shown!r} cannot be used: {why}.",
+        f"기본 URL {shown!r}을(를) 쓸 수 없습니다: {why_ko}.",
         hint=f"It looks like {OPENAI}, or http://localhost:11434/v1 for Ollama.",
         hint_ko=f"{OPENAI} 또는 Ollama의 http://localhost:11434/v1 같은 모양입니다.",
         code="bad_base_url",

@@ -10,7 +10,7 @@ from talkmeter.accounts.secrets import Purpose, Sealer, hint_of
 from talkmeter.accounts.store import AccountStore, DeleteProvider, OwnTimeouts, ProviderAccount, SaveProvider, SealedKey
 from talkmeter.clock import now
 from talkmeter.config import BY_NAME, Resolved
-from talkmeter.errors import BadInput, Conflict, NotFound
+from talkmeter.errors import BadInput, Conflict, NotFound, SettingError
 from talkmeter.ids import new_id
 
 ENVIRONMENT_ID = "provider_environment"
@@ -265,9 +265,14 @@ def _environment(resolved: Resolved) -> ProviderAccount | None:
     except BadInput as error:
         setting = BY_NAME[_SETTINGS.get(error.param or "", "openai_base_url")]
         given = resolved.values[setting.name]
-        refused = setting.error(given.source, given.where, given.value, error.message.removesuffix("."))
-        refused.hint, refused.hint_ko = error.hint, error.hint_ko  # it is not just any text
-        raise refused from None
+        raise SettingError(
+            f"The setting {setting.name} cannot be used ({given.where}). {error.message}",
+            f"설정 {setting.name}을(를) 쓸 수 없습니다 ({given.where}). {error.message_ko}",
+            hint=error.hint,
+            hint_ko=error.hint_ko,
+            code="bad_setting",
+            param=setting.name,
+        ) from None
     if key is None and not url:
         return None
     return ProviderAccount(

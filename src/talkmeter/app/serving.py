@@ -29,7 +29,7 @@ from talkmeter.app.sockets import SocketProtocol
 from talkmeter.app.surfaces import build_surfaces, programs, protocol
 from talkmeter.app.wiring import Application, make_data_dir, open_application
 from talkmeter.app.workers import Workers
-from talkmeter.config import Resolved
+from talkmeter.config import BY_NAME, Resolved
 from talkmeter.conversation.runs import Closed
 from talkmeter.errors import SettingError, TalkmeterError
 from talkmeter.store.exclusive import Held
@@ -65,6 +65,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
         ending.push_async_callback(application.close)
         application.tell_of_calls()
         await _refuse_open_door(application, host)
+        _refuse_unknown_provider(application)
         port: int = resolved.get("port")
         shares = bind_for(count, host, port) if count > 1 else [bind(host, port)]
         for sockets in shares:
@@ -212,6 +213,17 @@ def _refuse_workers(count: int) -> None:
             code="workers_unsupported",
             param="workers",
         )
+
+
+def _refuse_unknown_provider(application: Application) -> None:
+    """One that was chosen on the page may have been deleted since; one that is set for this start must be there."""
+    wanted, source = application.resolved.get("default_provider_id"), application.resolved.source("default_provider_id")
+    known = [account.id for account in application.accounts.providers.all()]
+    if wanted is not None and source != "default" and wanted not in known:
+        setting = BY_NAME["default_provider_id"]
+        listed = ", ".join(known)
+        where = application.resolved.values["default_provider_id"].where
+        raise setting.error(source, where, wanted, wanted=(f"the id of a provider: {listed}", f"제공자의 id: {listed}"))
 
 
 async def _refuse_open_door(application: Application, host: str) -> None:

@@ -198,6 +198,15 @@ def _known(name: str, file: Path) -> Setting:
     setting = BY_NAME.get(name)
     if setting is not None and name != "config":
         return setting
+    if setting is not None:
+        raise SettingError(
+            f"The settings file {file} cannot name another settings file: {name}.",
+            f"설정 파일 {file}에서 다른 설정 파일을 지정할 수 없습니다: {name}.",
+            hint="Give --config or TALKMETER_CONFIG, and leave the line out.",
+            hint_ko="그 줄을 지우고 --config나 TALKMETER_CONFIG로 지정하십시오.",
+            code="bad_setting",
+            param=name,
+        )
     close = difflib.get_close_matches(name, BY_NAME, n=1)
     raise SettingError(
         f"The settings file {file} names a setting that does not exist: {name}.",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from talkmeter.config.checks import Wanted
 from talkmeter.errors import SettingError
 
 Kind = Literal["int", "float", "bool", "text", "list", "path", "secret", "decimal"]
@@ -50,7 +51,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     flag: bool = True
     environment: tuple[str, ...] = ()
     default_text: str | None = None
-    check: Callable[[Any], str | None] | None = None  # what is wrong with a value, in English; None: nothing
+    check: Callable[[Any], Wanted | None] | None = None  # what a value must be instead; None: it is all right
 
     @property
     def secret(self) -> bool:
@@ -84,8 +85,11 @@ class Setting(Struct, frozen=True, kw_only=True):
             words += f" of at most {_figure(self.maximum)}{unit}"
         return words
 
-    def error(self, source: str, where: str, value: object, why: str | None = None) -> SettingError:
+    def error(
+        self, source: str, where: str, value: object, why: str | None = None, wanted: Wanted | None = None
+    ) -> SettingError:
         """An error that names the setting, where its value came from and what is allowed; never a secret."""
+        allowed, allowed_ko = wanted or (self.allowed(), self.allowed_ko())
         shown = "(not shown)" if self.secret else repr(value)
         shown_ko = "(표시하지 않음)" if self.secret else repr(value)
         source_ko = SOURCE_KO.get(source, source)
@@ -93,8 +97,8 @@ class Setting(Struct, frozen=True, kw_only=True):
         return SettingError(
             f"The setting {self.name} cannot be {shown} ({where}){reason}.",
             f"설정 {self.name}의 값으로 {shown_ko}은(는) 쓸 수 없습니다 ({source_ko}: {where}).",
-            hint=f"It must be {self.allowed()}.",
-            hint_ko=f"허용되는 값: {self.allowed_ko()}.",
+            hint=f"It must be {allowed}.",
+            hint_ko=f"허용되는 값: {allowed_ko}.",
             code="bad_setting",
             param=self.name,
         )
@@ -140,8 +144,8 @@ class Setting(Struct, frozen=True, kw_only=True):
             raise self.error(source, where, value)
         if self.maximum is not None and figure > self.maximum:
             raise self.error(source, where, value)
-        if self.check is not None and (why := self.check(parsed)) is not None:
-            raise self.error(source, where, value, why)
+        if self.check is not None and (wanted := self.check(parsed)) is not None:
+            raise self.error(source, where, value, wanted=wanted)
         return parsed
 
     def plain(self, value: Any) -> Any:

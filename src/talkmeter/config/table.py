@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from talkmeter.config import checks
 from talkmeter.config.setting import Setting
 
 GROUPS = {
@@ -37,21 +38,6 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "talkmeter"
 
 
-def _currency(code: str) -> str | None:
-    good = len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
-    return None if good else "a currency is three capital letters, such as USD, KRW or EUR"
-
-
-def _time_zone(name: str) -> str | None:
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return "it must be a name of the IANA list, such as UTC or Asia/Seoul"
-    return None
-
-
 SERVER = (
     Setting(
         name="host",
@@ -78,6 +64,7 @@ SERVER = (
         kind="list",
         default=(),
         group="server",
+        check=checks.host_names,
         help="Further names and addresses by which the page may be called, separated by commas, without a port; `host` itself is one already unless it means all addresses. Any other `Host` is refused.",
         help_ko="페이지를 부를 수 있는 이름과 주소를 포트 없이 쉼표로 구분해 추가합니다. `host`는 모든 주소를 뜻하지 않는 한 이미 들어 있습니다. 그 밖의 `Host`는 거절합니다.",
     ),
@@ -145,8 +132,9 @@ DATA = (
         default_text="`talkmeter.db` in the data directory",
         group="data",
         flag=False,
-        help="Keep everything in PostgreSQL instead of SQLite: `postgresql://user:password@host/database`.",
-        help_ko="SQLite 대신 PostgreSQL에 보관합니다: `postgresql://user:password@host/database`.",
+        check=checks.database,
+        help="Keep everything in PostgreSQL (`postgresql://user:password@host/database`), or in another file of SQLite (`sqlite:///FILE`).",
+        help_ko="PostgreSQL(`postgresql://user:password@host/database`)이나 다른 SQLite 파일(`sqlite:///파일`)에 보관합니다.",
     ),
     Setting(
         name="key_file",
@@ -317,7 +305,7 @@ PAGE = (
         default="UTC",
         group="page",
         page=True,
-        check=_time_zone,
+        check=checks.time_zone,
         help="The time zone in which days, weeks and months of budgets begin, such as `Asia/Seoul`.",
         help_ko="예산의 하루, 한 주, 한 달이 시작되는 시간대. 예: `Asia/Seoul`.",
         maximum=100,
@@ -328,7 +316,7 @@ PAGE = (
         default="USD",
         group="page",
         page=True,
-        check=_currency,
+        check=checks.currency,
         help="The currency in which money is shown. The ledger always keeps US dollars.",
         help_ko="금액을 표시할 통화. 원장은 언제나 미국 달러로 기록합니다.",
     ),

@@ -1,5 +1,6 @@
 """The part of the table that the gateway, `/v1`, goes by."""
 
+from talkmeter.config import checks
 from talkmeter.config.setting import Setting
 
 ENDPOINTS = (
@@ -13,6 +14,7 @@ GATEWAY = (
         kind="list",
         default=ENDPOINTS,
         default_text="all of them",
+        check=checks.names_among(ENDPOINTS),
         group="gateway",
         help="The endpoints below `/v1` that are switched on, separated by commas: " + ", ".join(ENDPOINTS) + ".",
         help_ko="`/v1` 아래에서 켤 엔드포인트를 쉼표로 구분해 적습니다: " + ", ".join(ENDPOINTS) + ".",

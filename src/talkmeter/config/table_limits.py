@@ -1,5 +1,6 @@
 """The part of the table that few people ever change: simulator, limits, time-outs."""
 
+from talkmeter.config import checks
 from talkmeter.config.setting import Setting
 
 SIMULATOR = (
@@ -226,7 +227,8 @@ UPSTREAM = (
         default=None,
         group="upstream",
         flag=False,
-        help="An HTTP proxy for calls to providers. `HTTPS_PROXY` and its kin are not read.",
-        help_ko="제공자를 부를 때 거칠 HTTP 프록시. `HTTPS_PROXY` 등은 읽지 않습니다.",
+        check=checks.proxy,
+        help="An HTTP proxy for calls to providers: `http://host:port`, with `user:password@` where it asks for them. `HTTPS_PROXY` and its kin are not read.",
+        help_ko="제공자를 부를 때 거칠 HTTP 프록시: `http://호스트:포트`, 필요하면 `사용자:비밀번호@`를 붙입니다. `HTTPS_PROXY` 등은 읽지 않습니다.",
     ),
 )

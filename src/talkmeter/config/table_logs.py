@@ -1,17 +1,9 @@
 """The part of the table about logs and telemetry."""
 
+from talkmeter.config import checks
 from talkmeter.config.setting import Setting
 
 TARGETS = ("stderr", "stdout", "file")
-
-
-def _targets(names: tuple[str, ...]) -> str | None:
-    unknown = [name for name in names if name not in TARGETS]
-    return f"{unknown[0]} is none of {', '.join(TARGETS)}" if unknown else None
-
-
-def _http(url: str) -> str | None:
-    return None if url.startswith(("http://", "https://")) else "it must begin with http:// or https://"
 
 
 LOGS = (
@@ -39,7 +31,7 @@ LOGS = (
         default=("stderr",),
         default_text="`stderr`",
         group="logs",
-        check=_targets,
+        check=checks.names_among(TARGETS),
         help="Where log lines go, separated by commas: stderr, stdout, file. `talkmeter logs` reads the file.",
         help_ko="로그를 보낼 곳을 쉼표로 구분해 적습니다: stderr, stdout, file. `talkmeter logs`는 파일을 읽습니다.",
     ),
@@ -93,7 +85,7 @@ LOGS = (
         kind="text",
         default=None,
         group="logs",
-        check=_http,
+        check=checks.http_url,
         help="Send traces and metrics of runs and calls there by OTLP over HTTP, such as `http://localhost:4318`. Needs `pip install 'talkmeter[otlp]'`, in a checkout `python3 dev extras otlp`.",
         help_ko="실행과 호출의 트레이스와 메트릭을 OTLP/HTTP로 보낼 곳. 예: `http://localhost:4318`. `pip install 'talkmeter[otlp]'`, 저장소에서는 `python3 dev extras otlp`가 필요합니다.",
         maximum=2000,
