@@ -56,6 +56,8 @@ def test_an_own_row_is_in_lowest_terms_and_readable():
         ("unit", "image:"),
         ("model", ""),
         ("model", " x"),
+        ("model", "g*t"),
+        ("model", "g**"),
         ("model", "x" * 201),
         ("provider", "a\nb"),
         ("tier", ""),

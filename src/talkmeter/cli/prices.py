@@ -44,10 +44,12 @@ def list_prices(model: str | None, *, as_json: bool, **flags: Any) -> None:
 @click.argument("model")
 @click.argument("unit", metavar="UNIT")
 @click.argument("usd", metavar="USD")
-@click.option("--per", type=int, default=1_000_000, show_default=True, help="How many of the unit that buys.")
+@click.option("--per", type=click.IntRange(1), default=1_000_000, show_default=True, help="So many units cost that.")
 @click.option("--provider", default="*", show_default=True, help="A price list's name or a provider's host.")
 @click.option("--tier", default="standard", show_default=True, help="standard, batch, flex or priority.")
-@click.option("--above", "band_from", type=int, default=0, help="Only for prompts of at least so many tokens.")
+@click.option(
+    "--above", "band_from", type=click.IntRange(0), default=0, help="Only for prompts from so many tokens on."
+)
 @click.option("--from", "day", metavar="YYYY-MM-DD", help="The first day (UTC) of the price; else since ever.")
 @click.option("--source", default="own", show_default=True, help="Where the figure comes from.")
 @setting_options(*EVERYWHERE)
@@ -96,6 +98,10 @@ def _microseconds(day: str | None) -> int:
     if day is None:
         return 0
     try:
-        return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1_000_000
+        seconds = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError:
         raise click.BadParameter(f"{day!r} is not a day such as 2026-11-20.", param_hint="--from") from None
+    if seconds < 0:
+        text = f"{day} is before 1970; without --from a price counts since ever."
+        raise click.BadParameter(text, param_hint="--from")
+    return seconds * 1_000_000

@@ -37,6 +37,11 @@ PER: dict[str, int] = {
 OUTPUT_UNITS = frozenset({"output", "audio_output", "image_output"})
 TIERS = ("standard", "batch", "flex", "priority")
 
+_FIGURES = {
+    "per": ("The number of units that a price buys", "가격이 적용되는 단위 수"),
+    "band_from": ("The prompt size from which a price counts", "가격이 적용되기 시작하는 프롬프트 크기"),
+    "effective_from": ("The moment from which a price counts (µs since 1970)", "가격이 시작되는 시각(1970년부터의 µs)"),
+}
 _IMAGE = re.compile(r"image:[a-z0-9-]+:[a-z0-9-]+")
 _USD = re.compile(r"(\d{1,9})(?:\.(\d{0,12}))?", re.ASCII)
 _TIER_NAMES = {"": "standard", "default": "standard", "auto": "standard", "fast": "priority"}
@@ -95,11 +100,20 @@ def own_row(
                 f"가격의 {name} 값은 앞뒤 공백 없이 출력 가능한 문자 1~200자여야 합니다.",
                 param=name,
             )
+    if "*" in model.removesuffix("*"):
+        raise BadInput(
+            f"“{model:.60}” has a * that is not at its end.",
+            f"“{model:.60}”에서 *가 끝이 아닌 곳에 있습니다.",
+            param="model",
+            hint="Write a model's name, or its beginning and *, such as llama3*.",
+            hint_ko="모델 이름을 쓰거나 llama3*처럼 앞부분 뒤에 *를 붙이십시오.",
+        )
     for name, number, least in (("per", per, 1), ("band_from", band_from, 0), ("effective_from", effective_from, 0)):
         if not least <= number < 2**63:
+            about, about_ko = _FIGURES[name]
             raise BadInput(
-                f"{name} must be an integer of at least {least}.",
-                f"{name} 값은 {least} 이상의 정수여야 합니다.",
+                f"{about} must be a whole number from {least} to 2⁶³ - 1.",
+                f"{about_ko}: {least}부터 2⁶³ - 1까지의 정수여야 합니다.",
                 param=name,
             )
     amount, units = per_unit(usd_to_picodollars(usd), per)
