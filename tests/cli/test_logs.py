@@ -200,3 +200,17 @@ def test_what_a_crash_left_open_has_its_lines_after_the_next_start(tmp_path):
     assert (call["outcome"], call["surface"], call["run_id"]) == ("interrupted", "web", asked_run["run_id"])
     (line,) = lines_of(tmp_path, "--event", "run")
     assert (line["outcome"], line["call_id"]) == ("interrupted", call["call_id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--surface", "foo"), "'websocket'"),
+        (("--status", "abc"), "finished, stopped"),
+        (("--status", "9xx"), "nor one of"),
+    ],
+)
+def test_a_value_that_no_line_can_have_is_named(tmp_path, arguments, said):
+    (tmp_path / "talkmeter.log").touch()
+    status, _, error = run("logs", *arguments, data_dir=tmp_path)
+    assert (status, said in error, arguments[1] in error) == (2, True, True)

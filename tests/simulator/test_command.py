@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,3 +83,14 @@ async def test_the_command_answers_to_real_names_if_told() -> None:
     process.terminate()
     await process.wait()
     assert answer["model"] == "text-embedding-3-small"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--port", "99999"), ("--tokens-per-second", "-1"), ("--tokens-per-second", "nan")], ids=" ".join
+)
+def test_values_that_cannot_be_are_refused(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "talkmeter", "simulate", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr

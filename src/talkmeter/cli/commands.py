@@ -1,5 +1,6 @@
 """`talkmeter`: serve · simulate · link · password · users · keys · budgets · routes · usage · calls · reconcile …"""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,18 @@ from talkmeter.cli.reconcile import reconcile
 from talkmeter.cli.routes import routes
 from talkmeter.cli.users import asked_password, users
 from talkmeter.errors import TalkmeterError
+
+
+class Speed(click.FloatRange):
+    """nan and inf are floats, but no speed."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no speed.", param, ctx)
+        return found
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,11 +63,13 @@ def worker(fds: tuple[int, ...]) -> None:
 
 @talkmeter.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", "-p", default=8641, show_default=True, help="Port; 0 takes any free one.")
+@click.option("--port", "-p", type=click.IntRange(0, 65535), default=8641, show_default=True, help="0: any free one.")
 @click.option(
     "--bill", type=click.Path(path_type=Path, dir_okay=False), help="Keep the bill in this file; else in memory."
 )
-@click.option("--tokens-per-second", default=80.0, show_default=True, help="Speed of answers; 0 is without a pause.")
+@click.option(
+    "--tokens-per-second", type=Speed(0), default=80.0, show_default=True, help="Speed; 0 is without a pause."
+)
 @click.option("--seed", default=0, show_default=True, help="Chooses among the answers.")
 @click.option("--any-model", is_flag=True, help="Answer to the names of real models, too.")
 def simulate(host: str, port: int, bill: Path | None, tokens_per_second: float, seed: int, *, any_model: bool) -> None:

@@ -15,6 +15,8 @@ from talkmeter.cli.values import seconds_of
 from talkmeter.errors import NotFound
 
 LEVELS = ("debug", "info", "warning", "error")
+SURFACES = ("web", "openai", "ask", "websocket", "grpc")
+OUTCOMES = ("finished", "stopped", "interrupted", "refused", "failed", "not_sent")
 LAST = 10  # lines that are shown before those that are followed
 COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 
@@ -32,17 +34,24 @@ def _moment(_: click.Context, param: click.Parameter, value: str | None) -> str 
     raise click.BadParameter(text, param=param)
 
 
+def _status(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None or value in OUTCOMES or re.fullmatch(r"[1-5](\d\d|xx|XX)", value):
+        return value
+    text = f"{value!r} is neither an HTTP status (404), a class of them (5xx) nor one of {', '.join(OUTCOMES)}."
+    raise click.BadParameter(text, param=param)
+
+
 @click.command()
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is added, across rotations, until Ctrl-C.")
 @click.option(
     "--last", "-n", type=click.IntRange(0), metavar="N", help="Only the last N lines that pass; with -f 10 unless said."
 )
-@click.option("--surface", help="A way in: web, openai, ask, websocket, grpc.")
+@click.option("--surface", type=click.Choice(SURFACES), help="A way in.")
 @click.option("--principal", help="A user's id.")
 @click.option("--model", help="As it was asked for, or as it answered.")
 @click.option("--id", "id", help="Of a request, run, call, room or key.")
 @click.option("--event", help="What the line tells: request, run, call …")
-@click.option("--status", metavar="404|5xx|failed", help="An HTTP status, a class of them, or an outcome.")
+@click.option("--status", callback=_status, metavar="404|5xx|failed", help="An HTTP status, a class, or an outcome.")
 @click.option("--since", callback=_moment, metavar="90m|TIME", help="So long ago, or from a moment on (UTC).")
 @click.option("--level", type=click.Choice(LEVELS), help="At least as important.")
 @click.option("--text", help="Somewhere in the line, in any case.")
