@@ -152,6 +152,8 @@ def test_an_address_that_is_not_ours_is_said_clearly(tmp_path):
         ([], {"OPENAI_BASE_URL": "nonsense"}, "nonsense"),
         ([], {"OPENAI_BASE_URL": "http://user:canary@x/v1"}, "a user name or password cannot be in it"),
         ([], {"OPENAI_BASE_URL": "ftp://user:canary@x/v1"}, "must begin with http"),
+        (["--websocket-port", "8640"], {}, "port and websocket_port are both 8640"),
+        (["--port", "22499", "--grpc-port", "22499"], {}, "port and grpc_port are both 22499"),
         (["--default-provider-id", "nope"], {}, "the id of a provider: provider_simulator"),
         ([], {"TALKMETER_ENCRYPTION_KEY": "c2hvcnQ="}, "encryption key"),
         (["--config", "absent.toml"], {}, "does not exist"),

@@ -46,6 +46,24 @@ def bind(host: str, port: int, setting: str = "port") -> list[socket.socket]:
     raise _failed(host, port, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
 
 
+def refuse_equal_ports(resolved: Resolved) -> None:
+    """Raises SettingError if two of our own ports are set to be one."""
+    taken: dict[int, str] = {}
+    chosen = {"port", *(name for name in PORTS if resolved.source(name) != "default")}  # others do without a port
+    for name in PORTS:
+        port: int = resolved.get(name)
+        if port and port in taken and {name, taken[port]} <= chosen:
+            raise SettingError(
+                f"The settings {taken[port]} and {name} are both {port}.",
+                f"설정 {taken[port]}와(과) {name}이(가) 모두 {port}입니다.",
+                hint="Each needs a port of its own.",
+                hint_ko="서로 다른 포트를 지정하십시오.",
+                code="ports_equal",
+                param=name,
+            )
+        taken.setdefault(port, name)
+
+
 def bind_beside(host: str, port: int, setting: str, *, chosen: bool) -> tuple[list[socket.socket], SettingError | None]:
     """The listening sockets of a further port; none if it is 0. chosen: whether somebody asked for this very port.
 

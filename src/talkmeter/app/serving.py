@@ -23,7 +23,7 @@ from talkmeter.app.http_server import (
     loop_factory,
     server_config,
 )
-from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, url_of
+from talkmeter.app.listening import bind, bind_beside, bind_for, is_loopback, refuse_equal_ports, url_of
 from talkmeter.app.occupancy import Occupancy, WorkersLock
 from talkmeter.app.sockets import SocketProtocol
 from talkmeter.app.surfaces import build_surfaces, programs, protocol
@@ -54,6 +54,7 @@ async def serve(resolved: Resolved, say: Say) -> int:
     host: str = resolved.get("host")
     count: int = resolved.get("workers")
     _refuse_workers(count)
+    refuse_equal_ports(resolved)
     make_data_dir(resolved.data_dir)
     async with contextlib.AsyncExitStack() as ending:
         occupancy = Occupancy(resolved.data_dir)

@@ -8,6 +8,8 @@ import shutil
 import time
 from pathlib import Path
 
+USUAL = 16 << 20  # bytes
+ROOM_AGAIN = 2 * USUAL  # bytes that must be free before anything new is begun: the ballast, and as much beside it
 _LOOK_AGAIN = 1.0  # seconds
 
 

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from talkmeter.errors import BadInput, StoreBusy, StoreError, StoreFull, TalkmeterError
+from talkmeter.store.ballast import ROOM_AGAIN
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ def full(about: str) -> StoreFull:
     return StoreFull(
         f"The disk that holds {about} is full: nothing new is sent until there is room again.",
         f"{about}이(가) 있는 디스크가 가득 찼습니다. 공간이 생길 때까지 새 요청을 보내지 않습니다.",
-        hint="Free some space; Talkmeter goes on by itself.",
-        hint_ko="디스크 공간을 비우면 저절로 다시 작동합니다.",
+        hint=f"Free at least {ROOM_AGAIN // 1_000_000 + 1} MB there; Talkmeter goes on by itself.",
+        hint_ko=f"그 디스크를 {ROOM_AGAIN // 1_000_000 + 1}MB 이상 비우면 저절로 다시 작동합니다.",
     )
 
 

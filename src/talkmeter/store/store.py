@@ -38,7 +38,7 @@ from talkmeter.store import (
     read_rooms,
     read_sums,
 )
-from talkmeter.store.ballast import Ballast, NoBallast
+from talkmeter.store.ballast import USUAL, Ballast, NoBallast
 from talkmeter.store.databases import Database, database, watch_file
 from talkmeter.store.exclusive import Held, exclusive
 from talkmeter.store.migrate import MayChange, anything, prepare
@@ -305,7 +305,7 @@ async def open_store(
     *,
     busy_timeout: float = 5.0,
     readers: int = 4,
-    ballast: int = 16 << 20,
+    ballast: int = USUAL,
     may_change: MayChange = anything,
 ) -> Store:
     """Opens a database, making or bringing up to date its schema.
