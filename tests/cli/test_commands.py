@@ -154,11 +154,24 @@ def test_prices_are_listed_added_and_deleted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["output", "-1"], ["output", "1e5"], ["nonsense", "1"], ["output", "1", "--from", "yesterday"]]
+    ("arguments", "said"),
+    [
+        (["llama3.3", "output", "-1"], "-1"),
+        (["llama3.3", "output", "1e5"], "1e5"),
+        (["llama3.3", "nonsense", "1"], "nonsense"),
+        (["llama3.3", "output", "1", "--from", "yesterday"], "--from"),
+        (["llama3.3", "output", "1", "--from", "1969-12-31"], "--from"),
+        (["llama3.3", "output", "1", "--above", "-1"], "--above"),
+        (["llama3.3", "output", "1", "--per", "0"], "--per"),
+        (["llama3.3", "output", "1", "--above", "9" * 20], "prompt size"),
+        (["g*t", "output", "1"], "not at its end"),
+    ],
 )
-def test_a_price_that_cannot_be(tmp_path, arguments):
-    status, _, error = run("prices", "add", "llama3.3", *arguments[:2], *arguments[2:], data_dir=tmp_path)
+def test_a_price_that_cannot_be(tmp_path, arguments, said):
+    status, _, error = run("prices", "add", *arguments, data_dir=tmp_path)
     assert status in (1, 2)
+    assert said in error
+    assert "_from" not in error
     assert "Traceback" not in error
 
 
@@ -266,6 +279,7 @@ def test_the_key_is_rotated_and_keys_still_open(tmp_path):
     status, said, error = run("rotate-key", data_dir=tmp_path)
     assert status == 0, error
     assert said.startswith("1 key sealed anew")
+    assert "Delete talkmeter.key.old" in said
     assert (tmp_path / "talkmeter.key").read_bytes() != before
     assert (tmp_path / "talkmeter.key.old").read_bytes() == before
     with serving(tmp_path) as process:
@@ -321,3 +335,18 @@ def test_the_simulator_says_when_it_cannot_start(tmp_path):
     assert status == 2
     assert "simulator cannot start" in said
     assert "Traceback" not in said
+
+
+def test_no_old_key_is_named_where_there_was_none(tmp_path):
+    begin(tmp_path)
+    status, said, _ = run("rotate-key", data_dir=tmp_path)
+    assert (status, said) == (0, "0 keys sealed anew.\n")
+
+
+def test_a_damaged_database_is_no_copy(tmp_path):
+    begin(tmp_path)
+    (tmp_path / "talkmeter.db").write_bytes(b"\xaa" * 10_000)
+    status, said, _ = run("doctor", "--port", "0", data_dir=tmp_path)
+    assert status == 1
+    assert f"The database {tmp_path / 'talkmeter.db'} is damaged" in said
+    assert "restore the last backup" in said

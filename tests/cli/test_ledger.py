@@ -174,3 +174,14 @@ def test_routes_are_made_shown_changed_and_deleted(talkmeter, tmp_path):
     assert "is deleted" in talkmeter("routes", "delete", "fast")
     assert "no route" in talkmeter("routes", "delete", "fast", status=1)
     assert len(json.loads(talkmeter("routes", "list", "--json"))["routes"]) == 1
+
+
+def test_the_simulator_is_called_by_its_name(talkmeter, tmp_path):
+    async def write():
+        store = await open_store(tmp_path / DATABASE)
+        await store.commit(an_opening(provider_id="provider_simulator"))
+        await store.close()
+
+    asyncio.run(write())
+    (row,) = json.loads(talkmeter("usage", "--by", "provider", "--json"))["rows"]
+    assert (row["id"], row["name"]) == ("provider_simulator", "Simulator")

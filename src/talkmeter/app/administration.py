@@ -162,8 +162,8 @@ async def delete_price(resolved: Resolved, price_id: str) -> None:
     tell_server(resolved)
 
 
-async def rotate_key(resolved: Resolved) -> int:
-    """Seals all provider keys with a new key file; how many. The server must not run.
+async def rotate_key(resolved: Resolved) -> tuple[int, Path | None]:
+    """Seals all provider keys with a new key file; how many, and where the old one is now. The server must not run.
 
     The new key is on the disk before the database needs it, and the old one is kept beside it.
     """
@@ -187,12 +187,11 @@ async def rotate_key(resolved: Resolved) -> int:
         new = Sealer(make_key_file(fresh), fresh)
         async with opened(resolved, alone=True) as store:
             count = await rotate(store, old, new)
-        if key_file.exists():
-            key_file.replace(key_file.with_name(f"{key_file.name}.old"))
+        kept = key_file.replace(key_file.with_name(f"{key_file.name}.old")) if key_file.exists() else None
         fresh.replace(key_file)
     finally:
         occupancy.release()
-    return count
+    return count, kept
 
 
 async def forget_keys(resolved: Resolved) -> int:

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from talkmeter.accounts.keys import Keys
 from talkmeter.accounts.passwords import Passwords
 from talkmeter.accounts.principals import LOCAL
+from talkmeter.accounts.provider_accounts import SIMULATOR_ID, SIMULATOR_NAME
 from talkmeter.accounts.users import Users
 from talkmeter.app.administration import opened
 from talkmeter.app.wiring import Accounts
@@ -47,7 +48,7 @@ async def usage(
         known = await _known(store)
         wanted = _wanted(known, zone, days, given)
         rows = await usage_rows(store, wanted, by, zone)
-        providers = {one.id: one.name for one in await store.providers()}
+        providers = {SIMULATOR_ID: SIMULATOR_NAME} | {one.id: one.name for one in await store.providers()}
     return rows, {"key": known.names.keys, "user": known.names.users, "provider": providers}.get(by, {})
 
 

@@ -76,8 +76,8 @@ def rotate_key(**flags: Any) -> None:
     from talkmeter.app.administration import rotate_key as rotating
     from talkmeter.app.administration import run
 
-    count = run(rotating(resolved(flags)))
-    say(f"{numbered(count, 'key')} sealed anew. Delete talkmeter.key.old once all is well.")
+    count, kept = run(rotating(resolved(flags)))
+    say(f"{numbered(count, 'key')} sealed anew." + (f" Delete {kept.name} once all is well." if kept else ""))
 
 
 @click.command("forget-keys")
