@@ -11,7 +11,8 @@ from support.folders import content
 from support.small_disk import fill, mounted
 from support.talkmeter_process import run, serving
 from talkmeter.app.occupancy import Occupancy
-from talkmeter.store.migrate import OURS
+from talkmeter.store.databases import database
+from talkmeter.store.migrate import OURS, Migrations, upgrade
 
 OLDER = f"{int(OURS.head) - 1:04}"
 
@@ -28,13 +29,14 @@ def workspace(tmp_path):
 
 
 @pytest.fixture
-def older(workspace):
-    """As a Talkmeter from before the last update left it: that one only dropped indexes that nothing used."""
-    with closing(sqlite3.connect(workspace / "talkmeter.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (OLDER,))
-        for name in ("run", "question", "unknown"):
-            connection.execute(f"CREATE INDEX ix_ledger_{name} ON ledger_entries (opened_at)")
-    return workspace
+def older(tmp_path):
+    """As a Talkmeter from before the last update left it."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    engine = database(tmp_path / "data" / "talkmeter.db", 5.0).writing()
+    with engine.begin() as connection:
+        upgrade(connection, Migrations(OLDER, OURS.folder))
+    engine.dispose()
+    return tmp_path / "data"
 
 
 READING = [
@@ -51,7 +53,7 @@ def test_a_folder_that_was_mistyped_does_not_become_a_workspace(tmp_path, comman
     typo = tmp_path / "typo"
     if there:
         typo.mkdir(mode=0o700)
-    given = [str(tmp_path / "file") if word == "FILE" else word for word in command]
+    given = [str(tmp_path / "file.csv") if word == "FILE" else word for word in command]
     status, said, error = run(*given, data_dir=typo)
     assert (status, said) == (1, ""), error
     assert str(typo) in error
@@ -109,9 +111,9 @@ def test_under_a_running_server_no_command_updates_the_database(older):
 
 
 def test_one_goes_back_by_the_copy_that_an_update_kept(workspace):
-    database, copy = workspace / "talkmeter.db", workspace / "talkmeter.db.before-0099"
-    shutil.copy(database, copy)
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+    file, copy = workspace / "talkmeter.db", workspace / "talkmeter.db.before-0099"
+    shutil.copy(file, copy)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     status, _, error = run("usage", data_dir=workspace)
     assert status == 1
