@@ -228,6 +228,7 @@ def _target(model):
     ({"Host": "evil.example:8080"}, 421, "unknown_host"),
     ({"Origin": "http://evil.example"}, 403, "foreign_origin"),
     ({"Origin": "null"}, 403, "foreign_origin"),
+    ({"Origin": "http://["}, 403, "foreign_origin"),
     ({"Sec-Fetch-Site": "cross-site"}, 403, "foreign_origin"),
     ({"Sec-Fetch-Site": "same-site"}, 403, "foreign_origin"),
 ])  # fmt: skip

@@ -39,6 +39,10 @@ def test_the_address_of_a_peer(peer, address):
         ({"x-api-key": " tm_y "}, "tm_y"),
         ({"authorization": "Bearer tm_x", "x-api-key": "tm_y"}, "tm_x"),
         ({"authorization": "Basic abc", "x-api-key": "tm_y"}, "tm_y"),
+        ({"authorization": "tm_x"}, "tm_x"),
+        ({"api-key": "tm_x"}, "tm_x"),
+        ({"authorization": "Bearer sk-1", "x-api-key": "tm_y"}, "tm_y"),
+        ({"authorization": "Bearer \u2026"}, "?"),
     ],
 )
 def test_the_token(metadata, token):

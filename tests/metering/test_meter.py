@@ -203,6 +203,14 @@ def test_the_providers_own_words(body, code, words):
     assert error_of_refusal(429, {"retry-after": "Fri, 01 Jan 2027"}, body)["retry_after"] is None
 
 
+def test_half_a_character_can_be_written_down():
+    error = error_of_refusal(502, {}, b'{"error": {"message": "x \\ud800 y", "code": "\\udc00"}}')
+    assert (error["code"], error["message"]) == ("\ufffd", "The provider answered 502: x \ufffd y")
+    assert error_of_refusal(502, {}, '{"error": {"message": "\U0001f600 좋아"}}'.encode())["message"].endswith(
+        "😀 좋아"
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -210,6 +218,10 @@ def test_the_providers_own_words(body, code, words):
         ("\ufeff <!DOCTYPE html><head><style>p{}</style></head><p>Too <b>many</b> &amp; late", "Too many & late"),
         ("<html><title></title><script>x()</script>" + "<p>word" * 100, ("word " * 100)[:200] + "…"),
         ("<html>", "(no text)"),
+        ("<html><head><title>502</title></head><![foo bar]>hello</html>", "502"),
+        ("<html><![%x[hello<!doctype><p>again<", "again"),
+        ("<html>" + "<a b='" * 10_000 + "<title" * 10_000, "(no text)"),
+        ("<html>" + "<script>" * 10_000 + "<style" * 10_000, "(no text)"),
         ("<error>no page</error>", "<error>no page</error>"),
     ],
 )

@@ -107,7 +107,7 @@ def token_of(headers: Headers) -> str | None:
     """
     scheme, _, rest = (_text(headers.get(AUTHORIZATION)) or "").partition(" ")
     token = rest.strip()
-    shown = [token, scheme, *[_text(headers.get(name)) or "" for name in _OTHER_HEADERS]]
+    shown = [token, scheme, *[(_text(headers.get(name)) or "").strip() for name in _OTHER_HEADERS]]
     ours = next((each for each in shown if each.startswith(PREFIX)), None)
     return ours or (token if scheme.lower() == "bearer" and token else None)
 
@@ -138,7 +138,7 @@ def _refuse_pages(caller: Caller, hosts: Collection[str]) -> None:
             hint="Use http://localhost, send an API key, or add the name to the setting allowed_hosts.",
             hint_ko="http://localhost 를 쓰거나 API 키를 보내거나 설정 allowed_hosts에 이름을 추가하십시오.",
         )
-    ours = caller.origin is None or urlsplit(caller.origin).netloc.lower() == host
+    ours = caller.origin is None or _origin_host(caller.origin) == host
     if caller.site not in (None, "same-origin", "none") or not ours:
         raise Forbidden(
             "Web pages of other origins need an API key.",
@@ -147,6 +147,14 @@ def _refuse_pages(caller: Caller, hosts: Collection[str]) -> None:
             hint="Send Authorization: Bearer tm_….",
             hint_ko="Authorization: Bearer tm_… 를 보내십시오.",
         )
+
+
+def _origin_host(origin: str) -> str | None:
+    """None where it is no address at all."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

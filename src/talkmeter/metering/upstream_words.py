@@ -21,9 +21,9 @@ WORDS_LIMIT = 2000  # characters of a provider's text that are kept
 def error_of_refusal(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """An error status with its body: OpenAI's error object, any JSON with a message, a web page, or plain text."""
     code, words = _words(body)
-    words = words[:WORDS_LIMIT].strip() or "(no text)"
+    words = _writable(words[:WORDS_LIMIT]).strip() or "(no text)"
     return {
-        "code": code or f"http_{status}",
+        "code": _writable(code or f"http_{status}"),
         "message": f"The provider answered {status}: {words}",
         "message_ko": f"제공자가 {status} 오류로 답했습니다: {words}",
         "status": status,
@@ -99,6 +99,11 @@ def _words(body: bytes) -> tuple[str | None, str]:
     code = error.get("code") or error.get("type")
     message = error.get("message") or error.get("detail")
     return (str(code) if code else None), str(message) if message else text
+
+
+def _writable(text: str) -> str:
+    """Halves of characters, which JSON can tell and no database can hold, become U+FFFD: the call has to be settled."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _seconds(retry_after: str | None) -> int | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from talkmeter.accounts import entrance
 from talkmeter.accounts.entrance import Caller
 
 DOOR = "grpc"
@@ -39,8 +40,6 @@ def address_of(peer: str) -> str | None:
 
 
 def token_of(metadata: Metadata) -> str | None:
-    """`authorization: Bearer …`, else `x-api-key: …`."""
-    scheme, _, token = metadata.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return metadata.get("x-api-key", "").strip() or None
+    """As entrance.token_of; else whatever is in `x-api-key`."""
+    token = entrance.token_of({name.encode(): text.encode("latin-1", "replace") for name, text in metadata.items()})
+    return token or metadata.get("x-api-key", "").strip() or None
