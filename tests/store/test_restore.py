@@ -238,8 +238,40 @@ async def test_a_database_elsewhere_is_the_one_that_is_saved_and_put_back(tmp_pa
     with pytest.raises(BadInput, match=r"mine\.db"):
         restore_backup(file, tmp_path / "third", database=target)
     restored = restore_backup(file, tmp_path / "third", force=True, database=target)
-    assert check_database(restored.aside / "mine.db")["rooms"] == 2
+    assert check_database(restored.aside / "elsewhere" / "mine.db")["rooms"] == 2
     assert not list(target.parent.glob("*unfinished*"))
+
+
+async def test_two_databases_of_one_name_are_both_put_aside(backup, data_dir, tmp_path):
+    elsewhere = tmp_path / "disk" / DATABASE
+    elsewhere.parent.mkdir()
+    for path, rooms in ((data_dir / DATABASE, 2), (elsewhere, 3)):
+        path.unlink(missing_ok=True)
+        store = await open_store(path, ballast=4096)
+        for _ in range(rooms):
+            await store.commit(AddRoom(a_room()))
+        await store.close()
+    restored = restore_backup(backup, data_dir, force=True, database=elsewhere)
+    assert check_database(restored.aside / DATABASE)["rooms"] == 2
+    assert check_database(restored.aside / "elsewhere" / DATABASE)["rooms"] == 3
+
+
+async def test_one_file_under_two_names_is_put_aside_once(backup, data_dir, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(data_dir)
+    restored = restore_backup(backup, data_dir, force=True, database=link / DATABASE)
+    assert check_database(data_dir / DATABASE)
+    assert (restored.aside / DATABASE).is_file()
+
+
+async def test_what_is_only_in_the_log_of_a_database_alone_comes_along(running, data_dir, tmp_path):
+    await running.commit(AddRoom(a_room()))
+    for end in ("", "-wal"):  # as somebody copies them beside a running server
+        (tmp_path / f"copy.db{end}").write_bytes((data_dir / f"{DATABASE}{end}").read_bytes())
+    assert (tmp_path / "copy.db-wal").stat().st_size
+    restore_backup(tmp_path / "copy.db", tmp_path / "new")
+    assert check_database(tmp_path / "new" / DATABASE)["rooms"] == 1
+    assert not (tmp_path / "new" / f"{DATABASE}-wal").exists()
 
 
 async def test_a_copy_of_the_database_alone_takes_its_place_and_nothing_else_moves(running, data_dir):

@@ -21,6 +21,7 @@ from talkmeter.store.sqlite_copy import check_database, copy_database
 
 _ASIDE = "before-restore-"
 _STAGING = ".restore-"
+_ELSEWHERE = "elsewhere"  # the folder for a database that was not in the data directory
 
 
 class Restored(Struct, frozen=True):
@@ -77,7 +78,8 @@ def restore_backup(file: Path, data_dir: Path, force: bool = False, database: Pa
     Raises BadInput (no whole backup, directory not empty, no room), StoreTooNew (of a newer Talkmeter) or StoreBusy
     (Talkmeter is running there); then everything is as it was.
     """
-    target = database or data_dir / DATABASE
+    data_dir = data_dir.resolve()  # one place is named in one way only
+    target = database.resolve() if database is not None else data_dir / DATABASE
     former = _former(data_dir, target, only_database=archive.is_database(file))
     in_the_way = [path for path in former if path.name not in (KEY, SETTINGS)]
     if in_the_way and not force:
@@ -109,8 +111,7 @@ def _put_back(file: Path, data_dir: Path, target: Path, former: list[Path], stag
     beside = target.with_name(f"{target.name}.unfinished")
     if target.parent != data_dir:  # perhaps on another disk
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(staged / DATABASE, beside)
-        beside.chmod(0o600)
+        _copy(staged / DATABASE, beside)
     else:
         (staged / DATABASE).rename(beside)
     try:
@@ -187,9 +188,12 @@ def _unpack(file: Path, folder: Path) -> Manifest:
 
 
 def _take_copy(file: Path, to: Path) -> Manifest:
-    """A copy of a database alone, with what a manifest would say of it."""
-    shutil.copyfile(file, to)
-    to.chmod(0o600)
+    """A copy of a database alone, with what a manifest would say of it. Its log, if there is one, is part of it."""
+    _copy(file, to)
+    log = file.with_name(f"{file.name}-wal")
+    if log.is_file():
+        _copy(log, to.with_name(f"{to.name}-wal"))
+        _end_log(to)
     rows = check_database(to)
     try:
         _, revision = _names_and_revision(to)
@@ -199,6 +203,14 @@ def _take_copy(file: Path, to: Path) -> Manifest:
     return Manifest(
         format=archive.FORMAT, talkmeter=__version__, made_at=now(), revision=revision, rows=rows, files=about
     )
+
+
+def _copy(file: Path, to: Path) -> None:
+    """For its owner only; durable on return."""
+    shutil.copyfile(file, to)
+    to.chmod(0o600)
+    with to.open("r+b") as written:
+        os.fsync(written.fileno())
 
 
 def _end_log(database: Path) -> None:
@@ -226,7 +238,9 @@ def _put_aside(data_dir: Path, former: list[Path], brought: set[str]) -> Path | 
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     aside = Path(tempfile.mkdtemp(dir=data_dir, prefix=f"{_ASIDE}{stamp}-"))
     for path in moving:
-        shutil.move(path, aside / path.name)  # a database may be on another disk
+        folder = aside if path.parent == data_dir else aside / _ELSEWHERE
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.move(path, folder / path.name)  # a database may be on another disk
     return aside
 
 
