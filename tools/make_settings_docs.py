@@ -86,7 +86,7 @@ def row(setting: Setting, language: str) -> str:
 def default(setting: Setting, words: dict[str, str]) -> str:
     """The default as people read it."""
     if setting.default_text is not None:
-        return setting.default_text
+        return words.get(setting.default_text, setting.default_text)
     plain = setting.plain(setting.default)
     if plain is None or plain in ("", []):
         return words["none"]

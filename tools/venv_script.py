@@ -7,7 +7,8 @@ from pathlib import Path
 def write_script(python: Path, *, windows: bool) -> Path:
     """Beside the environment's Python; a name in ~/.local/bin may link to it. Only written where it says otherwise."""
     if windows:
-        path, text = python.with_name("talkmeter.cmd"), f'@"{python}" -P -m talkmeter %*\n'
+        # By its own place: a batch file is read in the console's code page, which knows not every folder's name.
+        path, text = python.with_name("talkmeter.cmd"), f'@"%~dp0{python.name}" -P -m talkmeter %*\n'
     else:
         path, text = python.with_name("talkmeter"), f'#!/bin/sh\nexec {shlex.quote(str(python))} -P -m talkmeter "$@"\n'
     if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -44,7 +44,7 @@ def test_a_checkout_has_the_command_wherever_it_is_called_from(tmp_path):
 def test_windows_gets_one_by_that_name(tmp_path):
     script = tool("venv_script").write_script(tmp_path / "python.exe", windows=True)
     assert script.name == "talkmeter.cmd"
-    assert script.read_text(encoding="utf-8") == f'@"{tmp_path / "python.exe"}" -P -m talkmeter %*\n'
+    assert script.read_text(encoding="utf-8") == '@"%~dp0python.exe" -P -m talkmeter %*\n'
 
 
 def pins(name):

@@ -117,7 +117,7 @@ def test_one_goes_back_by_the_copy_that_an_update_kept(workspace):
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     status, _, error = run("usage", data_dir=workspace)
     assert status == 1
-    told = f"`talkmeter restore --force {copy}`"
+    told = f"`talkmeter restore --data-dir {copy.parent} --force {copy}`"
     assert told in error
     assert run("restore", "--force", copy, data_dir=workspace)[0] == 0
     assert run("usage", data_dir=workspace)[0] == 0
@@ -169,3 +169,30 @@ def test_a_restore_that_cannot_be_made_is_told_in_words(tmp_path):
     status, _, error = run("restore", tmp_path / "nofile", data_dir=tmp_path / "new")
     assert (status, "nofile cannot be read" in error) == (1, True)
     assert not (tmp_path / "new").exists()
+
+
+def test_built_in_prices_need_no_workspace(tmp_path):
+    status, said, _ = run("prices", "list", "gpt-4o", data_dir=tmp_path / "none")
+    assert status == 0
+    assert "gpt-4o" in said
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("place", ["data/db/own.db", "data/own.db"])
+def test_a_database_below_the_data_directory_is_put_back(tmp_path, place):
+    """Also where what makes way holds it, and a restore that was killed has left its copy."""
+    folder, file = tmp_path / "data", tmp_path / place
+    file.parent.mkdir(parents=True)
+    url = {"TALKMETER_DATABASE_URL": f"sqlite:///{file}"}
+    assert run("users", "add", "Kim", data_dir=folder, **url)[0] == 0
+    assert run("backup", tmp_path / "b.tar", data_dir=folder, **url)[0] == 0
+    assert run("users", "add", "Lee", data_dir=folder, **url)[0] == 0
+    (folder / "own.db.unfinished").write_bytes(b"of before")
+    status, _, error = run("restore", "--force", tmp_path / "b.tar", data_dir=folder, **url)
+    assert status == 0, error
+    listed = run("users", "list", data_dir=folder, **url)[1]
+    assert "Kim" in listed
+    assert "Lee" not in listed
+    (aside,) = folder.glob("before-restore-*")
+    assert len(list(aside.rglob("own.db"))) == 1
+    assert not list(folder.rglob("*.unfinished"))

@@ -26,7 +26,7 @@ def test_amounts_are_read(text, unit, amount):
 
 @pytest.mark.parametrize(
     "text", ["", "5", "5 EUR", "-5 USD", "$", "1.5 tokens", "$1.0000000000001", "$4000001", ", tokens", f"{'9' * 21} tokens",
-             "5000000000000000000 tokens", "5,50 USD", "$1,00", "1000,000 USD", "1,0000 USD", "1,2345.5 USD", "1,,000 USD",
+             "5000000000000000000 tokens", "5,50 USD", "0,500 USD", "00,500 USD", "$1,00", "1000,000 USD", "1,0000 USD", "1,2345.5 USD", "1,,000 USD",
              ",000 USD", "1.5,000 USD", "5,5 tokens", "20,00,000 tokens"]
 )  # fmt: skip
 def test_what_is_no_amount_is_refused(text):

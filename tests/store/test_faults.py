@@ -378,3 +378,16 @@ def test_the_ballast_needs_no_particular_system(tmp_path, monkeypatch):
     ballast.release()
     ballast._looked_at = 0.0
     assert ballast.recovered()
+
+
+def test_what_people_wrote_is_not_in_the_log_of_a_refused_row(postgres_url, caplog):
+    """PostgreSQL's own words quote the row."""
+    with psycopg.connect(postgres_url.replace("postgresql+psycopg", "postgresql")) as connection:
+        connection.execute("CREATE TEMPORARY TABLE said (id TEXT PRIMARY KEY, text TEXT, at INTEGER NOT NULL)")
+        with pytest.raises(psycopg.errors.NotNullViolation) as caught:
+            connection.execute("INSERT INTO said VALUES ('m1', 'my secret question', NULL)")
+    assert "my secret question" in str(caught.value)
+    ours = faults.as_ours(caught.value, "PostgreSQL")
+    (record,) = [record for record in caplog.records if record.message == "database_error"]
+    assert record.reason == "NotNullViolation SQLSTATE 23502 said at"
+    assert "my secret question" not in f"{ours}{record.__dict__}"

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tarfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from support.folders import content
 from support.small_disk import fill, mounted
 from support.store_values import ME, a_room, an_opening
 from talkmeter.conversation.changes import AddRoom
-from talkmeter.errors import BadInput, StoreBusy, StoreError, StoreTooNew
+from talkmeter.errors import BadInput, StoreBusy, StoreError, StoreTooNew, TalkmeterError
 from talkmeter.store import archive, open_store
 from talkmeter.store.archive import DATABASE, KEY, MANIFEST, SETTINGS
 from talkmeter.store.backup import check_backup, make_backup, restore_backup
@@ -349,3 +350,24 @@ async def test_without_room_nothing_is_put_back(backup, tmp_path):
         with pytest.raises(BadInput, match=r"cannot be put back.*No space left"):
             restore_backup(backup, disk / "new" / "data")
         assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+async def test_what_fails_in_the_middle_leaves_all_as_it_was(backup, data_dir, monkeypatch):
+    held = {path.relative_to(data_dir): path.read_bytes() for path in data_dir.rglob("*") if path.is_file()}
+    replace = Path.replace
+
+    def fails(self, target):
+        if Path(target).name == DATABASE and self.name.endswith("unfinished"):
+            raise OSError(5, "the disk has failed")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fails)
+        with pytest.raises(TalkmeterError, match="the disk has failed"):
+            restore_backup(backup, data_dir, force=True)
+    there = {path.relative_to(data_dir): path.read_bytes() for path in data_dir.rglob("*") if path.is_file()}
+    for name in held:
+        if not name.name.endswith(("-wal", "-shm")):
+            assert name in there, name
+    assert check_database(data_dir / DATABASE)
+    restore_backup(backup, data_dir, force=True)

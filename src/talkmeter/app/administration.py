@@ -16,10 +16,10 @@ from talkmeter.accounts.store import SaveProvider
 from talkmeter.app.listening import usual_url
 from talkmeter.app.occupancy import Occupancy, occupied, running
 from talkmeter.app.wiring import Accounts, make_data_dir, open_database, sealer_of
-from talkmeter.app.workspace import file_of, require
+from talkmeter.app.workspace import NO_WORKSPACE, file_of, require
 from talkmeter.config import Resolved
 from talkmeter.errors import BadInput, Conflict, NotFound, SettingError
-from talkmeter.metering.pricebook import PriceBook
+from talkmeter.metering.pricebook import PriceBook, built_in_rows
 from talkmeter.metering.prices import PriceRow
 from talkmeter.store import Store
 from talkmeter.store.archive import KEY
@@ -112,11 +112,16 @@ def _sqlite_of(resolved: Resolved) -> Path:
 
 
 async def price_rows(resolved: Resolved, model: str | None) -> list[PriceRow]:
-    """Own rows; with a model all rows that its price may come from."""
-    async with opened(resolved) as store:
-        book = PriceBook(store, lambda _: None)
-        await book.load()
-        return book.rows(model) if model else book.own_rows()
+    """Own rows; with a model all that its price may come from, of which some are built in, workspace or not."""
+    try:
+        async with opened(resolved) as store:
+            book = PriceBook(store, lambda _: None)
+            await book.load()
+            return book.rows(model) if model else book.own_rows()
+    except NotFound as error:
+        if model is None or error.code != NO_WORKSPACE:
+            raise
+    return built_in_rows(model)
 
 
 def shown_as_json(row: PriceRow) -> dict[str, Any]:

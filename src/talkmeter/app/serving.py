@@ -217,10 +217,14 @@ def _refuse_workers(count: int) -> None:
 
 
 def _refuse_unknown_provider(application: Application) -> None:
-    """One that was chosen on the page may have been deleted since; one that is set for this start must be there."""
+    """One that is set for this start must be there; any other may have been deleted on the page since it was set."""
     wanted, source = application.resolved.get("default_provider_id"), application.resolved.source("default_provider_id")
     known = [account.id for account in application.accounts.providers.all()]
-    if wanted is not None and source != "default" and wanted not in known:
+    if wanted is None or source == "default" or wanted in known:
+        return
+    if source != "flag":
+        log.warning("default_provider_missing", extra={"setting": source, "provider": wanted, "known": known})
+    else:
         setting = BY_NAME["default_provider_id"]
         listed = ", ".join(known)
         where = application.resolved.values["default_provider_id"].where

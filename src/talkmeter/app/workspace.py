@@ -9,6 +9,8 @@ from talkmeter.store.archive import DATABASE
 from talkmeter.store.databases import Database, sqlite_file
 from talkmeter.store.migrate import OURS, MayChange
 
+NO_WORKSPACE = "no_workspace"
+
 
 def address_of(resolved: Resolved) -> str | Path:
     """Of the database, as the store takes it: the URL that is set, or the file in the data directory."""
@@ -54,7 +56,7 @@ def missing(resolved: Resolved) -> NotFound:
         f"{where_ko}에 워크스페이스가 없습니다.",
         hint="Name its folder with --data-dir; `talkmeter serve` begins a new one.",
         hint_ko="--data-dir로 폴더를 지정하십시오. 새로 만들려면 `talkmeter serve`를 실행하십시오.",
-        code="no_workspace",
+        code=NO_WORKSPACE,
         param="data_dir",
     )
 

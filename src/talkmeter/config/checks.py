@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 Wanted = tuple[str, str]
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
+_PATHS = ("./", "../", ".\\", "..\\")
 _DATABASES = ("postgresql://", "postgresql+psycopg://", "postgres://")
 
 
@@ -69,13 +71,16 @@ def proxy(url: str) -> Wanted | None:
 
 
 def database(url: str) -> Wanted | None:
-    good = url.startswith(_DATABASES) or (url.startswith("sqlite:///") and len(url) > len("sqlite:///"))
+    """A path has to look like one: a word may be meant for anything."""
+    file = url.removeprefix("sqlite:///")
+    in_a_file = file not in ("", ":memory:") and (file != url or Path(url).is_absolute() or url.startswith(_PATHS))
+    good = url.startswith(_DATABASES) or in_a_file
     return (
         None
         if good
         else (
-            "a database URL: postgresql://USER:PASSWORD@HOST/NAME, or sqlite:///FILE",
-            "데이터베이스 URL: postgresql://사용자:비밀번호@호스트/이름 또는 sqlite:///파일",
+            "a database URL: postgresql://USER:PASSWORD@HOST/NAME, or sqlite:///FILE, or a path (/FOLDER/FILE, ./FILE)",
+            "데이터베이스 URL: postgresql://사용자:비밀번호@호스트/이름, sqlite:///파일, 또는 경로(/폴더/파일, ./파일)",
         )
     )
 

@@ -10,7 +10,7 @@ from talkmeter.metering.prices import usd_to_picodollars
 LARGEST = 4 * 10**18  # picodollars or tokens: four million dollars, so that sums stay within 63 bits
 
 # A comma stands between thousands only: who writes 5,50 may mean 5.50.
-_WHOLE = r"(?:\d{1,3}(?:,\d{3})+|[\d_]+)"
+_WHOLE = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[\d_]+)"  # no thousands begin with 0
 _FIGURE = rf"({_WHOLE}?(?:\.[\d_]*)?)"
 _MONEY = re.compile(rf"\$\s*{_FIGURE}|{_FIGURE}\s*(?:USD|US\$|\$)", re.IGNORECASE)
 _TOKENS = re.compile(rf"({_WHOLE})\s*(?:tokens?|토큰)", re.IGNORECASE)

@@ -131,7 +131,7 @@ class PriceBook:
 
     def rows(self, model: str) -> list[PriceRow]:
         """Rows that a model's price may come from, own ones first, then OpenAI's and the simulator's."""
-        found = [row for price_list in (OPENAI, SIMULATOR) for row in self.table.rows(price_list, model)]
+        found = _listed(self.table, model)
         own = [row for row in self.table.own_rows if row.model == model.lower()]
         return list({row.id: row for row in [*own, *found]}.values())
 
@@ -187,3 +187,12 @@ def output_limit(model: str, prompt_tokens: int, asked: int | None) -> int | Non
         bounds.append(max(limits.context_window - prompt_tokens, 0))
     known = [bound for bound in bounds if bound is not None]
     return min(known) if known else None
+
+
+def built_in_rows(model: str) -> list[PriceRow]:
+    """As PriceBook.rows, where there are no own ones."""
+    return _listed(PriceTable(), model)
+
+
+def _listed(table: PriceTable, model: str) -> list[PriceRow]:
+    return [row for price_list in (OPENAI, SIMULATOR) for row in table.rows(price_list, model)]

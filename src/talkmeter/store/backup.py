@@ -102,29 +102,45 @@ def _former(data_dir: Path, target: Path, *, only_database: bool) -> list[Path]:
     files = [target.with_name(f"{target.name}{end}") for end in ("", "-wal", "-shm", "-journal")]
     found = [] if only_database or not data_dir.is_dir() else sorted(data_dir.iterdir())
     found = [path for path in found if not path.name.startswith((_ASIDE, _STAGING)) and path.suffix != ".lock"]
-    return list(dict.fromkeys((*found, *(path for path in files if path.exists()))))
+    whole = dict.fromkeys((*found, *(path for path in files if path.exists())))
+    whole.pop(_beside(data_dir, target), None)  # of a restore that was killed
+    return [path for path in whole if not any(folder in whole for folder in path.parents)]
+
+
+def _beside(data_dir: Path, target: Path) -> Path:
+    """Where a database waits until it can take its place: on the same disk, in no folder that makes way."""
+    folder = data_dir if data_dir in target.parents else target.parent
+    return folder / f"{target.name}.unfinished"
 
 
 def _put_back(file: Path, data_dir: Path, target: Path, former: list[Path], staged: Path) -> Restored:
     manifest = _unpack(file, staged)
     refuse_newer(manifest.revision, f"The backup {file}")
-    beside = target.with_name(f"{target.name}.unfinished")
-    if target.parent != data_dir:  # perhaps on another disk
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = _beside(data_dir, target)
+    if beside.parent != data_dir:  # perhaps on another disk
+        beside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _copy(staged / DATABASE, beside)
     else:
-        (staged / DATABASE).rename(beside)
+        (staged / DATABASE).replace(beside)
+    moved: list[tuple[Path, Path]] = []
     try:
         _end_log(target)
-        aside = _put_aside(data_dir, former, {path.name for path in staged.iterdir()})
-        for path in staged.iterdir():
+        aside = _put_aside(data_dir, former, {path.name for path in staged.iterdir()}, moved)
+        for path in list(staged.iterdir()):
             if path.name != DATABASE:
+                moved.append((path, data_dir / path.name))
                 path.rename(data_dir / path.name)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside.replace(target)  # last: until it is there, nothing looks like a whole workspace
-        for folder in {data_dir, target.parent}:
-            _sync_folder(folder)
+    except OSError:
+        for path, now_at in reversed(moved):
+            with suppress(OSError):
+                shutil.move(now_at, path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
+    for folder in {data_dir, target.parent}:
+        _sync_folder(folder)
     return Restored(manifest, aside)
 
 
@@ -231,7 +247,8 @@ def _end_log(database: Path) -> None:
         # A damaged database is a reason to restore, not against it: it is put aside as it is.
 
 
-def _put_aside(data_dir: Path, former: list[Path], brought: set[str]) -> Path | None:
+def _put_aside(data_dir: Path, former: list[Path], brought: set[str], moved: list[tuple[Path, Path]]) -> Path | None:
+    """moved: is told of each, from where to where."""
     moving = [path for path in former if path.exists() and (path.name in brought or path.name not in (KEY, SETTINGS))]
     if not moving:
         return None
@@ -240,6 +257,7 @@ def _put_aside(data_dir: Path, former: list[Path], brought: set[str]) -> Path | 
     for path in moving:
         folder = aside if path.parent == data_dir else aside / _ELSEWHERE
         folder.mkdir(mode=0o700, exist_ok=True)
+        moved.append((path, folder / path.name))
         shutil.move(path, folder / path.name)  # a database may be on another disk
     return aside
 

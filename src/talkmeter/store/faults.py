@@ -76,9 +76,18 @@ def as_ours(error: BaseException, about: str, *, whole: bool = False) -> BaseExc
         reason = str(error).strip() if whole else reason_of(error)
         ours = _ours(effect(error), reason, about)
         if not whole:
-            log.warning("database_error", extra={"database": about, "code": ours.code, "reason": str(error).strip()})
+            log.warning("database_error", extra={"database": about, "code": ours.code, "reason": _logged(error)})
     ours.__cause__ = error
     return ours
+
+
+def _logged(error: BaseException) -> str:
+    """PostgreSQL's own words may hold what people wrote (the row that was refused); where it was says enough."""
+    if not _is_psycopg(error):
+        return str(error).strip()
+    about = getattr(error, "diag", None)
+    places = [getattr(about, f"{name}_name", None) for name in ("table", "column", "constraint")]
+    return " ".join([type(error).__name__, reason_of(error), *[place for place in places if place]])
 
 
 def reason_of(error: BaseException) -> str:

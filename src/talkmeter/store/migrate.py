@@ -5,7 +5,9 @@ from schema.py, an old one by the migrations; a test proves that both give the s
 """
 
 import glob
+import os
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,7 +189,8 @@ def refuse_newer(found: str, about: str, head: str = OURS.head, copy: Path | Non
         hint += ", or restore a backup from before the update"
         hint_ko += ". 또는 업데이트 전에 만든 백업을 복원하십시오"
     else:
-        again = f"`talkmeter restore --force {shlex.quote(str(copy))}`"
+        where = ["--data-dir", str(copy.parent), "--force", str(copy)]
+        again = f"`talkmeter restore {subprocess.list2cmdline(where) if os.name == 'nt' else shlex.join(where)}`"
         hint += f", or go back to the copy that was kept before its update: {again}. What came since is put aside"
         hint_ko += f". 또는 업데이트 전에 남겨 둔 사본으로 되돌리십시오: {again}. 그 뒤의 내용은 옆으로 옮깁니다"
     raise StoreTooNew(

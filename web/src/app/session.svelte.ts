@@ -44,7 +44,8 @@ class Session {
         return
       }
       await this.adopt(await api.bootstrap())
-      tell({ about: 'signed-in', principal: this.userId })
+      // Not of somebody whose page is only now being made: the other tabs would take them for nobody.
+      if (this.userId !== '') tell({ about: 'signed-in', principal: this.userId })
     } catch {
       if (this.stage !== 'signed-out') this.stage = 'unreachable'
     }

@@ -32,8 +32,8 @@ export function written(unit: Budget['unit'], amount: Amount): string {
   return fraction === '' ? digits.slice(0, -12) : `${digits.slice(0, -12)}.${fraction.padEnd(2, '0')}`
 }
 
-/** A comma stands between thousands only: who writes 5,50 may mean 5.50. */
-const THOUSANDS = /^\d{1,3}(,\d{3})+(?=\.|$)/
+/** A comma stands between thousands only: who writes 5,50 may mean 5.50, and 0,500 half a dollar. */
+const THOUSANDS = /^[1-9]\d{0,2}(,\d{3})+(?=\.|$)/
 
 /** The amount as the server reads it; null where it is no figure. */
 export function amountText(unit: Budget['unit'], text: string): string | null {

@@ -45,7 +45,7 @@ test('an amount is written and read without loss', () => {
   for (const wrong of ['', '-1', '1e3', '5 USD', '0.0000000000001']) expect(amountText('picodollars', wrong)).toBeNull()
   expect(amountText('picodollars', '1,000')).toBe('1000 USD')
   expect(amountText('picodollars', '12,345.67')).toBe('12345.67 USD')
-  for (const wrong of ['5,50', '5,5', '1,0000', '1000,000', '1,,000', ',000', '1.5,000', '1,00.5']) {
+  for (const wrong of ['5,50', '0,500', '00,500', '5,5', '1,0000', '1000,000', '1,,000', ',000', '1.5,000', '1,00.5']) {
     expect(amountText('picodollars', wrong)).toBeNull()
     expect(amountText('tokens', wrong)).toBeNull()
   }
