@@ -44,7 +44,7 @@ PICTURES: dict[str, dict[str, dict[str, Any]]] = {
 async def write_rooms(folder: Path, texts: dict[str, Any]) -> None:
     """Rooms of earlier days, for the list."""
     make_data_dir(folder)
-    store = await open_database(resolve({"data_dir": str(folder)}, {}))
+    store = await open_database(resolve({"data_dir": str(folder)}, {}), begins=True)
     at = now()
     await store.commit(AddRoom(_room(texts["pinned"], at - HOUR, pinned=True)))
     for hours, title in texts["rooms"]:

@@ -94,7 +94,7 @@ async def test_an_ended_answer_is_told_again_and_then_there_is_nothing_more(aske
 
 
 async def test_a_question_that_waits_says_so(asker):
-    first = await asker.open(QUESTION, "trip", **SLOW)
+    first = await asker.open(QUESTION, "trip", model="sim-fast@8")  # it takes seconds: so long it may take to ask
     await first.head()
     second = events_of((await asker.ask("say: 둘째", "trip", headers=SSE)).body)
     assert [event.kind for event in second[:3]] == ["asked", "queued", "started"]

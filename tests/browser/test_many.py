@@ -52,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 async def write(folder: Path) -> None:
     make_data_dir(folder)
-    store = await open_database(resolve({"data_dir": str(folder)}, {}))
+    store = await open_database(resolve({"data_dir": str(folder)}, {}), begins=True)
     rooms = [
         a_room(id=f"room_{n}", title=f"Room number {n}", last_used_at=START + n * 60 * SECOND) for n in range(ROOMS)
     ]
