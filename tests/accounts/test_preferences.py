@@ -1,5 +1,6 @@
 """Language and theme, each user's own; everybody's where nothing is chosen."""
 
+import asyncio
 import logging
 
 import pytest
@@ -43,6 +44,29 @@ async def test_none_goes_back_to_everybody_s(store, resolved):
     await preferences.forget("kim", ["theme", "default_window"])
     await preferences.forget("kim", ["theme"])
     assert seen((await opened(store, resolved))[1], "kim") == ("en", "auto")
+
+
+async def test_what_is_chosen_holds_while_it_is_read_again_and_what_is_chosen_meanwhile_stays(
+    store, resolved, monkeypatch
+):
+    _, preferences = await opened(store, resolved)
+    await preferences.change("kim", {"language": "ko", "theme": "dark"})
+    seen_meanwhile, begun, read = [], asyncio.Event(), store.settings
+
+    async def slowly():
+        stored = await read()
+        seen_meanwhile.append(seen(preferences, "kim"))
+        begun.set()
+        await asyncio.sleep(0.05)
+        return stored
+
+    monkeypatch.setattr(store, "settings", slowly)
+    reading = asyncio.create_task(preferences.load())
+    await begun.wait()
+    await preferences.change("kim", {"theme": "light"})
+    await reading
+    assert seen_meanwhile == [("ko", "dark")]
+    assert seen(preferences, "kim") == ("ko", "light")
 
 
 async def test_also_where_everybody_s_is_fixed_elsewhere(store, resolved):

@@ -116,7 +116,7 @@ def test_a_key_is_made_shown_rotated_and_revoked(talkmeter, tmp_path):
     ("arguments", "says"),
     [
         (["--expires", "yesterday"], "neither a duration"),
-        (["--expires", "2020-01-01"], "The expiry cannot be that: the moment must lie in the future"),
+        (["--expires", "2020-01-01"], "The end of a key must lie in the future"),
         (["--expires", "0d"], "in the future"),
         (["--models", ","], "1 to 200"),
         (["--models", "a*b"], "at its end"),

@@ -3,6 +3,7 @@
 Kept among the stored settings, as `NAME@USER`.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,18 +25,21 @@ class Preferences:
         self._settings = settings
         self._store = store
         self._chosen: dict[str, dict[str, Any]] = {}
+        self._at_work = asyncio.Lock()  # a reading does not undo a change that it has not seen
 
     async def load(self) -> None:
         """Reads the stored choices. One that no longer fits its setting is left out and logged."""
-        self._chosen = {}
-        for stored_name, raw in (await self._store.settings()).items():
-            name, at, user_id = stored_name.partition("@")
-            if not at or name not in PERSONAL:
-                continue
-            try:
-                self._chosen.setdefault(user_id, {})[name] = BY_NAME[name].parse(raw, "stored", "the database")
-            except SettingError as error:
-                log.warning("stored_preference_ignored", extra={"setting": name, "reason": error.message})
+        chosen: dict[str, dict[str, Any]] = {}
+        async with self._at_work:
+            for stored_name, raw in (await self._store.settings()).items():
+                name, at, user_id = stored_name.partition("@")
+                if not at or name not in PERSONAL:
+                    continue
+                try:
+                    chosen.setdefault(user_id, {})[name] = BY_NAME[name].parse(raw, "stored", "the database")
+                except SettingError as error:
+                    log.warning("stored_preference_ignored", extra={"setting": name, "reason": error.message})
+            self._chosen = chosen  # at once: who asks meanwhile goes by what held before
 
     def page_values(self, user_id: str) -> dict[str, Any]:
         """The settings of the page as they hold for this user, JSON-able."""
@@ -47,9 +51,10 @@ class Preferences:
         Raises BadInput for a name that nobody chooses for themselves, or a value that does not fit.
         """
         parsed = {name: None if raw is None else _parsed(name, raw) for name, raw in values.items()}
-        await self._store.commit(SaveSettings({f"{name}@{user_id}": value for name, value in parsed.items()}))
-        own = {**self._chosen.get(user_id, {}), **parsed}
-        self._chosen[user_id] = {name: value for name, value in own.items() if value is not None}
+        async with self._at_work:
+            await self._store.commit(SaveSettings({f"{name}@{user_id}": value for name, value in parsed.items()}))
+            own = {**self._chosen.get(user_id, {}), **parsed}
+            self._chosen[user_id] = {name: value for name, value in own.items() if value is not None}
 
     async def forget(self, user_id: str, names: Iterable[str]) -> None:
         """Goes back to everybody's setting in these; names that are not personal do not matter."""

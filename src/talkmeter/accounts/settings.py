@@ -1,5 +1,6 @@
 """The settings as they stand: flag > environment > file > stored > default. Changed on the page, kept by the store."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,19 +26,21 @@ class Settings:
         self._store = store
         self._default_model = default_model
         self._stored: dict[str, Any] = {}
+        self._at_work = asyncio.Lock()  # a reading does not undo a change that it has not seen
 
     async def load(self) -> None:
         """Reads the stored values. One that no longer fits its setting is left out and logged."""
         stored: dict[str, Any] = {}
-        for name, raw in (await self._store.settings()).items():
-            setting = BY_NAME.get(name)
-            if setting is None or not setting.page:
-                continue
-            try:
-                stored[name] = setting.parse(raw, "stored", "the database")
-            except SettingError as error:
-                log.warning("stored_setting_ignored", extra={"setting": name, "reason": error.message})
-        self._stored = stored  # at once: who asks meanwhile goes by what held before
+        async with self._at_work:
+            for name, raw in (await self._store.settings()).items():
+                setting = BY_NAME.get(name)
+                if setting is None or not setting.page:
+                    continue
+                try:
+                    stored[name] = setting.parse(raw, "stored", "the database")
+                except SettingError as error:
+                    log.warning("stored_setting_ignored", extra={"setting": name, "reason": error.message})
+            self._stored = stored  # at once: who asks meanwhile goes by what held before
 
     def get(self, name: str) -> Any:
         """The value in its Python type (see Setting.parse)."""
@@ -87,12 +90,13 @@ class Settings:
                 ) from None
         if parsed.get("currency", self.get("currency")) != self.get("currency"):
             parsed.setdefault("currency_rate", None)  # the rate was that of another currency
-        await self._store.commit(SaveSettings({name: BY_NAME[name].plain(v) for name, v in parsed.items()}))
-        for name, value in parsed.items():
-            if value is None:
-                self._stored.pop(name, None)
-            else:
-                self._stored[name] = value
+        async with self._at_work:
+            await self._store.commit(SaveSettings({name: BY_NAME[name].plain(v) for name, v in parsed.items()}))
+            for name, value in parsed.items():
+                if value is None:
+                    self._stored.pop(name, None)
+                else:
+                    self._stored[name] = value
 
     def _changeable(self, name: str) -> Setting:
         setting = BY_NAME.get(name)
