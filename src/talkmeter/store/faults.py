@@ -81,9 +81,12 @@ def as_ours(error: BaseException, about: str, *, whole: bool = False) -> BaseExc
     return ours
 
 
+_ON_VALUES = ("22", "23")  # SQLSTATE's classes: values that cannot be, and rows that may not be
+
+
 def _logged(error: BaseException) -> str:
-    """PostgreSQL's own words may hold what people wrote (the row that was refused); where it was says enough."""
-    if not _is_psycopg(error):
+    """PostgreSQL's words on values quote what people wrote (the row that was refused); where it was says enough."""
+    if not _is_psycopg(error) or not (_sqlstate(error) or "").startswith(_ON_VALUES):
         return str(error).strip()
     about = getattr(error, "diag", None)
     places = [getattr(about, f"{name}_name", None) for name in ("table", "column", "constraint")]
