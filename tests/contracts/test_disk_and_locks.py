@@ -273,7 +273,7 @@ async def test_a_database_of_a_newer_talkmeter(tmp_path, simulator):
         await asyncio.to_thread(start_server, data_dir, simulator.url)
     assert refused.value.status == 1
     assert "was written by a newer Talkmeter (its schema is 9999, this program knows" in refused.value.text
-    assert "Start the newer Talkmeter, or restore the backup" in refused.value.text
+    assert "Use the newer Talkmeter, or restore a backup from before the update" in refused.value.text
     assert "Traceback" not in refused.value.text
     assert (data_dir / "talkmeter.db").read_bytes() == before
 

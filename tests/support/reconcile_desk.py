@@ -61,8 +61,14 @@ class Desk:
             self.simulator.step(3)
             connection.getresponse().read(1)
         else:
-            time.sleep(0.3)
+            self._until_asked(model)
         return connection
+
+    def _until_asked(self, model):
+        until = time.monotonic() + 30
+        while not any(row["model"] == model for row in self.simulator.bill(settled=False)):
+            assert time.monotonic() < until, f"nobody has asked for {model}"
+            time.sleep(0.02)
 
     def reconcile(self, *options):
         """(status, what it prints as JSON)."""
