@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from talkmeter.metering.models_info import UNKNOWN, ModelLimits, model_limits
+from talkmeter.metering.pricebook import built_in_rows
 from talkmeter.metering.prices import PER, TIERS, PriceTable, builtin, usd_to_picodollars
 from talkmeter.metering.prices.hosts import HOSTS
 
@@ -141,3 +142,10 @@ def test_unknown_providers_have_no_rows():
 def test_limits(model, provider, limits):
     assert model_limits(model, provider) == ModelLimits(*limits)
     assert ModelLimits(None, None) == UNKNOWN
+
+
+def test_what_is_built_in_for_a_model_needs_no_book():
+    rows = built_in_rows("gpt-4o")
+    assert {row.model for row in rows} == {"gpt-4o"}
+    assert {"input", "output"} <= {row.unit for row in rows}
+    assert built_in_rows("no-such-model") == []

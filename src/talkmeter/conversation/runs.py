@@ -134,8 +134,7 @@ class Runs:
         StoreError.
         """
         await self.stop(principal, run_id, "drain")
-        if (live := self._live.get(run_id)) is not None:
-            await self._give_way(live)
+        await self._give_way(self._live.get(run_id))
 
     async def make_way(self, room_id: str) -> None:
         """The next question in a room need not wait for an answer that is only read on for the bill: on return what
@@ -145,8 +144,8 @@ class Runs:
         if queue and queue[0].stop_mode == "drain":
             await self._give_way(queue[0])
 
-    async def _give_way(self, live: LiveRun) -> None:
-        if live.call is None:
+    async def _give_way(self, live: LiveRun | None) -> None:
+        if live is None or live.call is None:
             return  # it waited, or it ends at once because it has not left
         await live.log.flush()
         if live.log.closed:
