@@ -51,10 +51,15 @@ class OpenAIDoor:
         if client is None or scope["method"] == "HEAD":
             client = AsgiClient(send)
         headers = dict(scope["headers"])
-        also = leave(scope["method"], headers) or (READABLE if b"origin" in headers else ())
-        answering = Answering(client, scope["method"], scope["path"], also)
+        granted = leave(scope["method"], headers)
+        answering = Answering(
+            client, scope["method"], scope["path"], granted or (READABLE if b"origin" in headers else ())
+        )
         try:
-            await self._answer(scope, receive, headers, answering)
+            if granted is not None:
+                await answering.nothing()
+            else:
+                await self._answer(scope, receive, headers, answering)
         except Exception as error:  # noqa: BLE001 - it is told and logged, whatever it was
             await _tell(error, answering, scope["path"])
 
@@ -103,9 +108,6 @@ class OpenAIDoor:
         return entrance.principal(SURFACE, caller)
 
     async def _answer(self, scope: Any, receive: Receive, headers: Mapping[bytes, bytes], answering: Answering) -> None:
-        if leave(scope["method"], headers) is not None:
-            await answering.nothing()
-            return
         if len(headers) < len(scope["headers"]) and [name for name, _ in scope["headers"]].count(AUTHORIZATION) > 1:
             raise _two_keys()
         principal = await self._principal(caller_of(scope.get("client"), headers))
